@@ -1,0 +1,1 @@
+"""Data sets: one LightningDataModule each, its splits in memory as tensors."""

@@ -1,0 +1,98 @@
+"""Batches out of tensors that are in memory: no Dataset, no workers, no Python per sample."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sized
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+
+
+class TensorLoader:
+    """Iterates over the batches of one split.
+
+    A batch is gathered by one index operation on the device where the tensors are. Each pass over the data has an
+    order of its own, which depends on `seed`, the epoch and the pass alone: a resumed run goes on with the orders of
+    an undisturbed one, and every device sees the same.
+
+    Args:
+        inputs: shape (N, ...).
+        targets: shape (N, ...).
+        batch_size: samples in a batch of all ranks together; the last one of a pass may be smaller.
+        shuffle: a new random order in each pass.
+        seed: of the orders.
+        epoch: tells the number of the epoch that begins.
+        passes: over the data in one iteration.
+        rank: this process among `world_size`; it takes every world_size-th sample of a batch.
+        world_size: processes that share each batch.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        epoch: Callable[[], int] = int,
+        passes: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.inputs, self.targets = inputs, targets
+        self.batch_size, self.shuffle, self.seed, self.passes = batch_size, shuffle, seed, passes
+        self.epoch, self.rank, self.world_size = epoch, rank, world_size
+
+    def __len__(self) -> int:
+        return self.passes * math.ceil(len(self.inputs) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for number in range(self.passes):
+            if self.shuffle or self.world_size > 1:
+                for index in self._order(number).split(self.batch_size):
+                    share = self._share(index)
+                    yield self.inputs[share], self.targets[share]
+            else:
+                yield from zip(self.inputs.split(self.batch_size), self.targets.split(self.batch_size), strict=True)
+
+    def _order(self, number: int) -> Tensor:
+        """The indices of one pass, drawn on the CPU so that they are the same on every device."""
+        size = len(self.inputs)
+        if not self.shuffle:
+            return torch.arange(size, device=self.inputs.device)
+        entropy = np.random.SeedSequence([self.seed, self.epoch(), number]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
+        return torch.randperm(size, generator=generator).to(self.inputs.device)
+
+    def _share(self, index: Tensor) -> Tensor:
+        """This rank's part of a batch, as large on every rank (DDP waits for all): the last batch may repeat some."""
+        if self.world_size == 1:
+            return index
+        missing = -len(index) % self.world_size
+        return torch.cat([index, index[:missing]])[self.rank :: self.world_size]
+
+
+class SizedLoader(Sized, Protocol):
+    """What `Chunks` wraps: `TensorLoader`, torch's `DataLoader`, ..."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Chunks:
+    """Lists of `size` successive batches of a loader: what one `training_step` works off."""
+
+    def __init__(self, loader: SizedLoader, size: int) -> None:
+        self.loader, self.size = loader, size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.loader) / self.size)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        batches = iter(self.loader)
+        while chunk := list(itertools.islice(batches, self.size)):
+            yield chunk
