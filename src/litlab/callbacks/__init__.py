@@ -1,0 +1,1 @@
+"""What watches one run."""

@@ -1,0 +1,92 @@
+"""A progress bar on terminals."""
+
+import time
+from typing import Any, cast
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import ProgressBar
+from rich import progress
+from rich.console import Console
+
+from litlab.tasks.base import Task
+
+INTERVAL = 0.25  # seconds between two drawings; one takes about 1 ms
+
+
+class Progress(ProgressBar):
+    """Epoch, loss, monitored metric and speed, drawn a few times a second; nothing where the output is no terminal.
+
+    It reads what is on the host already: drawing makes no device wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: progress.Progress | None = None
+        self._task = progress.TaskID(0)
+        self._drawn = 0.0
+        self._samples = 0
+        self._console = Console()
+        self._enabled = self._console.is_terminal
+
+    def disable(self) -> None:
+        """Draw nothing; the Trainer calls this on all ranks but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Draw again."""
+        self._enabled = self._console.is_terminal
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The bar appears."""
+        if not self._enabled:
+            return
+        self._bar = progress.Progress(
+            progress.TextColumn("epoch {task.fields[epoch]}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TextColumn("{task.fields[text]}"),
+            progress.TimeElapsedColumn(),
+            console=self._console,
+            auto_refresh=False,  # a second thread would take turns with the training
+            transient=True,
+        )
+        self._task = self._bar.add_task("", epoch="", text="")
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The bar begins anew."""
+        if self._bar is not None:
+            last = trainer.max_epochs if trainer.max_epochs not in (None, -1) else "?"
+            self._bar.reset(self._task, total=trainer.num_training_batches)
+            self._bar.update(self._task, epoch=f"{trainer.current_epoch + 1}/{last}")
+            self._drawn, self._samples = time.monotonic(), cast(Task, pl_module).losses.samples
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The bar moves on, if it is time."""
+        if self._bar is None or time.monotonic() - self._drawn < INTERVAL:
+            return
+        task, now = cast(Task, pl_module), time.monotonic()
+        losses = task.losses
+        speed = (losses.samples - self._samples) / (now - self._drawn)
+        self._drawn, self._samples = now, losses.samples
+        text = f"loss {losses.epoch.mean:.4f}  {speed:,.0f} samples/s"
+        value = trainer.callback_metrics.get(task.monitor)
+        if value is not None:
+            text += f"  {task.monitor} {float(value):.4f}"
+        self._bar.update(self._task, completed=batch_idx + 1, text=text)
+        self._bar.refresh()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The bar disappears."""
+        self._stop()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """The bar disappears."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,1 @@
+"""Models: plain `nn.Module`s from tensors to tensors."""

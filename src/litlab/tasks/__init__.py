@@ -1,0 +1,1 @@
+"""Tasks: a LightningModule each, a model + a loss + metrics."""

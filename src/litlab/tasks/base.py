@@ -1,0 +1,195 @@
+"""What all tasks share: a model, a loss and metrics become a LightningModule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from litlab.data.loader import Batch
+from litlab.tasks.compiled import CompiledStep
+from litlab.tasks.losses import TrainingLosses
+from litlab.tasks.schedule import Schedule
+
+# Hooks that Lightning calls around every optimizer step; where a callback has one, it gets its calls.
+STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")
+
+
+class Task(L.LightningModule):
+    """A model, its loss and its metrics. A new task writes `loss` and `build_metrics`.
+
+    Optimization is Lightning's "manual" one, because then one `training_step` may take several optimizer steps: the
+    Trainer's own work per call (330 us) costs more than a step of a small network.
+
+    Args:
+        model: from inputs (N, ...) to outputs (N, num_outputs).
+        optimizer: a partial of torch.optim that takes the parameters.
+        schedule: the learning rate's, or None.
+        monitor: the metric that selects the best weights, e.g. val/accuracy.
+        mode: max or min, what is better.
+        steps_per_execution: optimizer steps in one `training_step`; see `litlab.build`.
+        compile: the whole step (forward, gradient, update) through torch.compile.
+        accumulate_grad_batches, gradient_clip_val, gradient_clip_algorithm: as the Trainer's settings of that name,
+            which Lightning leaves to the module under manual optimization.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        schedule: Schedule | None = None,
+        *,
+        monitor: str,
+        mode: str,
+        steps_per_execution: int = 1,
+        compile: bool = False,
+        accumulate_grad_batches: int = 1,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.mean_loss, self.metrics = MeanMetric(), MetricCollection(dict(self.build_metrics()))
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.monitor, self.mode = monitor, mode
+        self.steps_per_execution = steps_per_execution
+        self.accumulate = accumulate_grad_batches
+        self.clip_val, self.clip_algorithm = gradient_clip_val, gradient_clip_algorithm
+        self.compiled = CompiledStep(model, self.loss) if compile else None
+        self.losses = TrainingLosses(accumulate_grad_batches)
+        self.direct = False  # see on_fit_start
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar."""
+        raise NotImplementedError
+
+    def build_metrics(self) -> dict[str, Metric]:
+        """The metrics of validation and test by name; each takes (outputs, targets)."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The model's outputs."""
+        return self.model(inputs)
+
+    # ---- training: the hot path. No device sync, no torchmetrics, no self.log and no hooks of callbacks per step.
+
+    def on_fit_start(self) -> None:
+        """Whether the short way through a step (see `_update`) means the same as Lightning's."""
+        trainer = self.trainer
+        self.direct = (
+            trainer.world_size == 1
+            and getattr(trainer.precision_plugin, "scaler", None) is None
+            and not any(is_overridden(hook, each, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Count the epoch's batches anew."""
+        self.losses.batches = 0
+
+    def training_step(self, batches: Batch | list[Batch], batch_idx: int) -> None:
+        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due."""
+        trainer, losses = self.trainer, self.losses
+        optimizer: Any = self.optimizers()
+        first = trainer.global_step
+        chunk = [batches] if isinstance(batches[0], Tensor) else batches
+        for number, (inputs, targets) in enumerate(chunk, start=1):
+            losses.batches += 1
+            last = trainer.is_last_batch and number == len(chunk)
+            update = last or losses.batches % self.accumulate == 0
+            losses.add(self._step(optimizer, inputs, targets, update), len(inputs))
+            if update and trainer.global_step == trainer.max_steps:
+                break
+        step = trainer.global_step
+        log = step // trainer.log_every_n_steps > first // trainer.log_every_n_steps
+        # On the CPU reading a loss waits for nothing, so a diverged run stops at once.
+        if log or last or step == trainer.max_steps or self.device.type == "cpu":
+            rate = float(optimizer.param_groups[0]["lr"])
+            losses.read(step, self.current_epoch, rate)
+        if log:
+            for logger in trainer.loggers:
+                logger.log_metrics({"train/loss_step": losses.logged.reset(), "lr": rate}, step=step)
+
+    def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, update: bool) -> Tensor:
+        compiled = self.compiled if self.compiled is not None and self.compiled.fits(inputs) else None
+        if compiled is not None:
+            loss = compiled.gradients(inputs, targets, 1 / self.accumulate)
+        else:
+            loss = self.loss(self.model(inputs), targets)
+            share = loss / self.accumulate if self.accumulate > 1 else loss
+            share.backward() if self.direct else self.manual_backward(share)
+        if update:
+            self._update(optimizer, compiled)
+        return loss.detach()
+
+    def _update(self, optimizer: Any, compiled: CompiledStep | None) -> None:
+        if self.clip_val:
+            self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
+        if self.direct:  # Lightning's own way costs as much again as a small network's step
+            optimizer._on_before_step()
+            optimizer.optimizer.step() if compiled is None else compiled.update(optimizer.optimizer)
+            optimizer._on_after_step()  # counts the step: checkpoints, max_steps and logs go by it
+        else:
+            optimizer.step()
+        optimizer.zero_grad()
+        if torch.is_autocast_enabled(self.device.type):
+            torch.clear_autocast_cache()  # it holds casts of the weights as they were before this step
+        if self.schedule is not None:
+            self.schedule.after_step(self.trainer.global_step)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's loss, a mean over samples; step a scheduler that goes by epochs."""
+        self.log("train/loss", self.losses.epoch.reset(), sync_dist=self.trainer.world_size > 1)
+        if self.schedule is not None:
+            self.schedule.after_epoch(self.current_epoch, self.trainer.callback_metrics)
+
+    # ---- validation and test: sums over the whole split, computed once at its end.
+
+    def _evaluate(self, batch: Batch) -> None:
+        inputs, targets = batch
+        outputs = self.model(inputs)
+        self.mean_loss.update(self.loss(outputs, targets), weight=len(inputs))
+        self.metrics.update(outputs, targets)
+
+    def _start_evaluation(self) -> None:
+        self.mean_loss.reset()
+        self.metrics.reset()
+
+    def _end_evaluation(self, stage: str) -> None:
+        self.log(f"{stage}/loss", self.mean_loss.compute())
+        self.log_dict({f"{stage}/{name}": value for name, value in self.metrics.compute().items()})
+
+    def on_validation_epoch_start(self) -> None:
+        """Sums at zero."""
+        self._start_evaluation()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the sums."""
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the whole split."""
+        self._end_evaluation("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Sums at zero."""
+        self._start_evaluation()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the sums."""
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the whole split."""
+        self._end_evaluation("test")
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and the scheduler for Lightning to keep in checkpoints."""
+        optimizer = self.make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        if self.schedule is None:
+            return optimizer
+        return [optimizer], [self.schedule.start(optimizer, self.trainer, self.accumulate)]

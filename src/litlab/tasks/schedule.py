@@ -1,0 +1,85 @@
+"""When the learning rate changes: after steps or after epochs, and over which length."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as L
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from litlab.data.loader import Chunks
+from litlab.errors import RequestError
+
+AUTO = "auto"
+
+
+class Schedule:
+    """A scheduler of torch.optim and its rhythm; under manual optimization the module steps it, not the Trainer.
+
+    Args:
+        scheduler: a partial that takes the optimizer; an argument "auto" becomes the run's length in intervals.
+        interval: step (an optimizer step) or epoch.
+        frequency: every so many intervals.
+        monitor: the metric that ReduceLROnPlateau watches.
+
+    Raises:
+        RequestError: an interval that is neither.
+    """
+
+    def __init__(
+        self, scheduler: functools.partial[Any], interval: str = "epoch", frequency: int = 1, monitor: str = ""
+    ) -> None:
+        if interval not in ("step", "epoch"):
+            raise RequestError(f"scheduler.interval={interval}: must be step or epoch")
+        self.make, self.interval, self.frequency, self.monitor = scheduler, interval, frequency, monitor
+        self.scheduler: LRScheduler | None = None
+
+    def start(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
+        """Build the scheduler for a run that takes `accumulate` batches per optimizer step.
+
+        Raises:
+            RequestError: the scheduler needs the length of the run, and that has no end.
+        """
+        auto = [name for name, value in self.make.keywords.items() if value == AUTO]
+        length = self._intervals(trainer, accumulate, auto) if auto else 0
+        self.scheduler = self.make(optimizer, **dict.fromkeys(auto, length))
+        assert self.scheduler is not None
+        return self.scheduler
+
+    def _intervals(self, trainer: L.Trainer, accumulate: int, auto: list[str]) -> int:
+        trainer.fit_loop.setup_data()
+        loader = trainer.train_dataloader
+        batches = len(loader.loader) if isinstance(loader, Chunks) else int(trainer.num_training_batches)
+        per_epoch = max(1, math.ceil(batches / accumulate))
+        lengths = []
+        if trainer.max_epochs not in (None, -1):
+            lengths.append(per_epoch * trainer.max_epochs)
+        if trainer.max_steps != -1:
+            lengths.append(trainer.max_steps)
+        if not lengths:
+            raise RequestError(f"scheduler.{auto[0]}=auto: needs the length of the run; set trainer.max_epochs")
+        steps = min(lengths)
+        return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
+
+    def after_step(self, step: int) -> None:
+        """Call when `step` optimizer steps are done."""
+        if self.interval == "step" and step % self.frequency == 0:
+            self.scheduler.step()
+
+    def after_epoch(self, epoch: int, metrics: Mapping[str, Tensor]) -> None:
+        """Call at the end of an epoch, counted from 0, with the metrics so far.
+
+        Raises:
+            RequestError: the monitored metric is not among them.
+        """
+        if self.interval == "epoch" and (epoch + 1) % self.frequency == 0:
+            if isinstance(self.scheduler, ReduceLROnPlateau):
+                if self.monitor not in metrics:
+                    known = ", ".join(sorted(metrics))
+                    raise RequestError(f"scheduler.monitor={self.monitor}: no such metric; there are {known}")
+                self.scheduler.step(metrics[self.monitor])
+            else:
+                self.scheduler.step()
