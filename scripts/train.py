@@ -1,0 +1,17 @@
+"""Train, test and record one experiment; with -m, a sweep of them."""
+
+from typing import Any
+
+from litlab.cli import command
+
+
+@command("train")
+def main(config: Any, result: dict[str, Any]) -> None:
+    """litlab: pick data, model, optimizer and trainer; get a trained, tested and recorded experiment."""
+    from litlab.train import train  # here, because torch and lightning take seconds to import
+
+    train(config, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""From a config to the objects it names: data, task, trainer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+import lightning.pytorch as L
+import torch
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from litlab.callbacks.stopwatch import Stopwatch
+from litlab.data.tensors import TensorData
+from litlab.errors import RequestError
+from litlab.tasks.base import Task
+from litlab.tasks.schedule import Schedule
+
+# Settings of the Trainer that are the module's business under manual optimization; Lightning refuses them there.
+MODULE_SETTINGS = {"accumulate_grad_batches": 1, "gradient_clip_val": None, "gradient_clip_algorithm": None}
+# Settings that count batches within an epoch, and their idle values. The Trainer counts calls of training_step, so with
+# any of these in use one call is one batch: steps_per_execution is a speed, never a meaning.
+COUNTED = {"limit_train_batches": 1.0, "overfit_batches": 0.0, "val_check_interval": 1.0, "fast_dev_run": False}
+
+
+def instantiate(group: str, config: Any, **kwargs: Any) -> Any:
+    """hydra.utils.instantiate, with a mistake in the config told in one line.
+
+    Raises:
+        RequestError: what the config names cannot be built so.
+    """
+    try:
+        return hydra.utils.instantiate(config, **kwargs)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, RequestError):
+            raise cause from None
+        message = " ".join(str(cause or error).split())
+        raise RequestError(message if message.startswith(f"{group}.") else f"{group}: {message}") from error
+
+
+def build_data(config: DictConfig) -> TensorData:
+    """The data of a config, not loaded yet."""
+    return instantiate("data", config.data)
+
+
+def build_task(config: DictConfig, data: TensorData) -> Task:
+    """Model, optimizer, scheduler and task of a config, for these data."""
+    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    model = instantiate("model", config.model, **shape)
+    task: Task = instantiate(
+        "task",
+        config.task,
+        model=model,
+        optimizer=instantiate("optimizer", config.optimizer),
+        schedule=build_schedule(config.scheduler),
+        num_outputs=data.num_outputs,
+        **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
+    )
+    return task
+
+
+def build_schedule(config: DictConfig) -> Schedule | None:
+    """The schedule of a config's scheduler group; None for scheduler=none."""
+    settings = dict(config)
+    if not settings:
+        return None
+    rhythm = {name: settings.pop(name) for name in ("interval", "frequency", "monitor") if name in settings}
+    return Schedule(instantiate("scheduler", settings), **rhythm)
+
+
+def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer:
+    """The trainer of a config, with its loggers and callbacks.
+
+    Raises:
+        RequestError: there is no such device, or something would watch a validation that does not take place.
+    """
+    settings = OmegaConf.to_container(config.trainer, resolve=True)
+    assert isinstance(settings, dict)
+    _check_device(str(settings.get("accelerator")))
+    if any(settings.get(name, idle) != idle for name, idle in COUNTED.items()):
+        task.steps_per_execution = 1
+    settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
+    trainer: L.Trainer = instantiate(
+        "trainer",
+        settings,
+        logger=[instantiate("logger", logger) for logger in config.logger.values()],
+        callbacks=[Stopwatch(), *build_callbacks(config.callbacks, data)],
+        default_root_dir=config.paths.run_dir,
+    )
+    if trainer.world_size > 1:
+        task.steps_per_execution = 1  # gradients are averaged over the devices once per call
+    data.steps_per_execution = task.steps_per_execution
+    return trainer
+
+
+def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list[L.Callback]:
+    """The callbacks of a config; without validation, the checkpoint keeps the last weights and selects nothing."""
+    callbacks = []
+    for name, config in configs.items():
+        monitor = str(config.get("monitor") or "")
+        if monitor.startswith("val/") and not data.has_validation:
+            if "ModelCheckpoint" not in config._target_:
+                raise RequestError(f"callbacks.{name}.monitor={monitor}: there is no validation; set data.val_size")
+            callbacks.append(instantiate("callbacks", config, monitor=None, save_top_k=0))
+        else:
+            callbacks.append(instantiate("callbacks", config))
+    return callbacks
+
+
+def _check_device(accelerator: str) -> None:
+    missing = (accelerator in ("gpu", "cuda") and not torch.accelerator.is_available()) or (
+        accelerator == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; take trainer=cpu")

@@ -1,0 +1,36 @@
+"""What can be chosen: the folders and files of conf/."""
+
+from pathlib import Path
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:
+    """For each group (a folder), its choices (the YAML files) and what each is for (the file's first comment)."""
+    groups = sorted(path for path in conf.iterdir() if path.is_dir())
+    return {group.name: {file.stem: purpose(file) for file in sorted(group.glob("*.yaml"))} for group in groups}
+
+
+def purpose(file: Path) -> str:
+    """The first comment of a YAML file."""
+    comments = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
+
+
+def help_text(about: str, program: str, conf: Path = CONF) -> str:
+    """The text of --help. (Hydra's own takes a second, and does not say what the choices are.)"""
+    lines = [
+        about.strip(),
+        "",
+        f"  python scripts/{program} data=fashion model=mlp",
+        f"  python scripts/{program} data=fashion model=mlp optimizer.lr=0.02 trainer.max_epochs=20",
+        f"  python scripts/{program} -m data=fashion model=mlp optimizer.lr=0.01,0.1 data.batch_size=32,64",
+        "",
+        "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
+        "--cfg job shows all settings of the choices, each explained in conf/GROUP/NAME.yaml.",
+        "",
+    ]
+    for group, names in choices(conf).items():
+        width = max((len(name) for name in names), default=0)
+        lines += [f"{group}:", *(f"  {name:<{width}}  {text}" for name, text in names.items())]
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""Train, test and record one experiment."""
+
+import logging
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from omegaconf import DictConfig
+
+from litlab.build import build_data, build_task, build_trainer
+from litlab.callbacks.stopwatch import Stopwatch
+from litlab.data.tensors import TensorData
+from litlab.results import Result
+from litlab.tasks.base import Task
+
+
+def train(config: DictConfig, result: Result | None = None) -> Result:
+    """Run the experiment that `config` (conf/train.yaml, composed) describes, and fill in its result.
+
+    Raises:
+        RequestError: the config asks for something that cannot be.
+        RunError: training diverged.
+    """
+    result = {} if result is None else result
+    logging.getLogger("lightning").handlers.clear()  # its notices go to train.log, not to the terminal
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    seed_everything(config.seed, verbose=False)
+    data = build_data(config)
+    task = build_task(config, data)
+    trainer = build_trainer(config, data, task)
+    result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
+    result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
+
+    trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+    result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step} | describe_speed(task, trainer)
+    result["metrics"] = {"train/loss": float(trainer.callback_metrics["train/loss"])}
+
+    result |= select(task, trainer)
+    result["metrics"] |= evaluate(task, trainer, data)
+    return result
+
+
+def select(task: Task, trainer: Trainer) -> dict[str, Any]:
+    """Put the best weights into the task where a checkpoint watched for them; else it keeps the last ones."""
+    monitor: dict[str, Any] = {"metric": task.monitor, "mode": task.mode, "best": None, "epoch": None}
+    checkpoint = next((each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)), None)
+    path = checkpoint and (checkpoint.best_model_path or checkpoint.last_model_path)
+    if checkpoint is not None and checkpoint.best_model_path:
+        best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+        task.load_state_dict(best["state_dict"])
+        monitor |= {"best": float(checkpoint.best_model_score), "epoch": best["epoch"] + 1}
+    return {"monitor": monitor, "checkpoint": path or None}
+
+
+def evaluate(task: Task, trainer: Trainer, data: TensorData) -> dict[str, float]:
+    """Validation and test metrics of the task's present weights."""
+    metrics: dict[str, float] = {}
+    if data.has_validation:
+        metrics |= trainer.validate(task, datamodule=data, verbose=False)[0]
+    return metrics | dict(trainer.test(task, datamodule=data, verbose=False)[0])
+
+
+def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
+    """Seconds of the training epochs (validation apart), and samples per second; compiling counts as training."""
+    stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
+    seconds = sum(stopwatch.epochs)
+    return {
+        "seconds_training": round(seconds, 3),
+        "seconds_compiling": round(task.compiled.seconds, 3) if task.compiled else 0.0,
+        "samples_per_second": round(task.losses.samples * trainer.world_size / seconds),
+    }
+
+
+def describe_environment(trainer: Trainer) -> dict[str, Any]:
+    """Versions, device and threads that the numbers depend on."""
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "device": name,
+        "devices": trainer.world_size,
+        "threads": torch.get_num_threads(),
+    }
