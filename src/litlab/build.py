@@ -7,6 +7,7 @@ import hydra
 import lightning.pytorch as L
 import torch
 from hydra.errors import InstantiationException
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.stopwatch import Stopwatch
@@ -80,11 +81,18 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     if any(settings.get(name, idle) != idle for name, idle in COUNTED.items()):
         task.steps_per_execution = 1
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
+    callbacks = build_callbacks(config.callbacks, data)
+    if not settings.get("enable_progress_bar"):
+        callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     trainer: L.Trainer = instantiate(
         "trainer",
-        settings,
+        settings
+        | {  # without these Lightning would add a bar and a checkpoint of its own
+            "enable_progress_bar": any(isinstance(each, ProgressBar) for each in callbacks),
+            "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
+        },
         logger=[instantiate("logger", logger) for logger in config.logger.values()],
-        callbacks=[Stopwatch(), *build_callbacks(config.callbacks, data)],
+        callbacks=[Stopwatch(), *callbacks],
         default_root_dir=config.paths.run_dir,
     )
     if trainer.world_size > 1:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-from litlab.data import fetch
+from litlab.data import fetch, roads
 from litlab.errors import RequestError, RunError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -179,7 +179,7 @@ def test_a_stalling_mirror_is_given_up_after_its_timeout(
     small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror.pause = 2.0
-    monkeypatch.setattr(fetch, "MIRROR_TIMEOUT", 0.1)
+    monkeypatch.setattr(roads, "MIRROR_TIMEOUT", 0.1)
 
     started = time.monotonic()
     with pytest.raises(RequestError, match=r"does not serve train-images-idx3-ubyte\.gz \(.*timed out\)"):

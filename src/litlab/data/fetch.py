@@ -4,19 +4,14 @@ The four IDX files are looked for in that order; by any road, only content of th
 """
 
 import hashlib
-import http.client
 import logging
 import os
 import shutil
 import struct
-import subprocess
 import tempfile
-import urllib.request
 import zlib
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +19,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from litlab.data.roads import UnusableError, one_line, roads
 from litlab.errors import RequestError, RunError
 
 log = logging.getLogger(__name__)
@@ -34,8 +30,6 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-MIRROR_TIMEOUT = 10.0  # seconds without an answer, after which a mirror is given up
-APT_TIMEOUT = 300.0  # seconds for one command: the package is 30 MB, and a slow line is no failure
 
 
 @dataclass(frozen=True)
@@ -76,9 +70,6 @@ SOURCES = {
     ),
 }
 
-# Yields each of the named files and its packed content; raises _UnusableError.
-Road = Callable[[Sequence[str]], Iterator[tuple[str, bytes]]]
-
 
 class IdxTensors(NamedTuple):
     """Both official splits as the files hold them, uint8: images (count, height, width), labels (count,)."""
@@ -89,11 +80,7 @@ class IdxTensors(NamedTuple):
     test_labels: Tensor
 
 
-class _UnusableError(Exception):
-    """A file or a road that does not serve; the message goes on after its name: "is ...", "cannot ..."."""
-
-
-class _DamagedError(_UnusableError):
+class _DamagedError(UnusableError):
     """A file that was read and is not what it should be."""
 
 
@@ -124,7 +111,7 @@ def load(name: str, data_dir: Path) -> IdxTensors:
 
 
 def _report_unwritable(
-    source: Source, data_dir: Path, error: OSError, complete: bool, unusable: dict[Path, _UnusableError]
+    source: Source, data_dir: Path, error: OSError, complete: bool, unusable: dict[Path, UnusableError]
 ) -> None:
     """Only a warning where all files are on this machine: a read-only data_dir is then no reason to stop."""
     problems = "".join(f"; {path} {problem}" for path, problem in unusable.items())
@@ -144,10 +131,10 @@ def _places(source: Source, data_dir: Path, file: str) -> list[Path]:
     return [folder / name for folder in folders for name in (file, f"{file}.gz")]
 
 
-def _look(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, _UnusableError]]:
+def _look(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, UnusableError]]:
     """The content of each file that is on this machine and whole, and what was unusable on the way to it."""
     contents: dict[str, bytes] = {}
-    unusable: dict[Path, _UnusableError] = {}
+    unusable: dict[Path, UnusableError] = {}
     for file in FILES:
         for path in _places(source, data_dir, file):
             try:
@@ -156,7 +143,7 @@ def _look(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, 
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                unusable[path] = _UnusableError(f"cannot be read ({error.strerror})")
+                unusable[path] = UnusableError(f"cannot be read ({error.strerror})")
             except _DamagedError as error:
                 unusable[path] = error
     return contents, unusable
@@ -172,7 +159,7 @@ def _content(data: bytes, md5: str) -> bytes:
         # Faster than gzip.decompress by a sixth; 31: with a gzip header, and its CRC is checked.
         content = zlib.decompress(data, wbits=31) if data[:2] == b"\x1f\x8b" else data
     except zlib.error as error:
-        raise _DamagedError(f"is damaged (not a whole gzip file: {_one_line(error)})") from error
+        raise _DamagedError(f"is damaged (not a whole gzip file: {one_line(error)})") from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise _DamagedError(f"is damaged (wrong checksum of its {len(content)} bytes)")
     return content
@@ -217,7 +204,7 @@ def _fetch_missing(source: Source, home: Path, missing: list[str], contents: dic
         shutil.rmtree(leftover, ignore_errors=True)
     failures = []
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=home, ignore_cleanup_errors=True) as folder:
-        for name, road in _roads(source, Path(folder)):
+        for name, road in roads(source.name, source.package, Path(folder)):
             log.info("%s: fetching %s from %s", source.name, ", ".join(missing), name)
             try:
                 for file, packed in road(missing):
@@ -226,7 +213,7 @@ def _fetch_missing(source: Source, home: Path, missing: list[str], contents: dic
                     aside.write_bytes(packed)
                     os.replace(aside, home / "raw" / f"{file}.gz")
                     contents[file] = content
-            except _UnusableError as error:
+            except UnusableError as error:
                 failures.append(f"{name} {error}")
             missing = [file for file in missing if file not in contents]
             if not missing:
@@ -234,79 +221,6 @@ def _fetch_missing(source: Source, home: Path, missing: list[str], contents: dic
     return failures
 
 
-def _roads(source: Source, folder: Path) -> Iterator[tuple[str, Road]]:
-    """Each road and its name, the cheapest first."""
-    from torchvision import datasets  # here, not above: it takes a second, and only a first run needs it
-
-    dataset = getattr(datasets, source.name)
-    for mirror in dataset.mirrors:
-        yield mirror, partial(_from_mirror, mirror, dict(dataset.resources))
-    if source.package:
-        yield f"apt-get download {source.package}", partial(_from_apt, source.package, folder)
-
-
-def _from_mirror(mirror: str, gz_md5: dict[str, str], files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Not by torchvision's download_url: it has no timeout, draws bars and falls back from https to http."""
-    for file in files:
-        request = urllib.request.Request(f"{mirror}{file}.gz", headers={"User-Agent": "litlab"})
-        try:
-            with urllib.request.urlopen(request, timeout=MIRROR_TIMEOUT) as response:
-                packed = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise _UnusableError(f"does not serve {file}.gz ({_one_line(error)})") from error
-        if hashlib.md5(packed, usedforsecurity=False).hexdigest() != gz_md5[f"{file}.gz"]:
-            raise _UnusableError(f"serves another {file}.gz (wrong checksum of {len(packed)} bytes)")
-        yield file, packed
-
-
-def _from_apt(package: str, folder: Path, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Downloads and unpacks the operating system's package in `folder`; installs nothing."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise _UnusableError("is not possible (no apt-get and dpkg here)")
-    # The package lists of a fresh container are empty, so that apt knows no package before an update.
-    timeouts = [f"-oAcquire::{scheme}::Timeout={MIRROR_TIMEOUT:.0f}" for scheme in ("http", "https")]
-    try:
-        _run(["apt-get", *timeouts, "download", package], folder)
-    except _UnusableError as error:
-        if os.geteuid() != 0:
-            raise _UnusableError(f"{error}; run: sudo apt-get update") from error
-        _run(["apt-get", *timeouts, "update"], folder)
-        _run(["apt-get", *timeouts, "download", package], folder)
-    for deb in folder.glob("*.deb"):
-        _run(["dpkg", "-x", str(deb), str(folder / "unpacked")], folder)
-    for file in files:
-        found = list((folder / "unpacked").rglob(f"{file}.gz"))
-        if not found:
-            raise _UnusableError(f"has no {file}.gz")
-        yield file, found[0].read_bytes()
-
-
-def _run(command: list[str], folder: Path) -> None:
-    """Runs quietly; raises _UnusableError with the command's own last error line."""
-    try:
-        subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=APT_TIMEOUT,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        # As root, apt also warns (W:) that it downloads unsandboxed; that is harmless and not the reason.
-        said = [line for line in error.stderr.splitlines() if line.strip() and not line.startswith("W:")]
-        raise _UnusableError(f"failed ({_one_line(said[-1] if said else error)})") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _UnusableError(f"failed ({_one_line(error)})") from error
-
-
 def _advice(source: Source, data_dir: Path) -> str:
     files, raw = ", ".join(f"{file}.gz" for file in FILES), data_dir / source.name / "raw"
     return f"put {files} in {raw}, or set paths.data_dir to the folder that holds {source.name}/raw with them"
-
-
-def _one_line(reason: object) -> str:
-    return " ".join(str(reason).split())
