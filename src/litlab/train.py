@@ -24,7 +24,9 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         RunError: training diverged.
     """
     result = {} if result is None else result
-    logging.getLogger("lightning").handlers.clear()  # its notices go to train.log, not to the terminal
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # notices go to train.log, not to the terminal
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     if config.threads:
         torch.set_num_threads(config.threads)
     seed_everything(config.seed, verbose=False)
@@ -51,7 +53,7 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     if checkpoint is not None and checkpoint.best_model_path:
         best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
         task.load_state_dict(best["state_dict"])
-        monitor |= {"best": float(checkpoint.best_model_score), "epoch": best["epoch"] + 1}
+        monitor |= {"best": checkpoint.best_model_score.item(), "epoch": best["epoch"] + 1}
     return {"monitor": monitor, "checkpoint": path or None}
 
 
