@@ -1,0 +1,108 @@
+"""Runs on the digits in this process. Torch is imported by the fixtures that need it, not with this file."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["small_fashion"]  # tests/fixtures
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training in this process leaves."""
+
+    config: Any
+    data: Any
+    task: Any
+    trainer: Any
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        return {name: weight.detach().clone() for name, weight in self.task.state_dict().items()}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Callable[..., Any]:
+    """Compose conf/train.yaml with overrides: digits, 2 epochs, CPU, one thread, and a fresh run directory each time."""
+    from hydra import compose, initialize_config_dir
+
+    count = 0
+
+    def composed(*overrides: str, conf: Path = ROOT / "conf") -> Any:
+        nonlocal count
+        count += 1
+        settings = {
+            "paths.log_dir": tmp_path,
+            "paths.run_dir": tmp_path / f"run{count}",
+            "threads": 1,
+            "trainer.accelerator": "cpu",
+            "trainer.max_epochs": 2,
+            "trainer.enable_progress_bar": "false",
+            "logger": "none",
+        }
+        named = {override.split("=")[0].lstrip("+~") for override in overrides}
+        base = [f"{name}={value}" for name, value in settings.items() if name not in named]
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            return compose("train", overrides=[*base, *overrides])
+
+    return composed
+
+
+@pytest.fixture
+def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
+    """Build and fit as `litlab.train` does, and keep the objects; `callbacks` come to the config's."""
+    from lightning.pytorch import seed_everything
+
+    from litlab.build import build_data, build_task, build_trainer
+
+    def fitted(*overrides: str, callbacks: Iterable[Any] = ()) -> Fit:
+        config = compose(*overrides)
+        seed_everything(config.seed, verbose=False)
+        data = build_data(config)
+        task = build_task(config, data)
+        trainer = build_trainer(config, data, task)
+        trainer.callbacks.extend(callbacks)
+        trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+        return Fit(config, data, task, trainer)
+
+    return fitted
+
+
+@pytest.fixture
+def same_weights() -> Callable[[dict[str, Any], dict[str, Any]], bool]:
+    """Whether two state dicts are the same to the bit."""
+    import torch
+
+    def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+    return same
+
+
+@pytest.fixture
+def read_result() -> Callable[[Path], dict[str, Any]]:
+    """result.json of a run directory, which must be plain JSON: NaN and Infinity are none."""
+
+    def strange(word: str) -> None:
+        raise AssertionError(f"{word} in result.json")
+
+    def read(run_dir: Path) -> dict[str, Any]:
+        return json.loads((run_dir / "result.json").read_text(encoding="utf-8"), parse_constant=strange)
+
+    return read

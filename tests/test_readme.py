@@ -1,0 +1,87 @@
+"""What the README says is true: its commands run, its code works as printed, its files exist."""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line]
+TRAININGS = [command for command in COMMANDS if command.startswith("python scripts/train.py ")]
+ELSEWHERE = {  # commands that other tests and .ci/run run
+    "make train": "tests/test_makefile.py and .ci/run",
+    "make test": "tests/test_makefile.py and .ci/run",
+    ". .venv/bin/activate": "nothing to test",
+    "tensorboard --logdir logs": "tests/test_train.py reads the event files",
+    "python scripts/train.py --help": "tests/test_cli.py",
+}
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    assert BLOCKS[0] == ("sh", "make train\nmake test\n")
+
+
+def test_no_command_is_left_out() -> None:
+    benchmarks = {command for command in COMMANDS if command.startswith("python scripts/benchmark.py")}
+    assert set(COMMANDS) - set(TRAININGS) - benchmarks <= set(ELSEWHERE)
+    assert len(TRAININGS) >= 4
+
+
+@pytest.mark.parametrize("command", [command for command in TRAININGS if "--help" not in command])
+def test_a_training_runs_as_printed(
+    command: str, compose: Callable[..., Any], small_fashion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a small copy of the data set and for one epoch."""
+    from litlab.data import fetch
+    from litlab.train import train
+
+    small_fashion.write(tmp_path / "FashionMNIST" / "raw")
+    small_fashion.write(tmp_path / "MNIST" / "raw")
+    monkeypatch.setitem(fetch.SOURCES, "MNIST", fetch.Source("MNIST", fetch.SOURCES["FashionMNIST"].md5))
+    overrides = [word for word in shlex.split(command)[2:] if not word.startswith(("trainer.max_epochs", "-m"))]
+    small = [] if "data=digits" in overrides or any("experiment" in word for word in overrides) else ["data.val_size=8"]
+    config = compose(*overrides, *small, f"paths.data_dir={tmp_path}", "trainer.max_epochs=1")
+
+    result = train(config)
+
+    assert result["epochs"] == 1
+    assert 0 <= result["metrics"]["test/accuracy"] <= 1
+
+
+def test_the_code_of_the_readme_is_a_data_set_and_a_model(
+    compose: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The promise: one class and one YAML for a data set, one file and one YAML for a model; nothing else."""
+    from litlab import data, models
+    from litlab.train import train
+
+    for _, block in BLOCKS:
+        if path := re.match(r"# ((src|conf)/\S+)\n", block):
+            target = tmp_path / path[1]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block, encoding="utf-8")
+    for package in (data, models):
+        folder = tmp_path / "src" / "litlab" / package.__name__.split(".")[-1]
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    search = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"
+
+    xor = train(compose(search, "data=xor", "model=mlp", "trainer.max_epochs=20"))
+    maxout = train(compose(search, "data=digits", "model=maxout", "trainer.max_epochs=10"))
+
+    assert xor["metrics"]["test/accuracy"] > 0.9
+    assert maxout["parameters"] == 3 * (64 * 10 + 10)
+    assert maxout["metrics"]["test/accuracy"] > 0.9
+
+
+def test_the_tree_of_the_readme_is_the_tree() -> None:
+    house = next(block for language, block in BLOCKS if not language)
+    for name in re.findall(r"[\w/]+(?:\.py|/)", house):
+        places = [ROOT / name, ROOT / "src/litlab" / name, ROOT / "scripts" / name]
+        assert any(place.exists() for place in places), name
