@@ -23,6 +23,7 @@ class TensorLoader:
         inputs: shape (N, ...).
         targets: shape (N, ...).
         batch_size: samples in a batch of all ranks together; the last one of a pass may be smaller.
+        drop_last: leave such a smaller one out, unless it is all there is.
         shuffle: a new random order in each pass.
         seed: of the orders.
         epoch: tells the number of the epoch that begins.
@@ -38,6 +39,7 @@ class TensorLoader:
         batch_size: int,
         *,
         shuffle: bool = False,
+        drop_last: bool = False,
         seed: int = 0,
         epoch: Callable[[], int] = int,
         passes: int = 1,
@@ -47,27 +49,33 @@ class TensorLoader:
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.shuffle, self.seed, self.passes = batch_size, shuffle, seed, passes
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
+        whole = len(inputs) - len(inputs) % batch_size if drop_last else 0
+        self.used = whole or len(inputs)  # samples of one pass
 
     def __len__(self) -> int:
-        return self.passes * math.ceil(len(self.inputs) / self.batch_size)
+        return self.passes * math.ceil(self.used / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for number in range(self.passes):
-            if self.shuffle or self.world_size > 1:
-                for index in self._order(number).split(self.batch_size):
+        if self.shuffle or self.world_size > 1:
+            for number in range(self.passes):
+                for index in self.order(number).split(self.batch_size):
                     share = self._share(index)
-                    yield self.inputs[share], self.targets[share]
-            else:
-                yield from zip(self.inputs.split(self.batch_size), self.targets.split(self.batch_size), strict=True)
+                    # The same as inputs[share], in a quarter of the time.
+                    yield self.inputs.index_select(0, share), self.targets.index_select(0, share)
+        else:
+            inputs = self.inputs[: self.used].split(self.batch_size)
+            targets = self.targets[: self.used].split(self.batch_size)
+            for _ in range(self.passes):
+                yield from zip(inputs, targets, strict=True)
 
-    def _order(self, number: int) -> Tensor:
-        """The indices of one pass, drawn on the CPU so that they are the same on every device."""
+    def order(self, number: int) -> Tensor:
+        """The samples of one pass in turn, drawn on the CPU so that they are the same on every device."""
         size = len(self.inputs)
         if not self.shuffle:
-            return torch.arange(size, device=self.inputs.device)
+            return torch.arange(self.used, device=self.inputs.device)
         entropy = np.random.SeedSequence([self.seed, self.epoch(), number]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
-        return torch.randperm(size, generator=generator).to(self.inputs.device)
+        return torch.randperm(size, generator=generator)[: self.used].to(self.inputs.device)
 
     def _share(self, index: Tensor) -> Tensor:
         """This rank's part of a batch, as large on every rank (DDP waits for all): the last batch may repeat some."""

@@ -11,7 +11,7 @@ from litlab.errors import RequestError
 
 
 class Split(NamedTuple):
-    """Inputs (N, ...) and targets (N,) of one split: float32 and, for classes, int64."""
+    """One split: inputs (N, ...), float32; targets (N,) or (N, K), float32, or for classes (N,), int64."""
 
     inputs: Tensor
     targets: Tensor
@@ -25,15 +25,21 @@ class TensorData(L.LightningDataModule):
         eval_batch_size: samples per batch of validation and test.
         val_size: what is carved from the training split for validation: samples (int) or a fraction (float); 0: none.
         test_size: likewise for the test, where a data set has no official test split.
+        test_on_train: the test repeats the training rows, where a data set has no official test split: for documents
+            that show how a model fits. Such a test tells nothing of new samples.
         split_seed: of the carving.
         normalize: inputs to mean 0 and standard deviation 1, by the training split's statistics; images per channel,
             tables per column.
         passes_per_epoch: times that one epoch goes through the training split.
+        shuffle: a new random order of the training split in each pass; else as they come.
+        drop_last: leave out the last batch of a pass where it is smaller than the others.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None  # None: no classes but numbers
+    feature_names: tuple[str, ...] | None = None  # of the columns of a table
+    target_name: str = "target"  # what a number to predict is, and in which unit
 
     def __init__(
         self,
@@ -42,14 +48,18 @@ class TensorData(L.LightningDataModule):
         eval_batch_size: int = 1024,
         val_size: int | float = 0,
         test_size: int | float = 0,
+        test_on_train: bool = False,
         split_seed: int = 0,
         normalize: bool = False,
         passes_per_epoch: int = 1,
+        shuffle: bool = True,
+        drop_last: bool = False,
     ) -> None:
         super().__init__()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.val_size, self.test_size, self.split_seed = val_size, test_size, split_seed
-        self.normalize, self.passes_per_epoch = normalize, passes_per_epoch
+        self.test_on_train, self.normalize = test_on_train, normalize
+        self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
         self.steps_per_execution = 1  # how many batches the task's training_step takes at once
         self.splits: dict[str, Split] = {}
 
@@ -70,17 +80,23 @@ class TensorData(L.LightningDataModule):
         """
         if self.splits:
             return
-        train, test = self.load()
-        if test is None:
-            train, test = self._carve(train, self.test_size, "test_size")
-        train, val = self._carve(train, self.val_size, "val_size")
-        splits = {"train": train, "val": val, "test": test}
+        splits = self.raw_splits()
         self._check(splits)
         if self.normalize:
-            mean, std = _statistics(train.inputs)
+            mean, std = _statistics(splits["train"].inputs)
             for split in splits.values():
                 split.inputs.sub_(mean).div_(std)
         self.splits = splits
+
+    def raw_splits(self) -> dict[str, Split]:
+        """The splits train, val (perhaps without samples) and test as loaded: neither checked nor normalized."""
+        train, test = self.load()
+        if test is None and self.test_on_train:
+            test = Split(*(tensor.clone() for tensor in train))
+        elif test is None:
+            train, test = self._carve(train, self.test_size, "test_size")
+        train, val = self._carve(train, self.val_size, "val_size")
+        return {"train": train, "val": val, "test": test}
 
     def _carve(self, split: Split, size: int | float, setting: str) -> tuple[Split, Split]:
         total = len(split.inputs)
@@ -105,9 +121,10 @@ class TensorData(L.LightningDataModule):
             if (
                 self.class_names
                 and len(targets)
-                and not 0 <= int(targets.min()) <= int(targets.max()) < self.num_outputs
+                and not 0 <= int(targets.min()) <= int(targets.max()) < len(self.class_names)
             ):
-                raise RequestError(f"data={name}: a {part} label lies outside the classes 0 to {self.num_outputs - 1}")
+                last = len(self.class_names) - 1
+                raise RequestError(f"data={name}: a {part} label lies outside the classes 0 to {last}")
 
     def _loader(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         trainer = self.trainer
@@ -127,7 +144,8 @@ class TensorData(L.LightningDataModule):
         loader = self._loader(
             "train",
             self.batch_size,
-            shuffle=not trainer.overfit_batches,  # overfitting means: the same few batches
+            shuffle=self.shuffle and not trainer.overfit_batches,  # overfitting means: the same few batches
+            drop_last=self.drop_last,
             seed=torch.initial_seed(),  # what seed_everything was given
             epoch=lambda: trainer.current_epoch,
             passes=self.passes_per_epoch,
@@ -141,6 +159,10 @@ class TensorData(L.LightningDataModule):
     def test_dataloader(self) -> TensorLoader:
         """Large batches of the test split in order."""
         return self._loader("test", self.eval_batch_size)
+
+    def train_eval_dataloader(self) -> TensorLoader:
+        """Large batches of the training split in order, to evaluate the trained weights on it."""
+        return self._loader("train", self.eval_batch_size)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Nothing: it is there already, and Lightning's search through the batch costs time."""

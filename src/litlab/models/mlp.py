@@ -7,6 +7,18 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 
+def activation_class(name: str) -> type[nn.Module]:
+    """A class of torch.nn.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    found = getattr(nn, name, None)
+    if not isinstance(found, type):
+        raise ValueError(f"model.activation={name}: no such class in torch.nn; try ReLU, GELU or Sigmoid")
+    return found
+
+
 class MLP(nn.Sequential):
     """Linear layers with a nonlinearity between them; without hidden layers, one linear map.
 
@@ -16,6 +28,7 @@ class MLP(nn.Sequential):
         hidden_sizes: widths of the layers in between.
         activation: a class of torch.nn by name.
         dropout: share of each hidden layer set to zero in training.
+        zero_init: all weights begin at 0, which only a linear map can leave.
 
     Raises:
         ValueError: no such activation in torch.nn.
@@ -28,16 +41,19 @@ class MLP(nn.Sequential):
         hidden_sizes: Sequence[int] = (),
         activation: str = "ReLU",
         dropout: float = 0.0,
+        zero_init: bool = False,
     ) -> None:
-        if not isinstance(getattr(nn, activation, None), type):
-            raise ValueError(f"model.activation={activation}: no such class in torch.nn; try ReLU, GELU or Sigmoid")
+        make_activation = activation_class(activation)
         sizes = [math.prod(input_shape), *hidden_sizes]
         layers: list[nn.Module] = [nn.Flatten()]
         for width, next_width in itertools.pairwise(sizes):
-            layers += [nn.Linear(width, next_width), getattr(nn, activation)()]
+            layers += [nn.Linear(width, next_width), make_activation()]
             if dropout:
                 layers.append(nn.Dropout(dropout))
         super().__init__(*layers, nn.Linear(sizes[-1], num_outputs))
+        if zero_init:
+            for weight in self.parameters():
+                nn.init.zeros_(weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, *input_shape) to (N, num_outputs)."""

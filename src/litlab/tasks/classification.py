@@ -5,27 +5,69 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
 
 from litlab.tasks.base import Task
+from litlab.tasks.class_weights import class_weights
 
 
 class Classification(Task):
-    """Cross entropy on logits (N, C) and labels (N,); accuracy.
+    """Cross entropy on logits (N, C), float32, and labels (N,), int64; accuracy and its like.
 
     Args:
         num_outputs: C, the number of classes.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
+        class_weights: balanced: each class has the same weight in the loss, however many samples it has; None: each
+            sample has.
     """
 
-    def __init__(self, *args: Any, num_outputs: int, label_smoothing: float = 0.0, **kwargs: Any) -> None:
-        self.num_outputs, self.label_smoothing = num_outputs, label_smoothing
+    pictures = ("confusion_matrix", "mistakes")
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        *args: Any,
+        num_outputs: int,
+        label_smoothing: float = 0.0,
+        class_weights: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.num_outputs, self.label_smoothing, self.class_weights = num_outputs, label_smoothing, class_weights
         super().__init__(*args, **kwargs)
+        self.register_buffer("weight", None, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        """Weigh the classes by the training split, which is known when the data are loaded."""
+        if self.class_weights is not None and self.trainer.datamodule is not None:
+            labels = self.trainer.datamodule.splits["train"].targets
+            self.weight = class_weights(self.class_weights, labels, self.num_outputs).to(self.device)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross entropy."""
-        return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
+        return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Probabilities (N, C). Given logits, torchmetrics takes them for probabilities where all lie in 0 to 1."""
+        return outputs.softmax(1)
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Accuracy: the share of samples whose largest logit is the label's."""
-        return {"accuracy": MulticlassAccuracy(self.num_outputs, average="micro")}
+        """Accuracy: the share of samples whose largest logit is the label's; the others are means over the classes.
+
+        The calibration error is the expected one, 15 bins (Guo et al. 2017, arXiv:1706.04599).
+        """
+        classes = self.num_outputs
+        return {
+            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
+            "precision": MulticlassPrecision(classes, validate_args=False),
+            "recall": MulticlassRecall(classes, validate_args=False),
+            "f1": MulticlassF1Score(classes, validate_args=False),
+            "auroc": MulticlassAUROC(classes, validate_args=False),
+            "calibration_error": MulticlassCalibrationError(classes, validate_args=False),
+        }

@@ -41,12 +41,17 @@ class Schedule:
         """Build the scheduler for a run that takes `accumulate` batches per optimizer step.
 
         Raises:
-            RequestError: the scheduler needs the length of the run, and that has no end.
+            RequestError: the scheduler needs the length of the run, and that has no end; or it cannot be built so.
         """
         auto = [name for name, value in self.make.keywords.items() if value == AUTO]
         length = self._intervals(trainer, accumulate, auto) if auto else 0
-        self.scheduler = self.make(optimizer, **dict.fromkeys(auto, length))
+        try:
+            self.scheduler = self.make(optimizer, **dict.fromkeys(auto, length))
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"scheduler: {error}") from error
         assert self.scheduler is not None
+        if isinstance(self.scheduler, ReduceLROnPlateau) and self.interval == "step":
+            raise RequestError("scheduler.interval=step: a plateau shows at the end of an epoch; take epoch")
         return self.scheduler
 
     def _intervals(self, trainer: L.Trainer, accumulate: int, auto: list[str]) -> int:

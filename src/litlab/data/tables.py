@@ -1,0 +1,45 @@
+"""Tables that fit on a page: the documents' exam scores and the line through three points."""
+
+from torch import Tensor, tensor
+
+from litlab.data.tensors import Split, TensorData
+
+
+class ExamScores(TensorData):
+    """Five students' scores in three quizzes, and in the final exam, which is the target.
+
+    The document has the table twice; in the second one the third student's third score is 80, a typing error.
+    """
+
+    input_shape = (3,)
+    num_outputs = 1
+    feature_names = ("quiz 1", "quiz 2", "quiz 3")
+    rows = (
+        (73.0, 80.0, 75.0, 152.0),
+        (93.0, 88.0, 93.0, 185.0),
+        (89.0, 91.0, 90.0, 180.0),
+        (96.0, 98.0, 100.0, 196.0),
+        (73.0, 66.0, 70.0, 142.0),
+    )
+
+    def load(self) -> tuple[Split, None]:
+        """All rows; there is no test split."""
+        return _split(tensor(self.rows)), None
+
+
+class Line(TensorData):
+    """y = 2x at x = 1, 2, 3."""
+
+    input_shape = (1,)
+    num_outputs = 1
+    feature_names = ("x",)
+    rows = ((1.0, 2.0), (2.0, 4.0), (3.0, 6.0))
+
+    def load(self) -> tuple[Split, None]:
+        """All points; there is no test split."""
+        return _split(tensor(self.rows)), None
+
+
+def _split(rows: Tensor) -> Split:
+    """The last column is the target."""
+    return Split(rows[:, :-1].clone(), rows[:, -1].clone())

@@ -1,0 +1,73 @@
+"""One class of two."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryCalibrationError,
+    BinaryF1Score,
+    BinaryPrecision,
+    BinaryRecall,
+)
+
+from litlab.errors import RequestError
+from litlab.tasks.base import Task
+from litlab.tasks.class_weights import class_weights
+
+
+class Binary(Task):
+    """Binary cross entropy on one logit (N, 1), float32, and labels (N,), int64, 0 or 1.
+
+    The sigmoid is in the loss: log(sigmoid(x)) by itself loses its digits where the network is sure.
+
+    Args:
+        num_outputs: 1.
+        class_weights: balanced: both classes have the same weight in the loss, however many samples they have; None:
+            each sample has.
+
+    Raises:
+        RequestError: the data have another number of outputs.
+    """
+
+    pictures = ("confusion_matrix", "mistakes")
+    weight: Tensor | None
+
+    def __init__(self, *args: Any, num_outputs: int, class_weights: str | None = None, **kwargs: Any) -> None:
+        if num_outputs != 1:
+            raise RequestError(f"task=binary: these data have {num_outputs} outputs, not 1; try task=classification")
+        self.class_weights = class_weights
+        super().__init__(*args, **kwargs)
+        self.register_buffer("weight", None, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        """Weigh the classes by the training split, which is known when the data are loaded."""
+        if self.class_weights is not None and self.trainer.datamodule is not None:
+            labels = self.trainer.datamodule.splits["train"].targets
+            self.weight = class_weights(self.class_weights, labels, 2).to(self.device)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean binary cross entropy."""
+        weight = None if self.weight is None else self.weight[targets]
+        return F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype), weight)
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Probabilities (N,) of class 1. Logits that all lie in 0 to 1 torchmetrics would take for them."""
+        return outputs.squeeze(1).sigmoid()
+
+    def build_metrics(self) -> dict[str, Metric]:
+        """Class 1 is the positive one, from a probability of 0.5.
+
+        The calibration error is the expected one, 15 bins (Guo et al. 2017, arXiv:1706.04599).
+        """
+        return {
+            "accuracy": BinaryAccuracy(validate_args=False),
+            "precision": BinaryPrecision(validate_args=False),
+            "recall": BinaryRecall(validate_args=False),
+            "f1": BinaryF1Score(validate_args=False),
+            "auroc": BinaryAUROC(validate_args=False),
+            "calibration_error": BinaryCalibrationError(validate_args=False),
+        }
