@@ -1,0 +1,17 @@
+"""Look at a data set before training."""
+
+from typing import Any
+
+from litlab.cli import command
+
+
+@command("describe", show="print_description")
+def main(config: Any, result: dict[str, Any]) -> None:
+    """Look at a data set before training: types, sizes, balance, ranges, faults, leaks."""
+    from litlab.describe import describe  # here, because torch and lightning take seconds to import
+
+    describe(config, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Look at a data set before training: what the documents' checklist asks, in tables, pictures and words."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from litlab import plots
+from litlab.build import build_data
+from litlab.data.tensors import Split, TensorData
+from litlab.results import Result
+
+SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
+SPREAD = 10.0  # times the scale of one column that another has, or its mean has its own scale
+IMBALANCE = 4.0  # times as many samples in one class as in another
+FEW = 1000  # samples
+SHOWN = 24  # images; and as many columns
+Row = dict[str, Any]
+
+
+def describe(config: DictConfig, result: Result | None = None) -> Result:
+    """Look at the data that `config` (conf/describe.yaml, composed) names, before normalization; write plots/.
+
+    Args:
+        config: names `data` and `paths.run_dir`.
+        result: gets `question`, `splits`, `classes`, `columns` (lists of rows) and `remarks`.
+
+    Raises:
+        RequestError: the data cannot be loaded.
+    """
+    result = {} if result is None else result
+    data = build_data(config)
+    data.prepare_data()
+    splits = data.raw_splits()
+    result["question"] = question(data)
+    result["splits"] = describe_splits(splits)
+    result["classes"] = describe_classes(data, splits)
+    result["columns"] = [describe_column(name, values) for name, values in columns(data, splits["train"]).items()]
+    result["remarks"] = remarks(data, result)
+    draw(data, splits, Path(config.paths.run_dir) / "plots")
+    return result
+
+
+def question(data: TensorData) -> str:
+    """What the task is."""
+    shape = " x ".join(map(str, data.input_shape))
+    if data.class_names is None:
+        return f"Regression: from {shape} values to {data.num_outputs} number(s), {data.target_name}."
+    return f"Classification: from {shape} values to one of {len(data.class_names)} classes."
+
+
+def describe_splits(splits: dict[str, Split]) -> list[Row]:
+    """Of each split its size and types, and samples whose inputs occur before in it or in the training split."""
+    hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
+    known = set(hashes["train"])
+    rows = []
+    for part, (inputs, targets) in splits.items():
+        if len(inputs):
+            row: Row = {"split": part, "samples": len(inputs)}
+            row |= {"inputs": f"{_shape(inputs)} {_dtype(inputs)}", "targets": f"{_shape(targets)} {_dtype(targets)}"}
+            row["duplicates"] = len(inputs) - len(set(hashes[part]))
+            row["also in train"] = None if part == "train" else sum(each in known for each in hashes[part])
+            rows.append(row)
+    return rows
+
+
+def row_hashes(inputs: Tensor) -> list[int]:
+    """A number per sample, equal for equal inputs (N, ...)."""
+    rows = np.ascontiguousarray(inputs.flatten(1).numpy() + 0.0)  # + 0.0: minus zero is zero
+    return [hash(row.tobytes()) for row in rows]
+
+
+def describe_classes(data: TensorData, splits: dict[str, Split]) -> list[Row]:
+    """Of each class its samples in each split, and its share of the training split; nothing where there are none."""
+    if data.class_names is None:
+        return []
+    counts = class_counts(data, splits)
+    shares = counts["train"] / max(int(counts["train"].sum()), 1)
+    return [
+        {"class": name}
+        | {part: int(values[number]) for part, values in counts.items() if values.sum()}
+        | {"share of train": float(shares[number])}
+        for number, name in enumerate(data.class_names)
+    ]
+
+
+def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, plots.Array]:
+    """Samples of each class (C,) by split; a label outside the classes is in none."""
+    classes = range(len(data.class_names or ()))
+    return {part: np.array([int((split.targets == each).sum()) for each in classes]) for part, split in splits.items()}
+
+
+def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
+    """Values by name: of tables each column, of images each channel, of a regression the target too."""
+    inputs, (count, *rest) = split.inputs, data.input_shape
+    if rest:
+        names = {1: ("grey",), 3: ("red", "green", "blue")}.get(count) or tuple(f"channel {i}" for i in range(count))
+    else:
+        names = data.feature_names or tuple(f"column {number}" for number in range(count))
+    values = {name: inputs[:, number].flatten() for number, name in enumerate(names)}
+    if data.class_names is None:
+        for number, target in enumerate(split.targets.reshape(len(split.targets), -1).unbind(1)):
+            values[f"target: {data.target_name}" + (f" {number}" if number else "")] = target
+    return values
+
+
+def describe_column(name: str, values: Tensor) -> Row:
+    """Range, mean, standard deviation, skewness, and how many are no numbers; values of shape (N,)."""
+    finite = values if bool(values.sum().isfinite()) else values[values.isfinite()]
+    row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
+    if len(finite):
+        low, high = float(finite.min()), float(finite.max())
+        std, mean = torch.std_mean(finite.double(), correction=0)
+        row |= {"min": low, "mean": float(mean), "max": high, "std": float(std) if low < high else 0.0}
+        row["skewness"] = float(((finite - mean) / std).pow_(3).double().mean()) if low < high else 0.0
+    return row | {"not finite": len(values) - len(finite)}
+
+
+def remarks(data: TensorData, result: Result) -> list[str]:
+    """What to mind, a sentence each, which names the setting."""
+    told = [*_faults(data, result), *_ranges(data, result["columns"]), *_splits(data, result["splits"])]
+    counts = {row["class"]: row["train"] for row in result["classes"]}
+    if counts and max(counts.values()) >= IMBALANCE * min(counts.values()):
+        rarest, common = (choose(counts, key=counts.__getitem__) for choose in (min, max))
+        told.append(
+            f"the classes are out of balance ({counts[common]:,} samples of {common}, {counts[rarest]:,} of {rarest}): "
+            "try task.class_weights=balanced, and look at F1 rather than at accuracy"
+        )
+    if len(data.input_shape) == 3:
+        told.append("neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not")
+    return told
+
+
+def _faults(data: TensorData, result: Result) -> list[str]:
+    broken = [row["name"] for row in result["columns"] if row["not finite"]]
+    told = []
+    if broken:
+        told.append(f"missing or infinite values in {_some(broken)}: training refuses them; mend the data's load()")
+    labelled = sum(row["train"] for row in result["classes"])
+    if result["classes"] and labelled != result["splits"][0]["samples"]:
+        told.append(
+            "there are labels outside the classes: training refuses them; mend the data's load() or class_names"
+        )
+    return told
+
+
+def _ranges(data: TensorData, rows: list[Row]) -> list[str]:
+    inputs = [row for row in rows if not row["name"].startswith("target: ")]
+    constant, skewed = (
+        [row["name"] for row in inputs if not row["std"]],
+        [r for r in inputs if abs(r["skewness"]) > SKEWED],
+    )
+    told = []
+    if constant:
+        told.append(f"always the same: {_some(constant)}; a model learns nothing from that, leave it out in load()")
+    scales = [max(abs(row["mean"]), row["std"]) for row in inputs if row["std"]]
+    apart = len(scales) > 0 and (max(scales) > SPREAD * min(scales) or not 1 / SPREAD < max(scales) < SPREAD)
+    if apart and not data.normalize:
+        sizes = (
+            f"{min(scales):.3g} to {max(scales):.3g}" if max(scales) > 2 * min(scales) else f"around {scales[0]:.3g}"
+        )
+        told.append(f"the inputs are of unlike or unhandy size ({sizes}): try data.normalize=true")
+    if skewed and len(data.input_shape) == 1:
+        worst = max(skewed, key=lambda row: abs(row["skewness"]))
+        told.append(
+            f"a few values lie far from the others in {_some([row['name'] for row in skewed])} ({worst['name']}: mean "
+            f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not change: "
+            "take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
+        )
+    return told
+
+
+def _splits(data: TensorData, rows: list[Row]) -> list[str]:
+    told, samples = [], rows[0]["samples"]
+    if rows[0]["duplicates"]:
+        told.append(f"{rows[0]['duplicates']:,} of {samples:,} training samples repeat the inputs of another")
+    for row in rows[1:]:
+        if row["also in train"]:
+            why = "; data.test_on_train=true wants it so" if data.test_on_train and row["split"] == "test" else ""
+            told.append(
+                f"{row['also in train']:,} of {row['samples']:,} {row['split']} samples have inputs that are in the "
+                f"training split too: the {row['split']} metrics flatter{why}"
+            )
+    if samples < FEW:
+        told.append(f"only {samples:,} training samples: prefer a small model, such as model=linear, and several seeds")
+    if not data.has_validation:
+        told.append("there is no validation split, so nothing can select weights: data.val_size=0.1 makes one")
+    return told
+
+
+def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
+    """Write classes.png, features.png and, of images, samples.png."""
+    inputs, targets = splits["train"]
+    figures = {}
+    if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
+        names = data.class_names
+        titles = [names[int(t)] if names else f"{float(t):.3g}" for t in targets[:SHOWN]]
+        figures["samples"] = plots.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
+    if data.class_names is not None:
+        figures["classes"] = plots.class_histogram(class_counts(data, splits), data.class_names)
+    shown = list(columns(data, splits["train"]).items())
+    chosen = dict(shown[:SHOWN] + shown[SHOWN:][-1:])
+    figures["features"] = plots.feature_histograms({name: values.numpy() for name, values in chosen.items()})
+    for name, figure in figures.items():
+        plots.save(plots.pixels(figure), folder / f"{name}.png")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape[1:])) or "1"
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
