@@ -1,0 +1,155 @@
+"""Every experiment over several seeds, and RESULTS.md from what they left."""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from litlab.choices import CONF, choices, purpose
+from litlab.errors import RequestError
+from litlab.results import Result
+
+ROOT = CONF.parent
+RUNS = Path("logs/reproduce")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The `reference` block of an experiment: what its document or a publication shows, and where."""
+
+    metrics: dict[str, str]  # of result.json, and what the reference gives for it
+    source: str
+    seeds: int = 5
+    neighbours: str = ""  # published numbers to stand beside ours
+
+
+def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
+    """Measure `experiments` (none: all) and write RESULTS.md from all that was measured.
+
+    What the present code and configs have measured already is not run once more, unless `again`.
+
+    Raises:
+        RequestError: there is no such experiment.
+    """
+    known = choices()["experiment"]
+    for name in experiments:
+        if name not in known:
+            raise RequestError(f"experiment={name}: there is no such; choose from {', '.join(known)}")
+    runs = [
+        (name, seed)
+        for name in experiments or known
+        for seed in range(seeds or reference(name).seeds)
+        if again or (result := measured(name, seed)) is None or not is_present(result)
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        for _ in pool.map(lambda run: train(run[0], run[1], data_dir), runs):
+            (ROOT / "RESULTS.md").write_text(results_page(list(known)), encoding="utf-8")
+    (ROOT / "RESULTS.md").write_text(results_page(list(known)), encoding="utf-8")
+
+
+def reference(name: str) -> Reference:
+    """Of an experiment."""
+    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
+    return Reference(**settings.get("reference", {"metrics": {}, "source": ""}))
+
+
+def train(name: str, seed: int, data_dir: str) -> None:
+    """One run by the command that RESULTS.md shows, in a process and a run directory of its own."""
+    command = [*command_of(name), f"seed={seed}", "threads=1", f"paths.data_dir={data_dir}"]
+    print(" ".join(command[1:]), flush=True)
+    command += [f"hydra.run.dir={RUNS / name / f'seed{seed}'}", "logger=none", "trainer.enable_progress_bar=false"]
+    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+
+
+def command_of(name: str) -> list[str]:
+    """The words of the command that runs an experiment."""
+    return ["python", "scripts/train.py", f"experiment={name}"]
+
+
+def measured(name: str, seed: int) -> Result | None:
+    """The completed result of an experiment and a seed, if there is one."""
+    file = ROOT / RUNS / name / f"seed{seed}" / "result.json"
+    result: Result = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "missing"}
+    return result if result["status"] == "completed" else None
+
+
+def is_present(result: Result) -> bool:
+    """Whether the code and the configs are still those of the commit that the result is from."""
+    commit = result["git"]["commit"]
+    if commit is None or result["git"]["dirty"]:
+        return False
+    command = ["git", "diff", "--quiet", commit, "--", "src", "conf", "scripts/train.py"]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
+
+
+def results_page(names: Sequence[str]) -> str:
+    """RESULTS.md."""
+    head = [
+        "# Results",
+        "",
+        "Written by `python scripts/reproduce.py`: each experiment by its command below, once per seed, in its own",
+        "process. Ours is mean ± standard deviation over n seeds; seconds are the median of training, start-up apart.",
+        "",
+        "| experiment | metric | reference | ours | n | seconds | samples/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows, notes, hardware = [], [], set()
+    for name in names:
+        found = [result for seed in range(100) if (result := measured(name, seed)) is not None]
+        if not found:
+            continue
+        hardware |= {describe_machine(result) for result in found}
+        rows += experiment_rows(name, reference(name), found)
+        notes += [f"- `{' '.join(command_of(name))}`: {purpose(CONF / 'experiment' / f'{name}.yaml')}"]
+        notes += [f"  {text}" for text in (reference(name).source, reference(name).neighbours) if text]
+    tail = [
+        "",
+        "## Commands and sources",
+        "",
+        *notes,
+        "",
+        "## Machine",
+        "",
+        *(f"- {text}" for text in sorted(hardware)),
+    ]
+    return "\n".join([*head, *rows, *tail, ""])
+
+
+def experiment_rows(name: str, reference: Reference, found: Sequence[Result]) -> list[str]:
+    """A row per metric that the reference names."""
+    seconds = statistics.median(result["seconds_training"] for result in found)
+    speed = statistics.median(result["samples_per_second"] for result in found)
+    rows = []
+    for metric, shown in reference.metrics.items():
+        values = [result["metrics"][metric] for result in found if result["metrics"].get(metric) is not None]
+        rows.append(
+            f"| {name} | {metric} | {shown} | {spread(values)} | {len(values)} | {seconds:.1f} | {speed:,.0f} |"
+        )
+    return rows
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation with as many digits as they deserve."""
+    if not values:
+        return "-"
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    mean = statistics.fmean(values)
+    return f"{mean:.5g} ± {deviation:.2g}"
+
+
+def describe_machine(result: Result) -> str:
+    """Hardware and versions of a run."""
+    here = result["environment"]
+    return (
+        f"{here['device']} ({platform.machine()}, {here['cpus']} cores, {here['threads']} thread), "
+        f"Python {here['python']}, torch {here['torch']}, lightning {here['lightning']}, "
+        f"commit {result['git']['commit']}"
+    )
