@@ -1,6 +1,7 @@
 """Runs on the digits in this process. Torch is imported by the fixtures that need it, not with this file."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 pytest_plugins = ["small_fashion"]  # tests/fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their threads would wait for each other
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def root() -> Path:
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Callable[..., Any]:
-    """Compose conf/train.yaml with overrides: digits, 2 epochs, CPU, one thread, and a fresh run directory each time."""
+    """Compose conf/train.yaml with overrides: digits, 2 epochs, CPU, one thread, a fresh run directory each time."""
     from hydra import compose, initialize_config_dir
 
     count = 0

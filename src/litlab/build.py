@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
+from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
@@ -54,6 +55,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
         model=model,
         optimizer=instantiate("optimizer", config.optimizer),
         schedule=build_schedule(config.scheduler),
+        augmentation=instantiate("augmentation", config.augmentation) or None,
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
@@ -92,7 +94,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
             "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
         },
         logger=[instantiate("logger", logger) for logger in config.logger.values()],
-        callbacks=[Stopwatch(), *callbacks],
+        callbacks=[Stopwatch(), History(), *callbacks],
         default_root_dir=config.paths.run_dir,
     )
     if trainer.world_size > 1:

@@ -1,6 +1,7 @@
 """What a request must satisfy: read from the config alone, before torch is imported and data are loaded."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,11 +26,15 @@ def _is_number(value: Any) -> bool:
 
 POSITIVE_INT = Rule(lambda value: _is_int(value) and value > 0, "a whole number from 1, such as {example}")
 LENGTH = Rule(lambda value: _is_int(value) and value >= -1, "a whole number, -1 for no limit, such as {example}")
+NOT_NEGATIVE_INT = Rule(lambda value: _is_int(value) and value >= 0, "a whole number from 0, such as {example}")
 POSITIVE = Rule(lambda value: _is_number(value) and value > 0, "a number above 0, such as {example}")
 NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a number from 0, such as {example}")
 SHARE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1, such as {example}")
 BOOL = Rule(lambda value: isinstance(value, bool), "true or false")
 SEED = Rule(lambda value: _is_int(value) and 0 <= value < 2**32, "a whole number from 0, such as {example}")
+CHECKPOINT = Rule(
+    lambda value: Path(str(value)).is_file(), "a checkpoint that exists: RUN_DIRECTORY/checkpoints/last.ckpt"
+)
 
 
 def one_of(*words: str) -> Rule:
@@ -41,18 +46,36 @@ def one_of(*words: str) -> Rule:
 RULES: dict[str, tuple[Rule, Any]] = {
     "seed": (SEED, 0),
     "threads": (POSITIVE_INT, 1),
+    "evaluate_train": (BOOL, True),
+    "resume_from": (CHECKPOINT, None),
     "data.batch_size": (POSITIVE_INT, 64),
     "data.eval_batch_size": (POSITIVE_INT, 1024),
     "data.val_size": (NOT_NEGATIVE, 0.1),
     "data.test_size": (NOT_NEGATIVE, 0.2),
+    "data.test_on_train": (BOOL, False),
     "data.split_seed": (SEED, 0),
     "data.normalize": (BOOL, True),
     "data.passes_per_epoch": (POSITIVE_INT, 1),
+    "data.shuffle": (BOOL, True),
+    "data.drop_last": (BOOL, False),
     "model.dropout": (SHARE, 0.1),
+    "model.zero_init": (BOOL, False),
+    "model.degree": (POSITIVE_INT, 3),
+    "model.kernel_size": (POSITIVE_INT, 3),
+    "model.padding": (NOT_NEGATIVE_INT, 1),
+    "model.convs_per_stage": (POSITIVE_INT, 1),
+    "model.pooling": (one_of("max", "avg"), "max"),
+    "model.pool_size": (POSITIVE_INT, 2),
+    "model.global_pooling": (BOOL, True),
+    "model.batch_norm": (BOOL, True),
     "task.steps_per_execution": (POSITIVE_INT, 16),
     "task.compile": (BOOL, True),
     "task.mode": (one_of("min", "max"), "max"),
+    "augmentation.shift": (NOT_NEGATIVE_INT, 2),
+    "augmentation.flip": (BOOL, True),
     "task.label_smoothing": (SHARE, 0.1),
+    "task.class_weights": (one_of("balanced"), "balanced"),
+    "task.reduction": (one_of("mean", "sum"), "mean"),
     "optimizer.lr": (POSITIVE, 0.01),
     "optimizer.momentum": (SHARE, 0.9),
     "optimizer.weight_decay": (NOT_NEGATIVE, 0.0001),
@@ -68,7 +91,14 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "trainer.limit_val_batches": (NOT_NEGATIVE, 1.0),
     "trainer.limit_test_batches": (NOT_NEGATIVE, 1.0),
 }
-OPTIONAL = {"threads", "trainer.max_epochs", "trainer.gradient_clip_val", "trainer.gradient_clip_algorithm"}
+OPTIONAL = {
+    "threads",
+    "resume_from",
+    "task.class_weights",
+    "trainer.max_epochs",
+    "trainer.gradient_clip_val",
+    "trainer.gradient_clip_algorithm",
+}
 
 
 def check(config: DictConfig) -> None:

@@ -17,11 +17,15 @@ DEBUG = "LITLAB_TRACEBACK"
 Job = Callable[[Any, dict[str, Any]], None]
 
 
-def command(config_name: str) -> Callable[[Job], Callable[[], NoReturn]]:
+def command(config_name: str, show: str = "print_result") -> Callable[[Job], Callable[[], NoReturn]]:
     """Make a program of a function (config, result), which fills in the result: `@hydra.main`, and what litlab adds.
 
     The program exits with 0; 1 for a run that failed, 2 for a request that was wrong, 128 + signal for a run that was
     stopped (Ctrl-C: 130). A traceback is shown with LITLAB_TRACEBACK=1; it is in train.log anyway.
+
+    Args:
+        config_name: of the YAML in conf/.
+        show: the function of `litlab.report` that prints the result.
     """
 
     def decorate(job: Job) -> Callable[[], NoReturn]:
@@ -37,8 +41,8 @@ def command(config_name: str) -> Callable[[Job], Callable[[], NoReturn]]:
             def guarded(config: Any) -> float | None:
                 # Within Hydra's loop, where a job that fails does not stop the other jobs of a sweep.
                 try:
-                    return record(config, job)
-                except BaseException as error:
+                    return record(config, job, show)
+                except Exception as error:  # not Interrupted: it ends the sweep
                     codes.append(tell(error))
                     return None
 
@@ -54,10 +58,10 @@ def command(config_name: str) -> Callable[[Job], Callable[[], NoReturn]]:
     return decorate
 
 
-def record(config: Any, job: Job) -> float | None:
+def record(config: Any, job: Job, show: str = "print_result") -> float | None:
     """Check the config, run the job, leave a result.json whatever happens; the monitored metric, if there is one."""
+    from litlab import report
     from litlab.checks import check
-    from litlab.report import print_result
     from litlab.results import is_first_process, recorded, request
 
     run_dir = Path(config.paths.run_dir)
@@ -66,7 +70,7 @@ def record(config: Any, job: Job) -> float | None:
         check(config)  # before torch is imported: a mistake is told at once
         job(config, result)
     if is_first_process():
-        print_result(result, run_dir, Path(config.paths.log_dir))
+        getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
     return result.get("monitor", {}).get("best")
 
 
@@ -105,8 +109,10 @@ def hydra_message(error: BaseException) -> str | None:
         known = ", ".join(str(key) for key in cause.parent_node if key != "_target_")
         return f"{cause.full_key}: there is no such setting; there are {known} (+{cause.full_key}=... adds one)"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _one_line(error).split(" See https")[0]
-    if isinstance(error, OSError) and "hydra" in traceback.extract_tb(error.__traceback__)[-3].filename:
+        override = getattr(error, "override", None)  # what could not be parsed
+        return (f"{override}: " if override else "") + _one_line(error).split(" See https")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, OSError) and any(Path(frame.filename).parts[-2:] == ("hydra", "main.py") for frame in frames):
         return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
     return None
 
@@ -117,5 +123,5 @@ def _one_line(error: BaseException) -> str:
 
 def _say(message: str, code: int) -> int:
     for line in message.splitlines():
-        print(f"error: {line}" if code != 130 else line, file=sys.stderr)
+        print(f"error: {line}" if code < 128 else line, file=sys.stderr)
     return code

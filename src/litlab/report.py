@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -9,9 +10,11 @@ from rich.table import Table
 
 from litlab.results import Result
 
+MAX_ROWS = 40  # of a table on the terminal
+
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
-    """One table: best validation, test metrics, time, speed, the run directory and how to look at the curves."""
+    """One table: best validation, test metrics, time, speed, the run directory and how to look at the curves; hints."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -31,7 +34,39 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     table.add_row("run directory", _short(run_dir))
     if (run_dir / "tensorboard").is_dir():
         table.add_row("curves", f"tensorboard --logdir {_short(log_dir)}")
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for hint in result.get("hints", ()):
+        console.print(f"hint: {hint}", markup=False, highlight=False)
+
+
+def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
+    """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and what to mind."""
+    console = Console(soft_wrap=True)
+    console.print(f"\n{result['question']}", markup=False, highlight=False)
+    for title in ("splits", "classes", "columns"):
+        if rows := result[title]:
+            _print_rows(console, title, rows[:MAX_ROWS])
+        if len(rows) > MAX_ROWS:
+            console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
+    console.print(f"pictures: {_short(run_dir / 'plots')}", highlight=False)
+    for remark in result["remarks"]:
+        console.print(f"mind: {remark}", markup=False, highlight=False)
+
+
+def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
 
 
 def _short(path: Path) -> str:

@@ -84,7 +84,7 @@ def request(config: DictConfig) -> Result:
         chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
         choices = {group: chosen.get(group) for group in GROUPS}
         overrides = list(hydra.overrides.task)
-    return {"choices": choices, "overrides": overrides, "seed": config.seed}
+    return {"choices": choices, "overrides": overrides, "seed": config.get("seed")}
 
 
 def write(path: Path, result: Result) -> None:

@@ -7,11 +7,15 @@ import lightning
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from litlab.build import build_data, build_task, build_trainer
+from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
+from litlab.hints import hints
+from litlab.hparams import log_hparams
 from litlab.results import Result
 from litlab.tasks.base import Task
 
@@ -33,6 +37,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     data = build_data(config)
     task = build_task(config, data)
     trainer = build_trainer(config, data, task)
+    task.hparams.update(OmegaConf.to_container(config, resolve=True))  # plain data, for whoever opens a checkpoint
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
     result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
 
@@ -40,8 +45,12 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step} | describe_speed(task, trainer)
     result["metrics"] = {"train/loss": float(trainer.callback_metrics["train/loss"])}
 
+    loggers, trainer.loggers = trainer.loggers, []  # the curves end here
     result |= select(task, trainer)
-    result["metrics"] |= evaluate(task, trainer, data)
+    result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
+    history = next(each for each in trainer.callbacks if isinstance(each, History))
+    result["hints"] = hints(config, task, data, history.epochs, result["metrics"])
+    log_hparams(loggers, config, result)
     return result
 
 
@@ -57,12 +66,21 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     return {"monitor": monitor, "checkpoint": path or None}
 
 
-def evaluate(task: Task, trainer: Trainer, data: TensorData) -> dict[str, float]:
-    """Validation and test metrics of the task's present weights."""
-    metrics: dict[str, float] = {}
+def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = False) -> dict[str, float]:
+    """Validation and test metrics of the task's present weights; with `on_train`, those of the training split too."""
+    metrics: dict[str, Tensor] = {}
+    if on_train:
+        task.validated = "train"
+        trainer.validate(task, dataloaders=data.train_eval_dataloader(), verbose=False)
+        task.validated = "val"
+        metrics |= trainer.callback_metrics
+        del metrics["train/loss"]  # that name has the mean over the last epoch's steps
     if data.has_validation:
-        metrics |= trainer.validate(task, datamodule=data, verbose=False)[0]
-    return metrics | dict(trainer.test(task, datamodule=data, verbose=False)[0])
+        trainer.validate(task, datamodule=data, verbose=False)
+        metrics |= trainer.callback_metrics
+    trainer.test(task, datamodule=data, verbose=False)
+    metrics |= trainer.callback_metrics
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:

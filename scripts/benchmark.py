@@ -1,0 +1,57 @@
+"""Seconds per epoch of litlab, of a raw PyTorch loop and of the tutorial's loop, by turns in one process."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from litlab.cli import tell
+
+MODELS = ("usual", "tiny")  # litlab.benchmark's; it imports torch, and --help is not to wait for that
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=models, default=MODELS, help="usual: 784-256-128-10, tiny: 784-20-10; both")
+    parser.add_argument("--rounds", type=positive, default=5, help="epochs of each loop that count (5)")
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
+    parser.add_argument("--compile", action="store_true", help="litlab with task.compile=true, too")
+    parser.add_argument("--out", type=Path, help="the JSON file (logs/benchmark/DATE.json)")
+    parser.add_argument("overrides", nargs="*", help="as for train.py: data=mnist scheduler=onecycle ...")
+    asked = parser.parse_args()
+
+    from litlab.benchmark import benchmark, save, show  # here, because torch and lightning take seconds to import
+
+    logging.captureWarnings(True)  # they are for train.log, which these runs do not have
+    report = benchmark(
+        asked.models,
+        rounds=asked.rounds,
+        threads=asked.threads,
+        compiled=asked.compile,
+        overrides=asked.overrides,
+    )
+    file = save(report, asked.out)
+    show(report)
+    print(file)
+
+
+def models(text: str) -> list[str]:
+    """The names in a list with commas."""
+    names = text.split(",")
+    if set(names) - set(MODELS):
+        raise argparse.ArgumentTypeError(f"{text}: must be of {','.join(MODELS)}")
+    return names
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BaseException as error:
+        sys.exit(tell(error))

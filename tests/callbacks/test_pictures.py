@@ -1,0 +1,137 @@
+"""Pictures of runs: the right ones, where they belong, and never a failed run."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Train = Callable[..., Path]
+
+
+@pytest.fixture
+def train(compose: Callable[..., Any]) -> Train:
+    """Train and test as the command does; the run directory."""
+
+    def trained(*overrides: str) -> Path:
+        from litlab.train import train
+
+        config = compose(*overrides)
+        train(config)
+        return Path(config.paths.run_dir)
+
+    return trained
+
+
+def pictures(run_dir: Path) -> set[str]:
+    return {file.stem for file in (run_dir / "plots").glob("*.png")}
+
+
+def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(train: Train) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run_dir = train("data=digits", "model=mlp", "logger=tensorboard")
+    names = {"confusion_matrix", "mistakes", "curves"}
+    assert pictures(run_dir) == names
+    events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    assert set(events.Tags()["images"]) == {f"plots/{name}" for name in names}
+    image = events.Images("plots/curves")[0]
+    assert image.width > 300 and image.step > 0
+
+
+def test_one_column_regression_has_the_curve_of_the_untrained_model(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from litlab import plots
+
+    drawn: dict[str, Any] = {}
+    fit = plots.fit
+    monkeypatch.setattr(plots, "fit", lambda *args, **kwargs: fit(*(drawn.setdefault("args", args)), **kwargs))
+    run_dir = train("data=sine", "model=polynomial", "optimizer.lr=1e-3", "scheduler=none", "data.passes_per_epoch=100")
+    assert pictures(run_dir) == {"fit", "predicted_vs_actual", "residuals", "curves"}
+    inputs, targets, before, after = drawn["args"]
+    np.testing.assert_allclose(targets, np.sin(inputs), atol=1e-6)
+    assert ((after - targets) ** 2).mean() < ((before - targets) ** 2).mean() / 2
+
+
+def test_more_columns_than_one_draw_no_curve() -> None:
+    from litlab.callbacks.pictures import Tested, draw_fit
+    from litlab.data.sine import Sine
+
+    values = np.zeros((4, 1))
+    assert draw_fit(Tested(Sine(), np.zeros((4, 2)), values[:, 0], values, None)) is None
+
+
+def test_fast_dev_run_draws_nothing(train: Train) -> None:
+    assert pictures(train("data=digits", "model=mlp", "debug=fast_dev_run")) == set()
+
+
+def test_a_picture_that_fails_is_a_warning(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from litlab import plots
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(plots, "confusion_matrix", fail)
+    with caplog.at_level(logging.WARNING, logger="litlab"):
+        assert pictures(train("data=digits", "model=mlp")) == {"mistakes", "curves"}
+    assert "plots/confusion_matrix.png could not be drawn: no ink" in caplog.text
+
+
+def test_confident_mistakes_are_mistakes_the_surest_first() -> None:
+    from litlab.callbacks.pictures import confident_mistakes
+
+    random = np.random.default_rng(0)
+    probabilities, targets = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
+    chosen = confident_mistakes(probabilities, targets)
+    predicted = probabilities.argmax(1)
+    assert (predicted[chosen] != targets[chosen]).all()
+    assert len(chosen) == (predicted != targets).sum()
+    assert (np.diff(probabilities[chosen].max(1)) <= 0).all()
+
+
+def test_one_probability_stands_for_two_classes() -> None:
+    from litlab.callbacks.pictures import Tested
+    from litlab.data.digits import Digits
+
+    tested = Tested(Digits(), np.zeros((2, 3)), np.array([0, 1]), np.array([0.25, 0.75]), None)
+    np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75]])
+
+
+def test_every_picture_that_a_task_names_exists() -> None:
+    from litlab.callbacks.pictures import PICTURES
+    from litlab.tasks.binary import Binary
+    from litlab.tasks.classification import Classification
+    from litlab.tasks.regression import Regression
+
+    for task in (Binary, Classification, Regression):
+        assert task.pictures and set(task.pictures) <= PICTURES.keys()
+
+
+def test_evaluating_leaves_each_part_in_its_mode() -> None:
+    from torch import nn
+
+    from litlab.callbacks.pictures import evaluating
+
+    net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)).train()
+    net[1].eval()  # frozen, say
+    with evaluating(net):
+        assert not any(part.training for part in net.modules())
+    assert (net.training, net[0].training, net[1].training) == (True, True, False)
+
+
+def test_history_has_each_epochs_own_metrics(fit: Callable[..., Any]) -> None:
+    from litlab.callbacks.history import History
+
+    run = fit("data=digits", "model=mlp", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    history = next(each for each in run.trainer.callbacks if isinstance(each, History))
+    assert ["val/loss" in epoch for epoch in history.epochs] == [False, True, False]
+    assert all("train/loss" in epoch for epoch in history.epochs)
+    assert history.epochs[-1]["train/loss"] == pytest.approx(float(run.trainer.callback_metrics["train/loss"]))
+    assert history.best("train/loss", "min") == 3
+    assert history.best("absent", "max") is None

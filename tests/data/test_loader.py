@@ -1,0 +1,90 @@
+"""Batches out of memory."""
+
+from itertools import chain
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from litlab.data.loader import Chunks, TensorLoader
+
+INPUTS = torch.arange(20.0).reshape(10, 2)
+TARGETS = torch.arange(10)
+
+
+def targets(loader) -> list[list[int]]:
+    return [y.tolist() for _, y in loader]
+
+
+def test_in_order():
+    loader = TensorLoader(INPUTS, TARGETS, 4)
+    assert targets(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert len(loader) == 3
+    for x, y in loader:
+        assert torch.equal(x, INPUTS[y])
+
+
+def test_shuffled_batches_hold_each_sample_once():
+    loader = TensorLoader(INPUTS, TARGETS, 4, shuffle=True)
+    batches = targets(loader)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert sorted(chain(*batches)) == list(range(10))
+    assert list(chain(*batches)) != list(range(10))
+    for x, y in loader:
+        assert torch.equal(x, INPUTS[y])
+
+
+def test_order_depends_on_seed_epoch_and_pass_alone():
+    epoch = 0
+
+    def order(seed: int, passes: int = 1) -> list[int]:
+        loader = TensorLoader(INPUTS, TARGETS, 4, shuffle=True, seed=seed, epoch=lambda: epoch, passes=passes)
+        return list(chain(*targets(loader)))
+
+    first = order(0, passes=2)
+    torch.manual_seed(123)  # torch's own random numbers have no part in it
+    torch.rand(7)
+    assert order(0, passes=2) == first
+    assert order(0) == first[:10] != first[10:]
+    assert order(1) != first[:10]
+    epoch = 1
+    assert order(0) != first[:10]
+
+
+def test_passes_are_in_one_iteration():
+    loader = TensorLoader(INPUTS, TARGETS, 4, passes=3)
+    assert len(loader) == 9
+    assert targets(loader) == 3 * [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_ranks_share_each_batch(shuffle):
+    def loader(rank: int, world_size: int) -> TensorLoader:
+        return TensorLoader(INPUTS, TARGETS, 4, shuffle=shuffle, seed=5, rank=rank, world_size=world_size)
+
+    whole = targets(loader(0, 1))
+    shares = [targets(loader(rank, 2)) for rank in range(2)]
+    for batch, one, other in zip(whole, *shares, strict=True):
+        assert len(one) == len(other)  # DDP waits for all
+        assert sorted(one + other) == sorted(batch)
+    three = [targets(loader(rank, 3)) for rank in range(3)]
+    for batch, *parts in zip(whole, *three, strict=True):
+        assert {len(part) for part in parts} == {-(-len(batch) // 3)}
+        assert set(chain(*parts)) == set(batch)
+
+
+@pytest.mark.parametrize(("size", "lengths"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (16, [5])])
+def test_chunks_are_lists_of_batches(size, lengths):
+    loader = TensorLoader(INPUTS, TARGETS, 2)
+    chunks = Chunks(loader, size)
+    assert [len(chunk) for chunk in chunks] == lengths
+    assert len(chunks) == len(lengths)
+    batches: list[tuple[Tensor, Tensor]] = [batch for chunk in chunks for batch in chunk]
+    for (x, y), (x_alone, y_alone) in zip(batches, loader, strict=True):
+        assert torch.equal(x, x_alone) and torch.equal(y, y_alone)
+
+
+def test_chunks_of_torchs_own_loader():
+    chunks = Chunks(DataLoader(TensorDataset(INPUTS, TARGETS), batch_size=3), 2)
+    assert [[len(y) for _, y in chunk] for chunk in chunks] == [[3, 3], [3, 1]]

@@ -1,0 +1,160 @@
+"""Splitting and normalizing: what is carved from what, and which statistics are used."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from litlab.data.digits import Digits
+from litlab.data.loader import Chunks
+from litlab.data.tensors import Split, TensorData
+from litlab.errors import RequestError
+
+
+class Table(TensorData):
+    """100 samples of 3 columns, and 40 of a test split that looks quite different."""
+
+    input_shape, num_outputs = (3,), 2
+
+    def __init__(self, official_test: bool = True, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.official_test = official_test
+
+    def load(self) -> tuple[Split, Split | None]:
+        random = torch.Generator().manual_seed(1)
+        inputs = torch.randn(100, 3, generator=random) * torch.tensor([1.0, 10.0, 0.0]) + torch.tensor([5.0, -3.0, 7.0])
+        inputs[:, 2] = 7.0  # constant
+        test = Split(torch.full((40, 3), 1000.0), torch.arange(40))
+        return Split(inputs, torch.arange(100)), test if self.official_test else None
+
+
+def loaded(data: TensorData) -> dict[str, Split]:
+    data.setup()
+    return data.splits
+
+
+def ids(split: Split) -> set[int]:
+    return set(split.targets.tolist())
+
+
+def test_validation_is_carved_from_the_training_split_alone():
+    splits = loaded(Table(val_size=30))
+    assert [len(splits[part].inputs) for part in ("train", "val", "test")] == [70, 30, 40]
+    assert ids(splits["train"]) | ids(splits["val"]) == set(range(100))
+    assert not ids(splits["train"]) & ids(splits["val"])
+    assert splits["test"].targets.tolist() == list(range(40))
+    raw, _ = Table().load()
+    for part in ("train", "val"):
+        assert torch.equal(splits[part].inputs, raw.inputs[splits[part].targets])  # samples keep their targets
+
+
+def test_without_an_official_test_split_one_is_carved_first():
+    apart = loaded(Table(official_test=False, val_size=30, test_size=0.2))
+    assert [len(apart[part].inputs) for part in ("train", "val", "test")] == [50, 30, 20]
+    assert ids(apart["train"]) | ids(apart["val"]) | ids(apart["test"]) == set(range(100))
+    # Another val_size leaves the test split as it is.
+    assert ids(loaded(Table(official_test=False, val_size=10, test_size=0.2))["test"]) == ids(apart["test"])
+
+
+@pytest.mark.parametrize(("size", "count"), [(0.25, 25), (25, 25), (0.999, 100 - 0), (1, 1), (0, 0), (0.0, 0)])
+def test_val_size_is_a_count_or_a_share(size, count):
+    if count == 100:
+        with pytest.raises(RequestError):
+            loaded(Table(val_size=size))
+    else:
+        assert len(loaded(Table(val_size=size))["val"].inputs) == count
+
+
+def test_splits_depend_on_split_seed_alone():
+    one = loaded(Table(val_size=30))
+    torch.manual_seed(7)
+    assert torch.equal(one["val"].targets, loaded(Table(val_size=30))["val"].targets)
+    assert ids(one["val"]) != ids(loaded(Table(val_size=30, split_seed=1))["val"])
+
+
+def test_normalization_knows_the_training_split_alone():
+    raw, _ = Table().load()
+    splits = loaded(Table(val_size=30, normalize=True))
+    kept = raw.inputs[splits["train"].targets]
+    mean, std = kept.mean(dim=0), kept.std(dim=0, correction=0)
+    std[2] = 1  # the constant column
+    for part in ("train", "val"):
+        expected = (raw.inputs[splits[part].targets] - mean) / std
+        torch.testing.assert_close(splits[part].inputs, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(splits["test"].inputs, ((1000 - mean) / std).expand(40, 3), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(splits["train"].inputs.mean(dim=0), torch.zeros(3), rtol=0, atol=1e-5)
+    assert splits["val"].inputs.mean(dim=0).abs().max() > 1e-3
+
+
+def test_images_are_normalized_per_channel():
+    train = loaded(Digits(test_size=360, val_size=180, normalize=True))["train"].inputs
+    assert train.shape == (1257, 1, 8, 8)
+    assert train.mean().item() == pytest.approx(0, abs=1e-5)
+    assert train.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    assert train[:, :, 0, 0].unique().numel() == 1  # not per pixel: a corner that is always black stays one value
+
+
+@pytest.mark.parametrize("setting", ["val_size", "test_size"])
+@pytest.mark.parametrize("size", [100, 1700])
+def test_a_split_larger_than_the_data_is_refused(setting, size):
+    with pytest.raises(RequestError, match=rf"^data\.{setting}={size}: .*100 samples; try 10$"):
+        loaded(Table(official_test=False, **{"test_size": 0, setting: size}))
+
+
+def test_no_test_split_is_refused():
+    with pytest.raises(RequestError, match=r"data\.test_size"):
+        loaded(Table(official_test=False))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", [0, 1])
+def test_strange_values_are_told(monkeypatch, value, part):
+    train, test = Table().load()
+    assert test is not None
+    spoiled = [train, Split(test.inputs, test.targets.float())]
+    spoiled[part].inputs[3, 1] = value
+    monkeypatch.setattr(Table, "load", lambda self: spoiled)
+    with pytest.raises(RequestError, match=f"the {('train', 'test')[part]} inputs hold NaN or infinite"):
+        loaded(Table())
+
+
+def test_labels_outside_the_classes_are_told(monkeypatch):
+    monkeypatch.setattr(Table, "class_names", ("a", "b"))
+    with pytest.raises(RequestError, match="label lies outside the classes 0 to 1"):
+        loaded(Table())
+
+
+def trainer(**settings: Any) -> Any:
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    usual = {"world_size": 1, "global_rank": 0, "overfit_batches": 0.0, "current_epoch": 0, "strategy": strategy}
+    return SimpleNamespace(**usual | settings)
+
+
+def test_loaders():
+    data = Table(val_size=30, batch_size=32, eval_batch_size=25)
+    data.setup()
+    data.trainer = trainer()
+    assert [len(y) for _, y in data.train_dataloader()] == [32, 32, 6]
+    assert [len(y) for _, y in data.val_dataloader()] == [25, 5]
+    assert [y.tolist() for _, y in data.test_dataloader()] == [list(range(25)), list(range(25, 40))]
+    data.steps_per_execution = 2
+    assert isinstance(data.train_dataloader(), Chunks)
+    assert [len(chunk) for chunk in data.train_dataloader()] == [2, 1]
+
+
+def test_without_validation_there_is_no_loader_for_it():
+    data = Table(val_size=0)
+    data.setup()
+    data.trainer = trainer()
+    assert not data.has_validation
+    assert len(data.val_dataloader()) == 0
+    assert sum(len(y) for _, y in data.train_dataloader()) == 100
+
+
+def test_a_batch_that_devices_cannot_share_is_refused():
+    data = Table(batch_size=30)
+    data.setup()
+    data.trainer = trainer(world_size=4)
+    with pytest.raises(RequestError, match=r"data\.batch_size=30: must be a multiple of the 4 devices"):
+        data.train_dataloader()

@@ -1,0 +1,151 @@
+"""Learning rates, step by step and epoch by epoch, against the formulas."""
+
+import math
+
+import lightning.pytorch as L
+import pytest
+import torch
+
+from litlab.errors import RequestError
+
+BASE = ("optimizer.lr=0.4", "optimizer.momentum=0", "optimizer.nesterov=false", "data.batch_size=128")  # 10 steps/epoch
+
+
+@pytest.fixture
+def rates(fit):
+    """The learning rates with which each optimizer step of a run is taken."""
+
+    def rates(*overrides):
+        seen: list[float] = []
+
+        class Rates(L.Callback):
+            def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+                seen.append(float(optimizer.param_groups[0]["lr"]))
+
+        fit(*BASE, *overrides, callbacks=[Rates()])
+        return seen
+
+    return rates
+
+
+def cosine(step, length, top=0.4):
+    return top * (1 + math.cos(math.pi * step / length)) / 2
+
+
+def torchs_onecycle(length):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.4)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.4, total_steps=length, cycle_momentum=False)
+    seen = []
+    for _ in range(length):
+        seen.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_none(rates):
+    assert rates("scheduler=none") == [0.4] * 20
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_exponential_by_epoch(rates, size):
+    seen = rates("scheduler=exponential", "scheduler.gamma=0.5", f"task.steps_per_execution={size}")
+    assert seen == pytest.approx([0.4] * 10 + [0.2] * 10)
+
+
+def test_exponential_by_every_second_epoch(rates):
+    seen = rates("scheduler=exponential", "scheduler.gamma=0.5", "scheduler.frequency=2", "trainer.max_epochs=4")
+    assert seen == pytest.approx([0.4] * 20 + [0.2] * 20)
+
+
+def test_exponential_by_step(rates):
+    seen = rates("scheduler=exponential", "scheduler.gamma=0.9", "scheduler.interval=step")
+    assert seen == pytest.approx([0.4 * 0.9**step for step in range(20)])
+
+
+def test_exponential_by_every_third_step(rates):
+    seen = rates("scheduler=exponential", "scheduler.gamma=0.9", "scheduler.interval=step", "scheduler.frequency=3")
+    assert seen == pytest.approx([0.4 * 0.9 ** (step // 3) for step in range(20)])
+
+
+@pytest.mark.parametrize("size", [1, 16])
+@pytest.mark.parametrize(
+    ("overrides", "length"),
+    [
+        ((), 20),
+        (("trainer.accumulate_grad_batches=3",), 8),
+        (("trainer.max_steps=13",), 13),
+        (("trainer.limit_train_batches=4",), 8),
+        (("trainer.limit_train_batches=0.5",), 10),
+        (("data.passes_per_epoch=2",), 40),
+        (("trainer.overfit_batches=3", "data.val_size=0"), 6),
+        (("trainer.max_epochs=-1", "trainer.max_steps=7"), 7),
+    ],
+)
+def test_auto_is_the_length_of_the_run(rates, size, overrides, length):
+    overrides = (*overrides, f"task.steps_per_execution={size}")
+    assert rates("scheduler=cosine", *overrides) == pytest.approx([cosine(step, length) for step in range(length)])
+
+
+def test_cosine_by_epoch(rates):
+    seen = rates("scheduler=cosine", "scheduler.interval=epoch", "trainer.max_epochs=4")
+    assert seen == pytest.approx([cosine(epoch, 4) for epoch in range(4) for _ in range(10)])
+
+
+def test_cosine_to_a_given_length(rates):
+    seen = rates("scheduler=cosine", "scheduler.T_max=50", "scheduler.eta_min=0.1")
+    assert seen == pytest.approx([0.1 + cosine(step, 50, top=0.3) for step in range(20)])
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_onecycle(rates, size):
+    seen = rates("scheduler=onecycle", f"task.steps_per_execution={size}")
+    assert seen == pytest.approx(torchs_onecycle(20))
+    assert seen[0] == pytest.approx(0.4 / 25)
+    assert max(seen) == pytest.approx(0.4, rel=1e-2)
+    assert seen[-1] < 1e-4
+
+
+def test_plateau_lowers_the_rate_when_the_metric_stays(rates):
+    """A threshold that no improvement reaches: every epoch after the first is a bad one."""
+    seen = rates(
+        "scheduler=plateau", "scheduler.patience=1", "scheduler.factor=0.5", "+scheduler.threshold=1e9",
+        "+scheduler.threshold_mode=abs", "trainer.max_epochs=6",
+    )  # fmt: skip
+    epochs = seen[::10]
+    # Bad epochs 2 and 3 (counted from 1) make more than a patience of 1: half the rate from epoch 4 on, and so on.
+    assert epochs == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.1])
+    assert len(seen) == 60
+
+
+def test_plateau_keeps_the_rate_while_the_metric_improves(rates):
+    assert set(rates("scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.01")) == {0.01}
+
+
+def test_plateau_watches_what_it_is_told(rates):
+    """Accuracy grows; watched as what should shrink, each epoch but the first is bad."""
+    watched = ("scheduler=plateau", "scheduler.monitor=val/accuracy", "scheduler.patience=0", "optimizer.lr=0.01")
+    assert rates(*watched, "scheduler.mode=min")[::10] == pytest.approx([0.01, 0.01])
+    assert rates(*watched, "scheduler.mode=min", "trainer.max_epochs=4")[-1] < 0.0011
+    assert set(rates(*watched, "scheduler.mode=max", "trainer.max_epochs=2")) == {0.01}
+
+
+def test_plateau_can_watch_the_training_loss(rates):
+    seen = rates("scheduler=plateau", "scheduler.monitor=train/loss", "data.val_size=0", "optimizer.lr=0.01")
+    assert len(seen) > 20 and set(seen) == {0.01}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("scheduler=plateau", "data.val_size=0"), r"scheduler\.monitor=val/loss: .*train/loss"),
+        (("scheduler=plateau", "scheduler.monitor=val/acc"), r"scheduler\.monitor=val/acc: .*val/accuracy"),
+        (("scheduler=onecycle", "trainer.max_epochs=-1"), r"scheduler\.total_steps=auto: .*trainer\.max_epochs"),
+        (("scheduler=plateau", "scheduler.interval=step"), r"scheduler\.interval=step"),
+        (("scheduler=onecycle", "scheduler.pct_start=2"), r"scheduler.*pct_start"),
+        (("scheduler=onecycle", "scheduler.interval=batch"), r"scheduler\.interval=batch: .*step or epoch"),
+    ],
+)
+def test_what_cannot_be_is_told(fit, overrides, message):
+    with pytest.raises(RequestError, match=message):
+        fit(*BASE, *overrides)
