@@ -130,6 +130,12 @@ class Task(L.LightningModule):
         if self.augmentation is not None:
             inputs = self.augmentation(inputs)
         compiled = self.compiled if self.compiled is not None and self.compiled.fits(inputs) else None
+        if compiled is not None and self.direct and self.accumulate == 1 and not self.clip_val:
+            optimizer._on_before_step()
+            loss = compiled.step(optimizer.optimizer, inputs, targets)
+            optimizer._on_after_step()
+            self._after_update()
+            return loss
         if compiled is not None:
             loss = compiled.gradients(inputs, targets, 1 / self.accumulate)
         else:
@@ -137,15 +143,15 @@ class Task(L.LightningModule):
             share = loss / self.accumulate if self.accumulate > 1 else loss
             share.backward() if self.direct else self.manual_backward(share)
         if update:
-            self._update(optimizer, compiled)
+            self._update(optimizer)
         return loss.detach()
 
-    def _update(self, optimizer: Any, compiled: CompiledStep | None) -> None:
+    def _update(self, optimizer: Any) -> None:
         if self.clip_val:
             self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
         if self.direct:  # Lightning's own way costs as much again as a small network's step
             optimizer._on_before_step()
-            optimizer.optimizer.step() if compiled is None else compiled.update(optimizer.optimizer)
+            optimizer.optimizer.step()
             optimizer._on_after_step()  # counts the step: checkpoints, max_steps and logs go by it
             for group in optimizer.param_groups:  # as zero_grad does, in a thirtieth of its time
                 for weight in group["params"]:
@@ -153,6 +159,9 @@ class Task(L.LightningModule):
         else:
             optimizer.step()
             optimizer.zero_grad()
+        self._after_update()
+
+    def _after_update(self) -> None:
         torch.clear_autocast_cache()  # it holds casts of the weights as they were before this step
         if self.schedule is not None:
             self.schedule.after_step(self.trainer.global_step)

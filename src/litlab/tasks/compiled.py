@@ -1,7 +1,9 @@
-"""The whole optimizer step under torch.compile: loss and gradients in one graph, the update in a second."""
+"""The whole optimizer step under torch.compile: forward, gradient and update in one graph."""
 
+import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,50 +28,71 @@ class CompiledStep:
     def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.model, self.loss = model, loss
         self.shape: torch.Size | None = None
-        self.seconds = 0.0  # of the first step, nearly all of it compiling
-        self._gradients = torch.compile(self._loss_and_gradients, dynamic=False)
-        self._update: Callable[[], None] | None = None
+        self.seconds = 0.0  # of the first compiled step, nearly all of it compiling
+        self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self._buffers = dict(model.named_buffers())
+        self._whole_step: Callable[[Tensor, Tensor], Tensor] | None = None
+        self._gradients = torch.compile(self._differentiate, dynamic=False)
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
 
     def fits(self, inputs: Tensor) -> bool:
-        """Whether this batch has the shape that is compiled."""
-        self.shape = self.shape or inputs.shape
+        """Whether this batch has the shape that is compiled; False for the very first, where optimizers set up."""
+        if self.shape is None:
+            self.shape = inputs.shape
+            return False
         return inputs.shape == self.shape
 
-    def gradients(self, inputs: Tensor, targets: Tensor, scale: float = 1.0) -> Tensor:
-        """Add the gradients, times `scale`, to the parameters' `.grad`; the loss, a scalar."""
+    def step(self, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Take a whole step, for which all `.grad` are None before and after; the loss, a scalar."""
+        started = time.perf_counter()
+        if self._whole_step is None:
+            self._whole_step = self._compile_step(optimizer)
+        for weight, gradient in zip(self._weights.values(), self._space, strict=True):
+            weight.grad = gradient
+        loss = self._whole_step(inputs, targets)
+        for weight in self._weights.values():
+            weight.grad = None
+        self.seconds = self.seconds or time.perf_counter() - started
+        return loss
+
+    def gradients(self, inputs: Tensor, targets: Tensor, scale: float) -> Tensor:
+        """Add the gradients, times `scale`, to the `.grad`, and leave the update to the caller; the loss, a scalar."""
         started = time.perf_counter()
         gradients, loss, buffers = self._gradients(inputs, targets)
-        parameters = dict(self.model.named_parameters())
-        for name, gradient in gradients.items():
-            gradient = gradient if scale == 1.0 else gradient * scale
-            grad = parameters[name].grad
-            parameters[name].grad = gradient if grad is None else grad + gradient
-        for name, buffer in self.model.named_buffers():
+        for name, weight in self._weights.items():
+            gradient = gradients[name] * scale
+            weight.grad = gradient if weight.grad is None else weight.grad + gradient
+        for name, buffer in self._buffers.items():
             buffer.copy_(buffers[name])
         self.seconds = self.seconds or time.perf_counter() - started
         return loss
 
-    def update(self, optimizer: Optimizer) -> None:
-        """Take the optimizer's step."""
-        if self._update is None:
-            started = time.perf_counter()
-            for group in optimizer.param_groups:
-                group["lr"] = torch.as_tensor(
-                    group["lr"]
-                )  # a number would be part of the graph: compiled anew each time
-            self._update = torch.compile(optimizer.step, dynamic=False)
-            self._update()
-            self.seconds += time.perf_counter() - started
-        else:
-            self._update()
+    def _compile_step(self, optimizer: Optimizer) -> Callable[[Tensor, Tensor], Tensor]:
+        self._space = [torch.zeros_like(weight) for weight in self._weights.values()]
+        for group in optimizer.param_groups:
+            group["lr"] = torch.as_tensor(group["lr"])  # a number would be part of the graph: compiled anew each time
+        update: Any = type(optimizer).step
+        while hasattr(update, "__wrapped__"):  # its profiling and its switch for gradients break the graph
+            update = update.__wrapped__
 
-    def _loss_and_gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Named, Tensor, Named]:
-        weights = {name: weight.detach() for name, weight in self.model.named_parameters() if weight.requires_grad}
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        def whole_step(inputs: Tensor, targets: Tensor) -> Tensor:
+            with torch.no_grad():
+                gradients, loss, buffers = self._differentiate(inputs, targets)
+                for name, weight in self._weights.items():
+                    weight.grad.copy_(gradients[name])
+                for name, buffer in self._buffers.items():
+                    buffer.copy_(buffers[name])
+                update(optimizer)
+            return loss
 
+        return torch.compile(whole_step, dynamic=False)
+
+    def _differentiate(self, inputs: Tensor, targets: Tensor) -> tuple[Named, Tensor, Named]:
         def loss(weights: Named, buffers: Named, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Named]:
             outputs = functional_call(self.model, {**weights, **buffers}, (inputs,))
             return self.loss(outputs, targets), buffers
 
+        weights = {name: weight.detach() for name, weight in self._weights.items()}
+        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
         gradients, (value, buffers) = grad_and_value(loss, has_aux=True)(weights, buffers, inputs, targets)
         return gradients, value.detach(), buffers

@@ -70,9 +70,16 @@ class Schedule:
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
 
     def after_step(self, step: int) -> None:
-        """Call when `step` optimizer steps are done."""
+        """Call when `step` optimizer steps are done.
+
+        Raises:
+            RequestError: the run goes beyond the length that the scheduler was made for, as a resumed one can.
+        """
         if self.interval == "step" and step % self.frequency == 0:
-            self.scheduler.step()
+            try:
+                self.scheduler.step()
+            except ValueError as error:
+                raise RequestError(f"scheduler: {error}; a resumed run keeps its length (trainer.max_epochs)") from error
 
     def after_epoch(self, epoch: int, metrics: Mapping[str, Tensor]) -> None:
         """Call at the end of an epoch, counted from 0, with the metrics so far.

@@ -1,0 +1,73 @@
+"""Cross entropy on logits; the metrics against scikit-learn's; weights of the classes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sklearn_metrics
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from litlab.errors import RequestError
+from litlab.tasks.class_weights import class_weights
+from litlab.tasks.classification import Classification
+
+
+def task(**settings: Any) -> Classification:
+    return Classification(nn.Identity(), torch.optim.SGD, monitor="val/accuracy", mode="max", num_outputs=5, **settings)
+
+
+@pytest.fixture
+def samples() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    labels = torch.multinomial(torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]), 1000, True, generator=random)
+    return torch.randn(1000, 5, generator=random) + 1.5 * nn.functional.one_hot(labels, 5), labels
+
+
+@pytest.mark.parametrize("within_0_to_1", [False, True])
+def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
+    logits, labels = samples
+    logits = (logits + 6) / 20 if within_0_to_1 else logits  # torchmetrics would take them for probabilities
+    classification = task()
+    classification._start_evaluation()
+    for batch in zip(logits.split(300), labels.split(300), strict=True):
+        classification._evaluate(batch)
+    ours = {name: float(value) for name, value in classification.metrics.compute().items()}
+    probabilities, truth = logits.softmax(1).numpy(), labels.numpy()
+    guess, confidence = probabilities.argmax(1), probabilities.max(1)
+    bins = np.clip(np.ceil(confidence * 15) - 1, 0, 14)
+    gaps = [abs((guess == truth)[bins == bin].sum() - confidence[bins == bin].sum()) for bin in range(15)]
+    theirs = {
+        "accuracy": sklearn_metrics.accuracy_score(truth, guess),
+        "precision": sklearn_metrics.precision_score(truth, guess, average="macro"),
+        "recall": sklearn_metrics.recall_score(truth, guess, average="macro"),
+        "f1": sklearn_metrics.f1_score(truth, guess, average="macro"),
+        "auroc": sklearn_metrics.roc_auc_score(truth, probabilities.astype(float), multi_class="ovr"),
+        "calibration_error": sum(gaps) / len(truth),
+    }
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_loss_is_that_of_scikit_learn(samples):
+    logits, labels = samples
+    theirs = sklearn_metrics.log_loss(labels.numpy(), logits.double().softmax(1).numpy())
+    assert float(task().loss(logits, labels)) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_balanced_weights_are_those_of_scikit_learn(samples):
+    labels = samples[1]
+    theirs = compute_class_weight("balanced", classes=np.arange(5), y=labels.numpy())
+    np.testing.assert_allclose(class_weights("balanced", labels, 5).numpy(), theirs, rtol=1e-6)
+    assert class_weights("balanced", torch.tensor([0, 0, 2]), 3).tolist() == [0.5, 0.0, 1.0]
+    with pytest.raises(RequestError, match="null or balanced"):
+        class_weights("even", labels, 5)
+
+
+@pytest.mark.parametrize(("data", "classes"), [("digits", 10), ("breast_cancer", 2)])
+def test_weights_come_from_the_training_split(fit, data, classes):
+    fitted = fit(f"data={data}", "model=linear", "task.class_weights=balanced", "trainer.max_epochs=1")
+    labels = fitted.data.splits["train"].targets
+    assert torch.equal(fitted.task.weight, class_weights("balanced", labels, classes))
+    assert not [name for name in fitted.weights if not name.startswith("model.")]  # they are no part of a checkpoint
+    assert fit(f"data={data}", "model=linear", "trainer.max_epochs=1").task.weight is None
