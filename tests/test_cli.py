@@ -33,7 +33,7 @@ def command(script, tmp_path, monkeypatch, capsys):
 
     def run(*words: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", [str(script), f"paths.log_dir={tmp_path / 'logs'}", *words])
+        monkeypatch.setattr(sys, "argv", [str(script), *words[:1], f"paths.log_dir={tmp_path / 'logs'}", *words[1:]])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             module.main()
@@ -255,12 +255,12 @@ def results(folder: Path, read_result) -> list[dict]:
 
 
 def test_a_job_that_fails_does_not_stop_the_others(command, tmp_path, read_result):
-    code, out, err = command("-m", *SMALL, "optimizer.lr=0.1,1e9,0.01")
+    code, out, err = command("-m", *SMALL, "optimizer.lr=0.1,1000000.0,0.01")
     assert code == 1, err
     assert len(err.splitlines()) == 1 and "the loss is" in err
     runs = results(tmp_path, read_result)
     assert [run["status"] for run in runs] == ["completed", "failed", "completed"]
-    assert [run["overrides"][-1] for run in runs] == ["optimizer.lr=0.1", "optimizer.lr=1e9", "optimizer.lr=0.01"]
+    assert [run["overrides"][-1] for run in runs] == ["optimizer.lr=0.1", "optimizer.lr=1000000.0", "optimizer.lr=0.01"]
     assert out.count("test/accuracy") == 2
 
 

@@ -104,14 +104,13 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
 
 
 def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list[L.Callback]:
-    """The callbacks of a config; without validation, the checkpoint keeps the last weights and selects nothing."""
+    """The callbacks of a config; without validation, less the checkpoint that would select by it."""
     callbacks = []
     for name, config in configs.items():
         monitor = str(config.get("monitor") or "")
         if monitor.startswith("val/") and not data.has_validation:
             if "ModelCheckpoint" not in config._target_:
                 raise RequestError(f"callbacks.{name}.monitor={monitor}: there is no validation; set data.val_size")
-            callbacks.append(instantiate("callbacks", config, monitor=None, save_top_k=0))
         else:
             callbacks.append(instantiate("callbacks", config))
     return callbacks

@@ -17,20 +17,34 @@ def purpose(file: Path) -> str:
     return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
 
 
-def help_text(about: str, program: str, conf: Path = CONF) -> str:
-    """The text of --help. (Hydra's own takes a second, and does not say what the choices are.)"""
-    lines = [
-        about.strip(),
-        "",
+def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train") -> str:
+    """The text of --help. (Hydra's own takes a second, and does not say what the choices are.)
+
+    Args:
+        about: the first lines.
+        program: the script's name.
+        conf: the folder of choices.
+        config_name: the program's YAML in it, which names the groups that this program knows.
+    """
+    text = (conf / f"{config_name}.yaml").read_text(encoding="utf-8")
+    groups = {
+        group: names for group, names in choices(conf).items() if f"- {group}: " in text or config_name == "train"
+    }
+    examples = [
         f"  python scripts/{program} data=fashion model=mlp",
         f"  python scripts/{program} data=fashion model=mlp optimizer.lr=0.02 trainer.max_epochs=20",
         f"  python scripts/{program} -m data=fashion model=mlp optimizer.lr=0.01,0.1 data.batch_size=32,64",
+    ]
+    lines = [
+        about.strip(),
+        "",
+        *(examples if "model" in groups else [f"  python scripts/{program} data=fashion"]),
         "",
         "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
         "--cfg job shows all settings of the choices, each explained in conf/GROUP/NAME.yaml.",
         "",
     ]
-    for group, names in choices(conf).items():
+    for group, names in groups.items():
         width = max((len(name) for name in names), default=0)
         lines += [f"{group}:", *(f"  {name:<{width}}  {text}" for name, text in names.items())]
     return "\n".join(lines)

@@ -31,7 +31,7 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
     def decorate(job: Job) -> Callable[[], NoReturn]:
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
-                print(help_text(job.__doc__ or "", Path(sys.argv[0]).name))
+                print(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
                 sys.exit(0)
             import hydra  # after help, which answers at once
 

@@ -19,6 +19,7 @@ SPREAD = 10.0  # times the scale of one column that another has, or its mean has
 IMBALANCE = 4.0  # times as many samples in one class as in another
 FEW = 1000  # samples
 SHOWN = 24  # images; and as many columns
+DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 Row = dict[str, Any]
 
 
@@ -114,9 +115,9 @@ def describe_column(name: str, values: Tensor) -> Row:
     row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
     if len(finite):
         low, high = float(finite.min()), float(finite.max())
-        std, mean = torch.std_mean(finite.double(), correction=0)
+        std, mean = torch.std_mean(finite, correction=0)
         row |= {"min": low, "mean": float(mean), "max": high, "std": float(std) if low < high else 0.0}
-        row["skewness"] = float(((finite - mean) / std).pow_(3).double().mean()) if low < high else 0.0
+        row["skewness"] = float((finite - mean).div_(std).pow_(3).mean()) if low < high else 0.0
     return row | {"not finite": len(values) - len(finite)}
 
 
@@ -168,8 +169,8 @@ def _ranges(data: TensorData, rows: list[Row]) -> list[str]:
         worst = max(skewed, key=lambda row: abs(row["skewness"]))
         told.append(
             f"a few values lie far from the others in {_some([row['name'] for row in skewed])} ({worst['name']}: mean "
-            f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not change: "
-            "take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
+            f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not "
+            "change: take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
         )
     return told
 
@@ -202,9 +203,12 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
         figures["samples"] = plots.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
     if data.class_names is not None:
         figures["classes"] = plots.class_histogram(class_counts(data, splits), data.class_names)
-    shown = list(columns(data, splits["train"]).items())
+    shown = list(columns(data, Split(inputs[:DRAWN], targets[:DRAWN])).items())
     chosen = dict(shown[:SHOWN] + shown[SHOWN:][-1:])
-    figures["features"] = plots.feature_histograms({name: values.numpy() for name, values in chosen.items()})
+    figures["features"] = plots.feature_histograms(
+        {name: values.numpy() for name, values in chosen.items()},
+        "Values of the training split" if len(inputs) <= DRAWN else f"Values of the first {DRAWN:,} training samples",
+    )
     for name, figure in figures.items():
         plots.save(plots.pixels(figure), folder / f"{name}.png")
 

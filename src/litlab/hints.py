@@ -66,7 +66,7 @@ def hints(
         metrics: of the tested weights.
     """
     train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
-    if not train or OmegaConf.select(config, "trainer.fast_dev_run"):
+    if not train or "test/loss" not in metrics or OmegaConf.select(config, "trainer.fast_dev_run"):
         return []
     counts = torch.bincount(data.splits["train"].targets.cpu()).tolist() if data.class_names else []
 

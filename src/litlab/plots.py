@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,11 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
         class_names: of the labels 0, 1, ...
     """
     from matplotlib.colors import PowerNorm
-    from sklearn.metrics import confusion_matrix as count
+    from torch import as_tensor
+    from torchmetrics.functional.classification import multiclass_confusion_matrix  # scikit-learn's takes 0.2 s to load
 
     classes = len(class_names)
-    counts = count(targets, predicted, labels=range(classes))
+    counts = multiclass_confusion_matrix(as_tensor(predicted), as_tensor(targets), classes).numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(max(3.5, 0.62 * classes), 11)
     figure, axes = _figure(side + 1, side + 1)
@@ -196,7 +197,7 @@ def fit(
     order = np.argsort(inputs, kind="stable")
     figure, axes = _figure(7, 4.5)
     points = {"marker": "o", "markersize": 3, "linestyle": "none"} if len(inputs) < 500 else {"linewidth": 5}
-    axes.plot(inputs[order], targets[order], color=GREY, alpha=0.6, label="truth", **points)  # type: ignore[arg-type]
+    axes.plot(inputs[order], targets[order], color=GREY, alpha=0.6, label="truth", **points)
     axes.plot(inputs[order], before[order], color=ORANGE, linestyle="--", label="before training")
     axes.plot(inputs[order], after[order], color=BLUE, linewidth=2, label="after training")
     shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it leaves the picture
@@ -264,7 +265,9 @@ def save(image: Array, path: Path) -> None:
     Image.fromarray(image).save(path, compress_level=4)
 
 
-def _figure(width: float, height: float, axes: bool = True, layout: str | None = "tight") -> tuple[Figure, Axes]:
+def _figure(
+    width: float, height: float, axes: bool = True, layout: Literal["tight"] | None = "tight"
+) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=100, layout=layout)  # "constrained" takes twice the time

@@ -43,7 +43,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 
     trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
     result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step} | describe_speed(task, trainer)
-    result["metrics"] = {"train/loss": float(trainer.callback_metrics["train/loss"])}
+    trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
+    result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
 
     loggers, trainer.loggers = trainer.loggers, []  # the curves end here
     result |= select(task, trainer)
@@ -57,13 +58,14 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     """Put the best weights into the task where a checkpoint watched for them; else it keeps the last ones."""
     monitor: dict[str, Any] = {"metric": task.monitor, "mode": task.mode, "best": None, "epoch": None}
-    checkpoint = next((each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)), None)
-    path = checkpoint and (checkpoint.best_model_path or checkpoint.last_model_path)
-    if checkpoint is not None and checkpoint.best_model_path:
-        best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
+    saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
+    saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
+    if saved and saved[0].best_model_score is not None:
+        best = torch.load(saved[0].best_model_path, weights_only=True, map_location="cpu")
         task.load_state_dict(best["state_dict"])
-        monitor |= {"best": checkpoint.best_model_score.item(), "epoch": best["epoch"] + 1}
-    return {"monitor": monitor, "checkpoint": path or None}
+        monitor |= {"metric": saved[0].monitor, "mode": saved[0].mode}
+        monitor |= {"best": saved[0].best_model_score.item(), "epoch": best["epoch"] + 1}
+    return {"monitor": monitor, "checkpoint": saved[0].best_model_path if saved else None}
 
 
 def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = False) -> dict[str, float]:
@@ -74,7 +76,7 @@ def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = Fa
         trainer.validate(task, dataloaders=data.train_eval_dataloader(), verbose=False)
         task.validated = "val"
         metrics |= trainer.callback_metrics
-        del metrics["train/loss"]  # that name has the mean over the last epoch's steps
+        metrics.pop("train/loss", None)  # that name has the mean over the last epoch's steps
     if data.has_validation:
         trainer.validate(task, datamodule=data, verbose=False)
         metrics |= trainer.callback_metrics
@@ -90,7 +92,7 @@ def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
     return {
         "seconds_training": round(seconds, 3),
         "seconds_compiling": round(task.compiled.seconds, 3) if task.compiled else 0.0,
-        "samples_per_second": round(task.losses.samples * trainer.world_size / seconds),
+        "samples_per_second": round(task.losses.samples * trainer.world_size / seconds) if seconds else None,
     }
 
 

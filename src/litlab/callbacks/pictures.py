@@ -60,7 +60,9 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]
-    return plots.image_grid(tested.inputs[chosen], titles, "The most confident mistakes")
+    return plots.image_grid(
+        tested.inputs[chosen], titles, "The most confident mistakes: what the model says, and what it is"
+    )
 
 
 def draw_predicted_vs_actual(tested: Tested) -> "Figure":
@@ -77,10 +79,12 @@ def draw_fit(tested: Tested) -> "Figure | None":
     """The curve before and after training; nothing where more than one column goes in."""
     if tested.before is None:
         return None
-    curves = (values.ravel() for values in (tested.inputs, tested.targets, tested.before, tested.predictions))
+    inputs, targets, before, after = (
+        values.ravel() for values in (tested.inputs, tested.targets, tested.before, tested.predictions)
+    )
     names = tested.data.feature_names or ("input",)
     name = f"{names[0]} (normalized)" if tested.data.normalize else names[0]
-    return plots.fit(*curves, name=name, unit=tested.data.target_name)
+    return plots.fit(inputs, targets, before, after, name=name, unit=tested.data.target_name)
 
 
 # What a task may name in its `pictures`.
