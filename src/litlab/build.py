@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
+from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
@@ -95,6 +96,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         },
         logger=[instantiate("logger", logger) for logger in config.logger.values()],
         callbacks=[Stopwatch(), History(), *callbacks],
+        plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
     )
     if trainer.world_size > 1:

@@ -43,6 +43,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and what to mind."""
     console = Console(soft_wrap=True)
+    console.width = max(console.width, 110)  # a number that is cut is no number
     console.print(f"\n{result['question']}", markup=False, highlight=False)
     for title in ("splits", "classes", "columns"):
         if rows := result[title]:
@@ -57,7 +58,7 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
 def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, min_width=len(name))
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)

@@ -106,25 +106,28 @@ class Task(L.LightningModule):
         """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due."""
         trainer, losses = self.trainer, self.losses
         optimizer: Any = self.optimizers()
-        first = trainer.global_step
         chunk = [batches] if isinstance(batches[0], Tensor) else batches
         for number, (inputs, targets) in enumerate(chunk, start=1):
             losses.batches += 1
             last = trainer.is_last_batch and number == len(chunk)
             update = last or losses.batches % self.accumulate == 0
             losses.add(self._step(optimizer, inputs, targets, update), len(inputs))
-            if update and trainer.global_step == trainer.max_steps:
+            step = trainer.global_step
+            if update and step % trainer.log_every_n_steps == 0:
+                rate = self._read_losses(optimizer)
+                values = {"train/loss_step": losses.logged.reset(), "lr": rate}
+                for logger in trainer.loggers:
+                    logger.log_metrics(values, step=step)
+            if update and step == trainer.max_steps:
                 break
-        step = trainer.global_step
-        log = step // trainer.log_every_n_steps > first // trainer.log_every_n_steps
         # On the CPU reading a loss waits for nothing, so a diverged run stops at once.
-        if log or last or step == trainer.max_steps or self.device.type == "cpu":
-            rate = float(optimizer.param_groups[0]["lr"])
-            losses.read(step, self.current_epoch, rate)
-        if log:
-            values = {"train/loss_step": losses.logged.reset(), "lr": rate}
-            for logger in trainer.loggers:
-                logger.log_metrics(values, step=step)
+        if last or step == trainer.max_steps or self.device.type == "cpu":
+            self._read_losses(optimizer)
+
+    def _read_losses(self, optimizer: Any) -> float:
+        rate = float(optimizer.param_groups[0]["lr"])
+        self.losses.read(self.trainer.global_step, self.current_epoch, rate)
+        return rate
 
     def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, update: bool) -> Tensor:
         if self.augmentation is not None:
