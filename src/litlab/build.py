@@ -81,7 +81,8 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     settings = OmegaConf.to_container(config.trainer, resolve=True)
     assert isinstance(settings, dict)
     _check_device(str(settings.get("accelerator")))
-    if any(settings.get(name, idle) != idle for name, idle in COUNTED.items()):
+    # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
+    if any(repr(settings.get(name, idle)) != repr(idle) for name, idle in COUNTED.items()):
         task.steps_per_execution = 1
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
     callbacks = build_callbacks(config.callbacks, data)

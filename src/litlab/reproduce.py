@@ -29,6 +29,7 @@ class Reference:
     source: str
     seeds: int = 5
     neighbours: str = ""  # published numbers to stand beside ours
+    overrides: tuple[str, ...] = ()  # of the command, where the experiment as it is takes too much
 
 
 def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
@@ -71,7 +72,7 @@ def train(name: str, seed: int, data_dir: str) -> None:
 
 def command_of(name: str) -> list[str]:
     """The words of the command that runs an experiment."""
-    return ["python", "scripts/train.py", f"experiment={name}"]
+    return ["python", "scripts/train.py", f"experiment={name}", *reference(name).overrides]
 
 
 def measured(name: str, seed: int) -> Result | None:

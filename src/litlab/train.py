@@ -28,16 +28,15 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         RunError: training diverged.
     """
     result = {} if result is None else result
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # notices go to train.log, not to the terminal
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+    send_notices_to_the_log()
     if config.threads:
         torch.set_num_threads(config.threads)
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
     trainer = build_trainer(config, data, task)
-    task.hparams.update(OmegaConf.to_container(config, resolve=True))  # plain data, for whoever opens a checkpoint
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
     result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
 
@@ -53,6 +52,13 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     result["hints"] = hints(config, task, data, history.epochs, result["metrics"])
     log_hparams(loggers, config, result)
     return result
+
+
+def send_notices_to_the_log() -> None:
+    """What Lightning says of itself belongs in train.log with the rest, not on the terminal."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def select(task: Task, trainer: Trainer) -> dict[str, Any]:

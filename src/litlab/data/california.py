@@ -49,7 +49,7 @@ class California(TensorData):
             self.data_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self.data_dir / f".{FILE}.lock"), tempfile.TemporaryDirectory(dir=self.data_dir) as aside:
                 if not path.is_file():  # another process may have fetched it meanwhile
-                    fetch_california_housing(data_home=aside, n_retries=1, delay=0.0)  # checks its sha256
+                    fetch_california_housing(data_home=aside, n_retries=1, delay=1.0)  # checks its sha256
                     (Path(aside) / FILE).replace(path)
         except OSError as error:
             raise RequestError(

@@ -79,7 +79,9 @@ class Schedule:
             try:
                 self.scheduler.step()
             except ValueError as error:
-                raise RequestError(f"scheduler: {error}; a resumed run keeps its length (trainer.max_epochs)") from error
+                raise RequestError(
+                    f"scheduler: {error}; a resumed run keeps its length (trainer.max_epochs)"
+                ) from error
 
     def after_epoch(self, epoch: int, metrics: Mapping[str, Tensor]) -> None:
         """Call at the end of an epoch, counted from 0, with the metrics so far.

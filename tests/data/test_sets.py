@@ -1,0 +1,158 @@
+"""Shapes, types and values of the data sets that need no network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import datasets
+
+from litlab.data.breast_cancer import BreastCancer
+from litlab.data.california import FILE, California
+from litlab.data.cifar10 import CIFAR10
+from litlab.data.sine import Sine
+from litlab.data.tables import ExamScores, Line
+from litlab.data.tensors import Split, TensorData
+from litlab.errors import RequestError
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def loaded(data: TensorData) -> dict[str, Split]:
+    data.prepare_data()
+    data.setup()
+    for inputs, _ in data.splits.values():
+        assert inputs.dtype == torch.float32
+        assert inputs.shape[1:] == data.input_shape
+    return data.splits
+
+
+def test_sine():
+    splits = loaded(Sine(test_on_train=True))
+    x, y = splits["train"]
+    assert x.shape == (1000, 1)
+    assert x[0] == pytest.approx(-torch.pi) and x[-1] == pytest.approx(torch.pi)
+    assert torch.equal(y, x[:, 0].sin())
+    assert len(loaded(Sine(points=50, test_size=10))["train"].inputs) == 40
+
+
+@pytest.mark.parametrize("data", [Sine, ExamScores, Line])
+def test_the_test_may_repeat_the_training_rows(data):
+    splits = loaded(data(test_on_train=True, normalize=True))
+    assert torch.equal(splits["train"].inputs, splits["test"].inputs)
+    assert torch.equal(splits["train"].targets, splits["test"].targets)
+    assert splits["train"].inputs.mean(0).abs().max() < 1e-5  # normalized once, not twice
+
+
+def test_exam_scores():
+    x, y = loaded(ExamScores(test_on_train=True))["train"]
+    assert x[2].tolist() == [89, 91, 90]
+    assert y.tolist() == [152, 185, 180, 196, 142]
+
+
+def test_line():
+    x, y = loaded(Line(test_on_train=True))["train"]
+    assert torch.equal(2 * x[:, 0], y)
+
+
+def test_breast_cancer():
+    x, y = loaded(BreastCancer(test_on_train=True))["train"]
+    truth = datasets.load_breast_cancer()
+    assert torch.equal(x, torch.from_numpy(truth.data).float())
+    assert y.dtype == torch.int64 and y.bincount().tolist() == [212, 357]
+    assert BreastCancer.class_names == tuple(truth.target_names)
+    assert BreastCancer.feature_names == tuple(truth.feature_names)
+
+
+def test_a_label_outside_two_classes_is_told(monkeypatch):
+    rows = Split(torch.zeros(4, 30), torch.tensor([0, 1, 2, 1]))
+    monkeypatch.setattr(BreastCancer, "load", lambda self: (rows, rows))
+    with pytest.raises(RequestError, match="outside the classes 0 to 1"):
+        BreastCancer().setup()
+
+
+@pytest.mark.skipif(not (SHARED / FILE).is_file(), reason="needs scikit-learn's cache in ../shared/data")
+def test_california():
+    data = California(data_dir=SHARED, test_size=0.2, val_size=0.2)
+    splits = loaded(data)
+    assert [len(splits[part].inputs) for part in ("train", "val", "test")] == [13210, 3302, 4128]
+    x, y = loaded(California(data_dir=SHARED, test_on_train=True))["train"]
+    assert x[0].tolist() == pytest.approx([8.3252, 41.0, 6.984127, 1.023810, 322.0, 2.555556, 37.88, -122.23])
+    assert y[:5].tolist() == pytest.approx([4.526, 3.585, 3.521, 3.413, 3.422])
+    assert len(y) == 20640 and data.feature_names[-1] == "Longitude"
+
+
+def test_california_that_is_nowhere_is_told(tmp_path, monkeypatch):
+    def offline(**_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("litlab.data.california.fetch_california_housing", offline)
+    with pytest.raises(RequestError, match=r"(?s)^data=california: .*no network.*set paths.data_dir[^\n]*$"):
+        California(data_dir=tmp_path / "data").prepare_data()
+    assert not (tmp_path / "data" / FILE).exists()
+
+
+def test_california_that_is_damaged_is_told(tmp_path):
+    (tmp_path / FILE).write_bytes(b"half a fi")
+    with pytest.raises(RequestError, match=r"cal_housing_py3.pkz cannot be read .* delete it"):
+        California(data_dir=tmp_path).load()
+
+
+@pytest.mark.skipif(not (SHARED / "cifar10_sample.npz").is_file(), reason="needs the sample in ../shared/data")
+def test_the_sample_of_cifar10():
+    splits = loaded(CIFAR10(data_dir=SHARED, sample="cifar10_sample.npz"))
+    with np.load(SHARED / "cifar10_sample.npz") as arrays:
+        assert len(splits["train"].inputs) == len(arrays["train_images"])
+        pixel = splits["train"].inputs[3, :, 5, 7] * 255
+        assert pixel.round().int().tolist() == arrays["train_images"][3, 5, 7].tolist()
+        assert splits["test"].targets.tolist() == arrays["test_labels"].tolist()
+
+
+def test_a_sample_that_is_nowhere_is_told(tmp_path):
+    with pytest.raises(RequestError, match=r"^data.sample=part.npz: .*set paths.data_dir[^\n]*$"):
+        CIFAR10(data_dir=tmp_path, sample="part.npz").load()
+
+
+@pytest.fixture
+def small_cifar(tmp_path, monkeypatch):
+    """Files as torchvision's, of 10 images each, with checksums of their own."""
+    import hashlib
+    import pickle
+
+    from torchvision import datasets as torchvision_datasets
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+
+    def write(name: str, content: object) -> list[str]:
+        (folder / name).write_bytes(pickle.dumps(content))
+        return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
+
+    def part() -> dict[str, object]:
+        return {"data": random.integers(256, size=(10, 3072), dtype=np.uint8), "labels": list(range(10))}
+
+    train = [write(f"data_batch_{number}", part()) for number in range(1, 6)]
+    test = [write("test_batch", part())]
+    name, md5 = write("batches.meta", {"label_names": list(CIFAR10.class_names)})
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "train_list", train)
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "test_list", test)
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
+    monkeypatch.setattr(torchvision_datasets.CIFAR10, "url", "http://127.0.0.1:1/nothing.tar.gz")
+    return tmp_path
+
+
+def test_cifar10(small_cifar):
+    import pickle
+
+    splits = loaded(CIFAR10(data_dir=small_cifar))
+    assert len(splits["train"].inputs) == 50
+    first = pickle.loads((small_cifar / "cifar-10-batches-py" / "data_batch_1").read_bytes())["data"][0]
+    assert (splits["train"].inputs[0] * 255).round().int().flatten().tolist() == first.tolist()
+    assert splits["test"].targets.tolist() == list(range(10))
+
+
+def test_cifar10_that_is_damaged_and_not_to_be_had_is_told(small_cifar):
+    (small_cifar / "cifar-10-batches-py" / "test_batch").write_bytes(b"damaged")
+    with pytest.raises(RequestError, match=r"(?s)^data=cifar10: .*set paths.data_dir[^\n]*cifar10_sample$"):
+        CIFAR10(data_dir=small_cifar).prepare_data()

@@ -1,0 +1,65 @@
+"""The numbers of the experiments that take seconds."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from litlab.train import train
+
+
+@pytest.fixture
+def run(compose: Any) -> Any:
+    """Train, and return the result; without the fixture's two epochs."""
+
+    def ran(experiment: str, epochs: int, *overrides: str) -> dict[str, Any]:
+        return train(compose(f"experiment={experiment}", f"trainer.max_epochs={epochs}", *overrides))
+
+    return ran
+
+
+def weights(result: dict[str, Any]) -> torch.Tensor:
+    state = torch.load(result["checkpoint"], weights_only=True)["state_dict"]
+    return torch.cat([weight.flatten() for name, weight in state.items() if name.startswith("model.")])
+
+
+def test_sine_polynomial(run):
+    """With steps enough, the least-squares optimum."""
+    result = run("sine_polynomial", 1, "data.passes_per_epoch=20000")
+    assert result["parameters"] == 4
+    assert result["metrics"]["test/loss"] == pytest.approx(4.42703, abs=1e-4)
+    expected = torch.tensor([-0.0932732, 0.0, 0.8564988, 0.0])
+    torch.testing.assert_close(weights(result), expected, atol=1e-4, rtol=0)
+
+
+def test_exam_scores(run):
+    assert run("exam_scores", 1)["metrics"]["test/loss"] == pytest.approx(1.07938, abs=2e-5)
+
+
+def test_line(run):
+    result = run("line", 1)
+    weight, bias = weights(result).tolist()
+    assert weight == pytest.approx(2, abs=0.002)
+    assert bias == pytest.approx(0, abs=0.005)
+    assert result["metrics"]["test/loss"] < 1e-5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_breast_cancer_logistic(run, seed):
+    result = run("breast_cancer_logistic", 30, f"seed={seed}")
+    assert result["parameters"] == 31
+    assert result["metrics"]["test/auroc"] >= 0.99
+
+
+def test_the_training_split_is_evaluated_on_request(run):
+    plain = run("breast_cancer_logistic", 1)
+    more = run("breast_cancer_logistic", 1, "evaluate_train=true")
+    extra = {"accuracy", "precision", "recall", "f1", "auroc", "calibration_error"}
+    assert set(more["metrics"]) - set(plain["metrics"]) == {f"train/{name}" for name in extra}
+    assert {name: more["metrics"][name] for name in plain["metrics"]} == plain["metrics"]
+
+
+def test_one_batch_per_epoch_is_one_batch(fit):
+    """trainer.limit_train_batches=1 is a count, 1.0 a share; the two are equal numbers."""
+    fitted = fit("data=digits", "trainer.limit_train_batches=1")
+    assert fitted.trainer.global_step == 2  # epochs
