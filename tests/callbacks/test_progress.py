@@ -1,0 +1,53 @@
+"""The progress bar: what it shows on a terminal, and nothing elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from litlab.callbacks import progress
+from litlab.callbacks.progress import Progress
+
+SETTING = ("scheduler=none", "callbacks=none", "trainer.enable_progress_bar=true")
+
+
+class OnTerminal(Progress):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = io.StringIO()
+        self._console = Console(file=self.out, force_terminal=True, width=120)
+        self._enabled = True
+
+
+def test_it_shows_epoch_loss_metric_and_speed(fit, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    bar = OnTerminal()
+    fit(*SETTING, "task.steps_per_execution=4", callbacks=[bar])
+    shown = bar.out.getvalue()
+    for words in ("epoch 1/2", "epoch 2/2", "loss ", "samples/s", "val/accuracy 0."):
+        assert words in shown
+    assert bar._bar is None  # it is gone at the end
+
+
+@pytest.mark.parametrize("interval", [1000, 0.25])
+def test_it_is_drawn_seldom(fit, monkeypatch, interval):
+    """A drawing costs about a millisecond: a run of less than an interval has none but the first."""
+    drawn = []
+    monkeypatch.setattr(progress, "INTERVAL", interval)
+    monkeypatch.setattr(progress.progress.Progress, "refresh", lambda self: drawn.append(1))
+    fit(*SETTING, "task.steps_per_execution=1", callbacks=[OnTerminal()])
+    assert len(drawn) <= 10
+
+
+def test_nothing_where_the_output_is_no_terminal(fit, capsys):
+    bar = Progress()
+    fit(*SETTING, callbacks=[bar])
+    captured = capsys.readouterr()
+    assert captured.out == "" and "epoch" not in captured.err
+
+
+def test_it_goes_when_the_run_breaks(fit):
+    bar = OnTerminal()
+    with pytest.raises(RuntimeError, match="the loss is"):
+        fit(*SETTING, "optimizer.lr=1000", callbacks=[bar])
+    assert bar._bar is None

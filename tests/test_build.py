@@ -1,0 +1,73 @@
+"""From a config to objects: which settings go where, and what is refused."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from litlab.build import build_callbacks, build_data, build_schedule, build_task, build_trainer, instantiate
+from litlab.errors import RequestError
+
+
+def built(config):
+    data = build_data(config)
+    task = build_task(config, data)
+    return data, task, build_trainer(config, data, task)
+
+
+def test_the_model_gets_its_shape_from_the_data(compose):
+    _, task, _ = built(compose("model.hidden_sizes=[7]"))
+    assert [tuple(weight.shape) for weight in task.model.parameters()] == [(7, 64), (7,), (10, 7), (10,)]
+
+
+def test_settings_that_are_the_modules_business(compose):
+    clip = ("trainer.gradient_clip_val=0.5", "trainer.gradient_clip_algorithm=value")
+    _, task, trainer = built(compose(*clip, "trainer.accumulate_grad_batches=3"))
+    assert (task.clip_val, task.clip_algorithm, task.accumulate) == (0.5, "value", 3)
+    assert (trainer.gradient_clip_val, trainer.accumulate_grad_batches) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "size"),
+    [
+        ("trainer.max_epochs=3", 16),
+        ("task.steps_per_execution=4", 4),
+        ("trainer.limit_train_batches=5", 1),
+        ("trainer.limit_train_batches=0.5", 1),
+        ("trainer.overfit_batches=3", 1),
+        ("trainer.val_check_interval=0.5", 1),
+        ("trainer.fast_dev_run=true", 1),
+    ],
+)
+def test_what_counts_batches_takes_one_at_a_time(compose, override, size):
+    data, task, _ = built(compose("task.steps_per_execution=16", override))
+    assert task.steps_per_execution == data.steps_per_execution == size
+
+
+def test_schedule():
+    assert build_schedule(OmegaConf.create({})) is None
+    config = {"_target_": "torch.optim.lr_scheduler.ExponentialLR", "_partial_": True, "gamma": 0.5}
+    schedule = build_schedule(OmegaConf.create(config | {"interval": "step", "frequency": 3}))
+    assert schedule is not None and (schedule.interval, schedule.frequency) == ("step", 3)
+    assert schedule.make.keywords == {"gamma": 0.5}
+
+
+def test_callbacks_without_validation(compose):
+    data = build_data(compose("data.val_size=0"))
+    callbacks = build_callbacks(compose("data.val_size=0").callbacks, data)
+    assert "best" not in [getattr(each, "filename", None) for each in callbacks]
+    assert "last" in [getattr(each, "filename", None) for each in callbacks]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"_target_": "litlab.models.mlp.NoSuch"}, "NoSuch"),
+        ({"_target_": "no.such.module"}, "no.such.module"),
+        ({"_target_": "litlab.models.mlp.MLP", "widths": 3}, "widths"),
+        ({"_target_": "litlab.models.mlp.MLP"}, "input_shape"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line_with_its_group(config, message):
+    with pytest.raises(RequestError) as error:
+        instantiate("model", OmegaConf.create(config))
+    assert str(error.value).startswith("model")
+    assert message in str(error.value) and "\n" not in str(error.value)

@@ -1,0 +1,118 @@
+"""Every YAML of conf/ is composed, and all that it names is built."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from litlab.build import build_data, build_task, build_trainer
+from litlab.checks import check
+from litlab.choices import CONF, choices
+from litlab.errors import RequestError
+
+CHOICES = choices()
+ALL = [(group, name) for group, names in CHOICES.items() for name in names]
+DATA = sorted(CHOICES["data"], key=lambda name: name != "digits")  # the digits first
+
+
+def build(config):
+    """All that a run would build, short of loading the data: the optimizer and its scheduler too."""
+    check(config)
+    data = build_data(config)
+    task = build_task(config, data)
+    optimizer = task.make_optimizer(task.parameters())
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    if task.schedule is not None:
+        auto = {name: 10 for name, value in task.schedule.make.keywords.items() if value == "auto"}
+        assert task.schedule.make(optimizer, **auto).optimizer is optimizer
+    return data, task, build_trainer(config, data, task)
+
+
+def test_the_groups_of_the_design_are_there():
+    needed = {
+        "data": "fashion mnist digits", "model": "mlp linear", "task": "classification", "optimizer": "sgd adam adamw",
+        "scheduler": "none exponential cosine onecycle plateau", "trainer": "auto cpu gpu mps ddp",
+        "logger": "tensorboard csv both none", "callbacks": "default none", "debug": "fast_dev_run overfit profile",
+        "experiment": "fashion_mlp", "paths": "default",
+    }  # fmt: skip
+    for group, names in needed.items():
+        assert set(names.split()) <= set(CHOICES[group])
+
+
+@pytest.mark.parametrize(("group", "name"), ALL, ids=["=".join(each) for each in ALL])
+def test_every_choice_is_composed_and_built(compose, group, name):
+    refused = []
+    # The first data set that this choice fits: model=cnn needs images, task=regression needs a table.
+    fixed = group in ("data", "experiment")
+    for data in [None] if fixed else DATA:
+        config = compose(*([f"data={data}"] if data else []), f"{group}={name}")
+        try:
+            _, task, trainer = build(config)
+        except RequestError as error:
+            refused.append(f"{data}: {error}")
+            continue
+        assert name == "fast_dev_run" or trainer.max_epochs == config.trainer.max_epochs
+        assert task.monitor == config.task.monitor
+        return
+    pytest.fail("\n".join(refused))
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "mps"])
+def test_a_device_that_is_not_there(compose, monkeypatch, accelerator):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for asked in (f"trainer={accelerator}", f"trainer.accelerator={accelerator}"):
+        config = compose(asked)
+        config.trainer.accelerator = accelerator  # the fixture's own is cpu
+        with pytest.raises(RequestError, match=rf"trainer\.accelerator={accelerator}: .*trainer=cpu"):
+            build(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "accelerator", "strategy"),
+    [("auto", "auto", "auto"), ("cpu", "cpu", "auto"), ("gpu", "gpu", "auto"), ("mps", "mps", "auto"),
+     ("ddp", "auto", "ddp")],
+)  # fmt: skip
+def test_trainers_say_where(name, accelerator, strategy):
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        trainer = compose("train", overrides=[f"trainer={name}"]).trainer
+    assert (trainer.accelerator, trainer.strategy) == (accelerator, strategy)
+
+
+def test_every_yaml_says_what_it_is_for():
+    for group, names in CHOICES.items():
+        for name, purpose in names.items():
+            assert len(purpose) > 3, f"conf/{group}/{name}.yaml"
+
+
+def test_the_experiment_of_the_document(compose):
+    """See seeds/004: 784-256-128-10 with ReLU, SGD 0.01, batch 64, 30 epochs, the whole training split."""
+    config = compose("experiment=fashion_mlp", "trainer.max_epochs=30")
+    data, task, trainer = build(config)
+    assert [tuple(weight.shape) for weight in task.model.parameters() if weight.dim() == 2] == [
+        (256, 784), (128, 256), (10, 128),
+    ]  # fmt: skip
+    assert [type(layer).__name__ for layer in task.model].count("ReLU") == 2
+    optimizer = task.make_optimizer(task.parameters())
+    assert type(optimizer) is torch.optim.SGD
+    assert {name: optimizer.defaults[name] for name in ("lr", "momentum", "weight_decay", "nesterov")} == {
+        "lr": 0.01, "momentum": 0, "weight_decay": 0, "nesterov": False,
+    }  # fmt: skip
+    assert (data.batch_size, data.val_size, data.normalize) == (64, 0, False)
+    assert task.schedule is None and trainer.max_epochs == 30
+
+
+def test_the_data_names_its_task(compose):
+    assert compose("data=digits").task._target_ == "litlab.tasks.classification.Classification"
+
+
+def test_a_local_file_is_this_machines(compose, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "local").mkdir(exist_ok=True)
+    (tmp_path / "conf" / "local" / "default.yaml").write_text("# @package _global_\npaths:\n  data_dir: /mine\n")
+    assert compose(conf=tmp_path / "conf").paths.data_dir == "/mine"
+    assert compose("paths.data_dir=/other", conf=tmp_path / "conf").paths.data_dir == "/other"

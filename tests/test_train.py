@@ -1,0 +1,363 @@
+"""One experiment from its config to its result."""
+
+import csv
+import errno
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+
+from litlab.build import build_data, build_task, build_trainer
+from litlab.errors import RequestError, RunError
+from litlab.results import recorded, write
+from litlab.train import train
+
+PLAIN = ("scheduler=none", "optimizer.lr=0.02")
+
+
+def load(path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture
+def run(compose):
+    """`train` on composed overrides: the result, and the run directory."""
+
+    def run(*overrides: str) -> tuple[dict, Path]:
+        config = compose(*overrides, pictures=False)
+        return train(config), Path(config.paths.run_dir)
+
+    return run
+
+
+def without_times(result: dict) -> dict:
+    return {name: value for name, value in result.items() if "second" not in name and name != "checkpoint"}
+
+
+def test_what_a_result_holds(run):
+    result, run_dir = run(*PLAIN)
+    assert result["parameters"] == 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+    assert result["epochs"] == 2 and result["steps"] == 40
+    assert result["metrics"].keys() >= {"train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"}
+    assert result["metrics"]["test/accuracy"] > 0.9
+    assert result["monitor"]["metric"] == "val/accuracy" and result["monitor"]["mode"] == "max"
+    assert result["monitor"]["best"] == pytest.approx(result["metrics"]["val/accuracy"], abs=1e-6)
+    assert result["checkpoint"] == str(run_dir / "checkpoints" / "best.ckpt")
+    assert result["samples_per_second"] == pytest.approx(2 * 1257 / result["seconds_training"], rel=0.05)
+    assert result["environment"]["device"] == "cpu" and result["environment"]["threads"] == 1
+    write(run_dir / "result.json", result)  # it is plain data
+
+
+def test_same_seed_same_weights_another_seed_others(run, same_weights):
+    setting = ("scheduler=onecycle", "model.dropout=0.2")
+    (one, one_dir), (two, two_dir) = run(*setting), run(*setting)
+    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one_dir, two_dir)]
+    assert same_weights(*weights)
+    assert without_times(one) == without_times(two)
+    _, other_dir = run(*setting, "seed=1")
+    assert not same_weights(weights[0], load(other_dir / "checkpoints" / "last.ckpt")["state_dict"])
+
+
+def test_the_checkpoint_gives_the_test_metrics_again(run, compose):
+    """Into a fresh task with other random weights; plain data alone in the file."""
+    result, run_dir = run(*PLAIN)
+    config = compose(*PLAIN, "seed=5")
+    seed_everything(5, verbose=False)
+    data = build_data(config)
+    task = build_task(config, data)
+    trainer = build_trainer(config, data, task)
+    trainer.test(task, datamodule=data, verbose=False)
+    assert trainer.callback_metrics["test/accuracy"] < 0.5
+    task.load_state_dict(load(run_dir / "checkpoints" / "best.ckpt")["state_dict"])
+    trainer.test(task, datamodule=data, verbose=False)
+    for name in ("test/accuracy", "test/loss"):
+        assert float(trainer.callback_metrics[name]) == pytest.approx(result["metrics"][name], abs=1e-6)
+
+
+def test_the_best_epoch_is_tested_and_the_last_is_kept(run, compose, monkeypatch):
+    """Accuracy falls after epoch 2 because the weights are spoiled: best.ckpt is of epoch 2, last.ckpt of epoch 4."""
+    from litlab.tasks.base import Task
+
+    start = Task.on_train_epoch_start
+
+    def spoil(self):
+        start(self)
+        if self.current_epoch == 2:
+            with torch.no_grad():
+                for weight in self.model.parameters():
+                    weight.mul_(-1)
+            self.optimizers().param_groups[0]["lr"] = 1e-9
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", spoil)
+    result, run_dir = run(*PLAIN, "trainer.max_epochs=4")
+    best, last = (load(run_dir / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    assert result["monitor"]["epoch"] == 2 and best["epoch"] == 1
+    assert last["epoch"] == 3 and last["global_step"] == 80
+    assert result["metrics"]["test/accuracy"] > 0.8
+
+
+def test_without_validation_the_last_weights_are_tested(run):
+    result, run_dir = run(*PLAIN, "data.val_size=0")
+    assert result["monitor"]["best"] is None and result["monitor"]["epoch"] is None
+    assert result["steps"] == 2 * 23  # 1,437 samples: the whole training split
+    assert not any(name.startswith("val/") for name in result["metrics"])
+    assert [path.name for path in (run_dir / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert result["checkpoint"] == str(run_dir / "checkpoints" / "last.ckpt")
+    assert load(result["checkpoint"])["epoch"] == 1
+
+
+def test_without_validation_each_epoch_is_kept(compose, monkeypatch):
+    """A run that is stopped in its third epoch leaves the second."""
+    from litlab.tasks.base import Task
+
+    def stop(self):
+        if self.current_epoch == 2:
+            raise RunError("stop")
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", stop)
+    config = compose(*PLAIN, "data.val_size=0", "trainer.max_epochs=4")
+    with pytest.raises(RunError, match="stop"):
+        train(config)
+    assert load(Path(config.paths.run_dir) / "checkpoints" / "last.ckpt")["global_step"] == 2 * 23
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [("scheduler=none",), ("scheduler=exponential", "optimizer=adamw"), ("scheduler=plateau", "scheduler.patience=0")],
+)
+def test_resuming_is_going_on(run, same_weights, setting):
+    whole, whole_dir = run(*setting, "trainer.max_epochs=4")
+    _, half_dir = run(*setting, "trainer.max_epochs=2")
+    last = half_dir / "checkpoints" / "last.ckpt"
+    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
+    assert resumed["epochs"] == 4 and resumed["steps"] == 80
+    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (whole_dir, resumed_dir)]
+    assert same_weights(*weights)
+    assert resumed["metrics"]["train/loss"] == whole["metrics"]["train/loss"]
+
+
+def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_weights, monkeypatch):
+    """Onecycle knows the length of the run; the second half must go on with it."""
+    from litlab.tasks.base import Task
+
+    setting = ("scheduler=onecycle", "trainer.max_epochs=4")
+    _, whole_dir = run(*setting)
+    start = Task.on_train_epoch_start
+
+    def stop(self):
+        start(self)
+        if self.current_epoch == 2:
+            raise RunError("stop")
+
+    config = compose(*setting)
+    with monkeypatch.context() as patch, pytest.raises(RunError, match="stop"):
+        patch.setattr(Task, "on_train_epoch_start", stop)
+        train(config)
+    _, resumed_dir = run(*setting, f"resume_from={config.paths.run_dir}/checkpoints/last.ckpt")
+    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (whole_dir, resumed_dir)]
+    assert same_weights(*weights)
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_a_diverged_run_stops_at_once(compose, read_result, size):
+    config = compose("scheduler=none", "optimizer.lr=1000", f"task.steps_per_execution={size}")
+    run_dir = Path(config.paths.run_dir)
+    with pytest.raises(RunError) as error, recorded(run_dir, {"seed": 0}) as result:
+        train(config, result)
+    message = str(error.value)
+    assert re.match(r"the loss is (nan|inf) at step \d+ \(epoch 1, learning rate 1000\): ", message)
+    assert "optimizer.lr=1e+02" in message
+    step = int(message.split("at step ")[1].split()[0])
+    assert 1 < step < 20  # within the first epoch
+    read = read_result(run_dir)
+    assert read["status"] == "failed" and message in read["error"]
+    assert read["parameters"] == 50826
+
+
+def test_the_step_of_divergence_does_not_depend_on_steps_per_execution(compose):
+    steps = []
+    for size in (1, 16):
+        with pytest.raises(RunError) as error:
+            train(compose("scheduler=none", "optimizer.lr=1000", f"task.steps_per_execution={size}"))
+        steps.append(str(error.value).split("(")[0])
+    assert steps[0] == steps[1]
+
+
+# ---- what ends a run
+
+
+def test_early_stopping_stops(run):
+    setting = ("callbacks=early_stopping", "callbacks.early_stopping.patience=2", "optimizer.lr=1e-30")
+    result, _ = run("scheduler=none", *setting, "trainer.max_epochs=20")
+    assert result["epochs"] == 3  # nothing is learned: the first epoch is the best, then two that are not better
+
+
+def test_early_stopping_without_validation_is_refused(run):
+    with pytest.raises(RequestError, match=r"callbacks\.early_stopping\.monitor=val/accuracy: .*data\.val_size"):
+        run("callbacks=early_stopping", "data.val_size=0")
+
+
+def test_max_time_stops(run):
+    started = time.monotonic()
+    result, _ = run(*PLAIN, "trainer.max_epochs=-1", "trainer.max_time='00:00:00:01'")
+    assert 1 <= time.monotonic() - started < 30
+    assert result["epochs"] > 1
+
+
+def test_max_steps_stops(run):
+    result, _ = run(*PLAIN, "trainer.max_steps=27", "trainer.max_epochs=-1")
+    assert result["steps"] == 27
+
+
+# ---- logs
+
+
+def read_csv(run_dir: Path) -> list[dict[str, str]]:
+    with (run_dir / "csv" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("size", "steps"), [(1, [7, 14, 21, 28, 35]), (16, [7, 14, 21, 28, 35])])
+def test_logged_steps(run, size, steps):
+    """Every 7 steps, also within a call that takes 16."""
+    _, run_dir = run(*PLAIN, "logger=csv", "trainer.log_every_n_steps=7", f"task.steps_per_execution={size}")
+    rows = [row for row in read_csv(run_dir) if row.get("train/loss_step")]
+    assert [int(row["step"]) for row in rows] == steps
+    assert {float(row["lr"]) for row in rows} == {0.02}
+
+
+def test_logged_losses_are_means_since_the_last_log(run):
+    """With log_every_n_steps=20, an epoch: what is logged is the epoch's loss."""
+    result, run_dir = run(*PLAIN, "logger=csv", "trainer.log_every_n_steps=20", "trainer.max_epochs=1")
+    (row,) = (row for row in read_csv(run_dir) if row.get("train/loss_step"))
+    assert float(row["train/loss_step"]) == pytest.approx(result["metrics"]["train/loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_validation_is_logged_over_optimizer_steps(run, size):
+    _, run_dir = run(*PLAIN, "logger=csv", "trainer.max_epochs=3", f"task.steps_per_execution={size}")
+    assert [int(row["step"]) for row in read_csv(run_dir) if row.get("val/accuracy")] == [20, 40, 60]
+
+
+def test_all_loggers_get_the_same(run):
+    _, run_dir = run(*PLAIN, "logger=both", "trainer.log_every_n_steps=10")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run_dir / "tensorboard"))
+    events.Reload()
+    board = [event.value for event in events.Scalars("train/loss_step")]
+    rows = [float(row["train/loss_step"]) for row in read_csv(run_dir) if row.get("train/loss_step")]
+    assert board == pytest.approx(rows, rel=1e-6) and len(rows) >= 3
+
+
+# ---- choices that leave things out
+
+
+def test_without_callbacks_and_loggers(run, same_weights):
+    result, run_dir = run(*PLAIN, "callbacks=none", "logger=none")
+    assert result["checkpoint"] is None and result["monitor"]["best"] is None
+    assert result["metrics"]["test/accuracy"] > 0.9
+    assert not list(run_dir.rglob("*.ckpt"))
+
+
+def test_fast_dev_run(run):
+    result, run_dir = run("debug=fast_dev_run", "logger=tensorboard")
+    assert result["steps"] == 1 and result["checkpoint"] is None
+    assert not list(run_dir.rglob("*.ckpt")) and not list(run_dir.rglob("events*"))
+
+
+def test_overfit_learns_a_few_batches_by_heart(run):
+    result, _ = run("debug=overfit", "scheduler=none", "optimizer.lr=0.05", "trainer.max_epochs=30")
+    assert result["metrics"]["train/loss"] < 0.01
+    assert result["steps"] == 90
+
+
+def test_profile(run):
+    _, run_dir = run("debug=profile")
+    assert "run_training_batch" in (run_dir / "fit-profile.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "trainer.limit_val_batches=0",
+        "trainer.limit_test_batches=0",
+        "trainer.limit_train_batches=0",
+        "trainer.max_epochs=0",
+        "trainer.max_steps=0",
+        "trainer.max_steps=5",
+        "trainer.check_val_every_n_epoch=3",
+    ],
+)
+def test_settings_that_leave_a_part_out(compose, setting):
+    """They run, or are refused in one line; they do not break."""
+    config = compose(*PLAIN, setting)
+    try:
+        result = train(config)
+    except RequestError as error:
+        assert setting.split("=")[0] in str(error)
+    else:
+        write(Path(config.paths.run_dir) / "result.json", result)
+
+
+# ---- a full disk
+
+
+def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypatch, read_result):
+    """Space runs out in the second epoch, in the middle of a file."""
+    from lightning.pytorch.trainer.trainer import Trainer
+
+    save = Trainer.save_checkpoint
+
+    def full(self, *args, **kwargs):
+        if self.current_epoch == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", full)
+    config = compose(*PLAIN, "trainer.max_epochs=3")
+    run_dir = Path(config.paths.run_dir)
+    with pytest.raises(RunError, match="the disk is full"), recorded(run_dir, {}) as result:
+        train(config, result)
+    assert read_result(run_dir)["status"] == "failed"
+    assert load(run_dir / "checkpoints" / "last.ckpt")["epoch"] == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MiB; a checkpoint of the usual model takes half of it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("may not mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs tmpfs")
+def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
+    config = compose(*PLAIN, "trainer.max_epochs=3", f"paths.run_dir={small_disk}/run", "data.val_size=0")
+    from litlab.tasks.base import Task
+
+    start = Task.on_train_epoch_start
+
+    def fill(self):
+        start(self)
+        if self.current_epoch == 1:
+            with open(small_disk / "other", "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(4096))
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", fill)
+    with pytest.raises(RunError, match="the disk is full"), recorded(small_disk / "run", {}) as result:
+        train(config, result)
+    assert (small_disk / "other").exists()
+    (checkpoint,) = (small_disk / "run" / "checkpoints").iterdir()
+    assert load(checkpoint)["epoch"] == 0
