@@ -45,7 +45,9 @@ def test_gradients_add_up_and_buffers_move(uncompiled):
 
 def test_another_shape_does_not_fit():
     step = CompiledStep(network(), F.cross_entropy)
-    assert [step.fits(torch.zeros(size, 4)) for size in (6, 6, 2, 6)] == [False, True, False, True]
+    assert not step.fits(torch.zeros(6, 4))
+    step.shape = torch.Size((6, 4))
+    assert [step.fits(torch.zeros(size, 4)) for size in (6, 2, 6)] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,9 @@ def test_another_shape_does_not_fit():
             ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=0.1"), id="accumulation-and-clip"
         ),
         pytest.param(("optimizer=adamw",), id="adamw"),
+        pytest.param(("data.batch_size=64",), id="several-steps-in-a-graph"),
+        pytest.param(("data.batch_size=64", "trainer.max_steps=11"), id="the-end-within-a-graph"),
+        pytest.param(("data.batch_size=64", "scheduler=onecycle"), id="a-rate-per-step"),
     ],
 )
 def test_same_weights_and_names_with_and_without(fit, uncompiled, overrides):

@@ -1,6 +1,6 @@
 """What all tasks share: a model, a loss and metrics become a LightningModule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import lightning.pytorch as L
@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from litlab.data.loader import Batch
 from litlab.errors import RequestError
-from litlab.tasks.compiled import CompiledStep
+from litlab.tasks.compiled import STEPS, CompiledStep
 from litlab.tasks.losses import TrainingLosses
 from litlab.tasks.schedule import Schedule
 
@@ -106,45 +106,68 @@ class Task(L.LightningModule):
         """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due."""
         trainer, losses = self.trainer, self.losses
         optimizer: Any = self.optimizers()
+        step = trainer.global_step
         chunk = [batches] if isinstance(batches[0], Tensor) else batches
-        for number, (inputs, targets) in enumerate(chunk, start=1):
-            losses.batches += 1
-            last = trainer.is_last_batch and number == len(chunk)
-            update = last or losses.batches % self.accumulate == 0
-            losses.add(self._step(optimizer, inputs, targets, update), len(inputs))
-            step = trainer.global_step
-            if update and step % trainer.log_every_n_steps == 0:
-                rate = self._read_losses(optimizer)
+        for loss, size, updated in self._steps(optimizer, chunk):
+            losses.add(loss, size)
+            step += updated
+            if updated and step % trainer.log_every_n_steps == 0:
+                rate = self._read_losses(optimizer, step)
                 values = {"train/loss_step": losses.logged.reset(), "lr": rate}
                 for logger in trainer.loggers:
                     logger.log_metrics(values, step=step)
-            if update and step == trainer.max_steps:
+            if updated and step == trainer.max_steps:
                 break
         # On the CPU reading a loss waits for nothing, so a diverged run stops at once.
-        if last or step == trainer.max_steps or self.device.type == "cpu":
-            self._read_losses(optimizer)
+        if trainer.is_last_batch or step == trainer.max_steps or self.device.type == "cpu":
+            self._read_losses(optimizer, step)
 
-    def _read_losses(self, optimizer: Any) -> float:
+    def _read_losses(self, optimizer: Any, step: int) -> float:
         rate = float(optimizer.param_groups[0]["lr"])
-        self.losses.read(self.trainer.global_step, self.current_epoch, rate)
+        self.losses.read(step, self.current_epoch, rate)
         return rate
 
-    def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, update: bool) -> Tensor:
+    def _steps(self, optimizer: Any, chunk: list[Batch]) -> Iterator[tuple[Tensor, int, bool]]:
+        """Work off a chunk: each batch's loss, its size, and whether an optimizer step came after it."""
+        trainer, position = self.trainer, 0
         if self.augmentation is not None:
-            inputs = self.augmentation(inputs)
-        compiled = self.compiled if self.compiled is not None and self.compiled.fits(inputs) else None
-        if compiled is not None and self.direct and self.accumulate == 1 and not self.clip_val:
-            optimizer._on_before_step()
-            loss = compiled.step(optimizer.optimizer, inputs, targets)
-            optimizer._on_after_step()
-            self._after_update()
-            return loss
-        if compiled is not None:
-            loss = compiled.gradients(inputs, targets, 1 / self.accumulate)
+            chunk = [(self.augmentation(inputs), targets) for inputs, targets in chunk]
+        while position < len(chunk):
+            inputs, targets = chunk[position]
+            self.losses.batches += 1
+            if whole := self._whole_steps(chunk[position : position + STEPS]):
+                for _ in whole:  # Lightning's count of steps: checkpoints, max_steps and logs go by it
+                    optimizer._on_before_step()
+                    optimizer._on_after_step()
+                losses = self.compiled.steps(optimizer.optimizer, whole)
+                self._step_schedule()
+                yield from ((loss, len(inputs), True) for loss, (inputs, _) in zip(losses, whole, strict=True))
+                position += len(whole)
+            else:
+                position += 1
+                last = trainer.is_last_batch and position == len(chunk)
+                update = last or self.losses.batches % self.accumulate == 0
+                yield self._step(optimizer, inputs, targets, update), len(inputs), update
+
+    def _whole_steps(self, batches: list[Batch]) -> list[Batch]:
+        """As many of these batches as one compiled call can take with the update: all, the first, or none."""
+        if self.compiled is None or not self.direct or self.accumulate > 1 or self.clip_val:
+            return []
+        if not all(self.compiled.fits(inputs) for inputs, _ in batches):
+            return batches[:1] if self.compiled.fits(batches[0][0]) else []
+        left = self.trainer.max_steps - self.trainer.global_step
+        by_step = self.schedule is not None and self.schedule.interval == "step"
+        return batches[:1] if by_step or len(batches) < STEPS or 0 <= left < STEPS else batches
+
+    def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, update: bool) -> Tensor:
+        if self.compiled is not None and self.compiled.fits(inputs):
+            loss = self.compiled.gradients(inputs, targets, 1 / self.accumulate)
         else:
             loss = self.loss(self.model(inputs), targets)
             share = loss / self.accumulate if self.accumulate > 1 else loss
             share.backward() if self.direct else self.manual_backward(share)
+            if self.compiled is not None and self.compiled.shape is None:
+                self.compiled.shape = inputs.shape
         if update:
             self._update(optimizer)
         return loss.detach()
@@ -162,10 +185,9 @@ class Task(L.LightningModule):
         else:
             optimizer.step()
             optimizer.zero_grad()
-        self._after_update()
+        self._step_schedule()
 
-    def _after_update(self) -> None:
-        torch.clear_autocast_cache()  # it holds casts of the weights as they were before this step
+    def _step_schedule(self) -> None:
         if self.schedule is not None:
             self.schedule.after_step(self.trainer.global_step)
 

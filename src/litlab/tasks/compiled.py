@@ -1,8 +1,8 @@
-"""The whole optimizer step under torch.compile: forward, gradient and update in one graph."""
+"""Whole optimizer steps under torch.compile: forward, gradient and update of several steps in one graph."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.optim import Optimizer
 
+from litlab.data.loader import Batch
+
 Named = dict[str, Tensor]
+STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
 
 
 class CompiledStep:
@@ -26,34 +29,34 @@ class CompiledStep:
     """
 
     def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.model, self.loss = model, loss
         self.shape: torch.Size | None = None
-        self.seconds = 0.0  # of the first compiled step, nearly all of it compiling
+        self.seconds = 0.0  # of the first call of each kind, nearly all of it compiling
+        self._compiled: set[int] = set()
         self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._buffers = dict(model.named_buffers())
-        self._whole_step: Callable[[Tensor, Tensor], Tensor] | None = None
+        self._differentiate = differentiation(model, loss, self._weights, self._buffers)
         self._gradients = torch.compile(self._differentiate, dynamic=False)
+        self._whole_steps: Callable[[Sequence[Batch]], Sequence[Tensor]] | None = None
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
 
     def fits(self, inputs: Tensor) -> bool:
-        """Whether this batch has the shape that is compiled; False for the very first, where optimizers set up."""
-        if self.shape is None:
-            self.shape = inputs.shape
-            return False
+        """Whether this batch has the shape that is compiled. The first batch sets it, after an eager step, in which
+        optimizers make their buffers: see `Task._step`.
+        """
         return inputs.shape == self.shape
 
-    def step(self, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Take a whole step, for which all `.grad` are None before and after; the loss, a scalar."""
+    def steps(self, optimizer: Optimizer, batches: Sequence[Batch]) -> Sequence[Tensor]:
+        """Take a whole step per batch, in one call; all `.grad` are None before and after. The losses, scalars."""
         started = time.perf_counter()
-        if self._whole_step is None:
-            self._whole_step = self._compile_step(optimizer)
+        if self._whole_steps is None:
+            self._whole_steps = self._compile_steps(optimizer)
         for weight, gradient in zip(self._weights.values(), self._space, strict=True):
             weight.grad = gradient
-        loss = self._whole_step(inputs, targets)
+        losses = self._whole_steps(batches)
         for weight in self._weights.values():
             weight.grad = None
-        self.seconds = self.seconds or time.perf_counter() - started
-        return loss
+        self._time(len(batches), started)
+        return losses
 
     def gradients(self, inputs: Tensor, targets: Tensor, scale: float) -> Tensor:
         """Add the gradients, times `scale`, to the `.grad`, and leave the update to the caller; the loss, a scalar."""
@@ -64,10 +67,15 @@ class CompiledStep:
             weight.grad = gradient if weight.grad is None else weight.grad + gradient
         for name, buffer in self._buffers.items():
             buffer.copy_(buffers[name])
-        self.seconds = self.seconds or time.perf_counter() - started
+        self._time(0, started)
         return loss
 
-    def _compile_step(self, optimizer: Optimizer) -> Callable[[Tensor, Tensor], Tensor]:
+    def _time(self, kind: int, started: float) -> None:
+        if kind not in self._compiled:
+            self._compiled.add(kind)
+            self.seconds += time.perf_counter() - started
+
+    def _compile_steps(self, optimizer: Optimizer) -> Callable[[Sequence[Batch]], Sequence[Tensor]]:
         self._space = [torch.zeros_like(weight) for weight in self._weights.values()]
         for group in optimizer.param_groups:
             group["lr"] = torch.as_tensor(group["lr"])  # a number would be part of the graph: compiled anew each time
@@ -75,24 +83,40 @@ class CompiledStep:
         while hasattr(update, "__wrapped__"):  # its profiling and its switch for gradients break the graph
             update = update.__wrapped__
 
-        def whole_step(inputs: Tensor, targets: Tensor) -> Tensor:
+        # Local names, not self: what is reached through self is looked up and guarded anew in each call, 8% of a step.
+        differentiate, weights, buffers = self._differentiate, self._weights, self._buffers
+
+        def whole_steps(batches: Sequence[Batch]) -> Sequence[Tensor]:
+            losses = []
             with torch.no_grad():
-                gradients, loss, buffers = self._differentiate(inputs, targets)
-                for name, weight in self._weights.items():
-                    weight.grad.copy_(gradients[name])
-                for name, buffer in self._buffers.items():
-                    buffer.copy_(buffers[name])
-                update(optimizer)
-            return loss
+                for inputs, targets in batches:
+                    gradients, loss, moved = differentiate(inputs, targets)
+                    for name, weight in weights.items():
+                        weight.grad.copy_(gradients[name])
+                    for name, buffer in buffers.items():
+                        buffer.copy_(moved[name])
+                    update(optimizer)
+                    losses.append(loss)
+            return losses
 
-        return torch.compile(whole_step, dynamic=False)
+        # Guards on modules are for what does not happen here: it is called in training alone, for this one model.
+        options = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
+        return torch.compile(whole_steps, dynamic=False, options=options)
 
-    def _differentiate(self, inputs: Tensor, targets: Tensor) -> tuple[Named, Tensor, Named]:
-        def loss(weights: Named, buffers: Named, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Named]:
-            outputs = functional_call(self.model, {**weights, **buffers}, (inputs,))
-            return self.loss(outputs, targets), buffers
 
-        weights = {name: weight.detach() for name, weight in self._weights.items()}
-        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
-        gradients, (value, buffers) = grad_and_value(loss, has_aux=True)(weights, buffers, inputs, targets)
-        return gradients, value.detach(), buffers
+def differentiation(
+    model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], weights: Mapping[str, Tensor], buffers: Named
+) -> Callable[[Tensor, Tensor], tuple[Named, Tensor, Named]]:
+    """A function of (inputs, targets) that gives the weights' gradients, the loss, and the buffers' new values."""
+
+    def loss_of(weights: Named, buffers: Named, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Named]:
+        outputs = functional_call(model, {**weights, **buffers}, (inputs,))
+        return loss(outputs, targets), buffers
+
+    def differentiate(inputs: Tensor, targets: Tensor) -> tuple[Named, Tensor, Named]:
+        values = {name: weight.detach() for name, weight in weights.items()}
+        moved = {name: buffer.clone() for name, buffer in buffers.items()}
+        gradients, (value, moved) = grad_and_value(loss_of, has_aux=True)(values, moved, inputs, targets)
+        return gradients, value.detach(), moved
+
+    return differentiate
