@@ -225,6 +225,7 @@ def table(text: str) -> dict[str, str]:
     return {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
 
 
+@pytest.mark.slow
 def test_a_run_prints_one_table_and_nothing_else(script, tmp_path, read_result):
     """In a process of its own, with default settings but for the small set: no notices, no warnings."""
     done = outside(script, "data=digits", "model=mlp", "trainer.max_epochs=2", "paths.log_dir=logs", cwd=tmp_path)

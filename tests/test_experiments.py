@@ -23,6 +23,7 @@ def weights(result: dict[str, Any]) -> torch.Tensor:
     return torch.cat([weight.flatten() for name, weight in state.items() if name.startswith("model.")])
 
 
+@pytest.mark.slow
 def test_sine_polynomial(run):
     """With steps enough, the least-squares optimum."""
     result = run("sine_polynomial", 1, "data.passes_per_epoch=20000")

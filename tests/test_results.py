@@ -84,6 +84,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_stopped_runs_leave_a_whole_checkpoint_and_result(root, tmp_path, read_result):
     """Real signals to real runs, both at once to save time."""
     import torch

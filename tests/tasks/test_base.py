@@ -150,7 +150,7 @@ def test_losses_of_a_fixed_run(fit):
                 for name, losses in seen.items():
                     losses.append(float(trainer.callback_metrics[name]))
 
-    run = fit(*PLAIN, "trainer.max_epochs=3", callbacks=[Losses()])
+    run = fit(*PLAIN, "optimizer.lr=0.05", "trainer.max_epochs=3", callbacks=[Losses()])
     for name, losses in seen.items():
         losses.append(run.metrics[name])
     assert seen["train/loss"] == pytest.approx([1.7436700, 0.3480057, 0.1350083], rel=1e-4)

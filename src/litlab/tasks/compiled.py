@@ -100,7 +100,7 @@ class CompiledStep:
             return losses
 
         # Guards on modules are for what does not happen here: it is called in training alone, for this one model.
-        options = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
+        options: Any = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
         return torch.compile(whole_steps, dynamic=False, options=options)
 
 
