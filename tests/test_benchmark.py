@@ -16,6 +16,8 @@ import pytest
 
 TRAIN, TEST, VAL, ROUNDS = 330, 40, 30, 3
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -255,6 +255,7 @@ def results(folder: Path, read_result) -> list[dict]:
     return [read_result(path.parent) for path in sorted(folder.rglob("result.json"))]
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_does_not_stop_the_others(command, tmp_path, read_result):
     code, out, err = command("-m", *SMALL, "optimizer.lr=0.1,1000000.0,0.01")
     assert code == 1, err
