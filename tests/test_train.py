@@ -361,3 +361,21 @@ def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
     assert (small_disk / "other").exists()
     (checkpoint,) = (small_disk / "run" / "checkpoints").iterdir()
     assert load(checkpoint)["epoch"] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("model=linear",), "weights of another model"),
+        (("trainer.max_epochs=1",), "trainer.max_epochs=1: .* has done 2"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(compose, overrides, message):
+    checkpoint = train(compose())["checkpoint"].replace("best.ckpt", "last.ckpt")
+    with pytest.raises(RequestError, match=message):
+        train(compose(*overrides, f"resume_from={checkpoint}"))
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(compose, root):
+    with pytest.raises(RequestError, match="is not a checkpoint"):
+        train(compose(f"resume_from={root / 'README.md'}"))

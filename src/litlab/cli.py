@@ -83,7 +83,8 @@ def tell(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return _say("stopped", 130)
     if isinstance(error, Interrupted):
-        return _say("stopped; result.json and the checkpoints so far are in the run directory", 128 + error.signum)
+        where = f"; result.json and the checkpoints so far are in {error.run_dir}" if error.run_dir else ""
+        return _say(f"stopped{where}", 128 + error.signum)
     if isinstance(error, RequestError):
         return _say(str(error), 2)
     if isinstance(error, RunError):

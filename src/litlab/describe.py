@@ -111,6 +111,7 @@ def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
 
 def describe_column(name: str, values: Tensor) -> Row:
     """Range, mean, standard deviation, skewness, and how many are no numbers; values of shape (N,)."""
+    values = values.float()
     finite = values if bool(values.sum().isfinite()) else values[values.isfinite()]
     row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
     if len(finite):

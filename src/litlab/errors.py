@@ -1,5 +1,7 @@
 """How a run ends badly; the command line turns each into one line and an exit code."""
 
+from pathlib import Path
+
 
 class RequestError(ValueError):
     """What was asked cannot be done as asked; the message names the setting and a right value. Exit code 2."""
@@ -19,3 +21,4 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+        self.run_dir: Path | None = None  # where what there is can be found

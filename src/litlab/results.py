@@ -48,6 +48,7 @@ def recorded(run_dir: Path, result: Result) -> Iterator[Result]:
             yield result
         result["status"] = "completed"
     except Interrupted as error:
+        error.run_dir = run_dir
         result |= {"status": "interrupted", "error": f"stopped by {signal.Signals(error.signum).name}"}
         raise
     except OSError as error:
@@ -133,7 +134,7 @@ def _signals_raised() -> Iterator[None]:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the code that runs, and whether files that git knows were changed since; None where git is not."""
+    """Commit of the code that runs, and whether the code or the configs differ from it; None where git is not."""
 
     def git(*words: str) -> str | None:
         command = ["git", "-C", str(Path(__file__).parent), *words]
@@ -143,7 +144,7 @@ def git_state() -> dict[str, Any]:
             return None
 
     commit = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no")
+    changed = git("status", "--porcelain", "--", ":/src", ":/conf", ":/scripts")  # a new file is a change, too
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
 
 

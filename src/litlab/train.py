@@ -1,6 +1,7 @@
 """Train, test and record one experiment."""
 
 import logging
+import pickle
 from typing import Any
 
 import lightning
@@ -14,6 +15,7 @@ from litlab.build import build_data, build_task, build_trainer
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
+from litlab.errors import RequestError
 from litlab.hints import hints
 from litlab.hparams import log_hparams
 from litlab.results import Result
@@ -40,8 +42,13 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
     result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
 
-    trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
-    result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step} | describe_speed(task, trainer)
+    if config.resume_from:
+        check_checkpoint(config.resume_from, task, trainer)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+    finally:  # a run that fails or is stopped tells how far it came
+        result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
+    result |= describe_speed(task, trainer)
     trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
     result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
 
@@ -59,6 +66,30 @@ def send_notices_to_the_log() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+
+
+def check_checkpoint(path: str, task: Task, trainer: Trainer) -> None:
+    """Before anything is loaded or overwritten: whether this run can go on from that checkpoint.
+
+    Raises:
+        RequestError: it is no checkpoint, of another model, or of a run that was as long as this one is to be.
+    """
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        shapes = {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
+    except (pickle.UnpicklingError, KeyError, TypeError, RuntimeError, EOFError) as error:
+        raise RequestError(
+            f"resume_from={path}: is not a checkpoint of litlab; take RUN/checkpoints/last.ckpt"
+        ) from error
+    if shapes != {name: weight.shape for name, weight in task.state_dict().items()}:
+        raise RequestError(
+            f"resume_from={path}: has weights of another model; choose the model that it was trained with"
+        )
+    done = checkpoint["epoch"] + 1
+    if trainer.max_epochs not in (None, -1) and done > trainer.max_epochs:
+        raise RequestError(
+            f"trainer.max_epochs={trainer.max_epochs}: {path} has done {done}; take more, or leave it out"
+        )
 
 
 def select(task: Task, trainer: Trainer) -> dict[str, Any]:
