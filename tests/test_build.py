@@ -71,3 +71,9 @@ def test_what_cannot_be_built_is_one_line_with_its_group(config, message):
         instantiate("model", OmegaConf.create(config))
     assert str(error.value).startswith("model")
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_scheduler_that_watches_a_validation_needs_one(compose):
+    config = compose("scheduler=plateau", "data.val_size=0")
+    with pytest.raises(RequestError, match=r"scheduler\.monitor=val/loss: there is no validation; set data\.val_size"):
+        build_task(config, build_data(config))

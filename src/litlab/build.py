@@ -48,6 +48,11 @@ def build_data(config: DictConfig) -> TensorData:
 
 def build_task(config: DictConfig, data: TensorData) -> Task:
     """Model, optimizer, scheduler and task of a config, for these data."""
+    monitor = str(config.scheduler.get("monitor") or "")
+    if monitor.startswith("val/") and not data.has_validation:
+        raise RequestError(
+            f"scheduler.monitor={monitor}: there is no validation; set data.val_size, or watch train/loss"
+        )
     shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     model = instantiate("model", config.model, **shape)
     task: Task = instantiate(
