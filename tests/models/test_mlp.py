@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from litlab.build import build_data, build_task
+from litlab.errors import RequestError
 from litlab.models.mlp import MLP
 
 
@@ -50,3 +52,21 @@ def test_activation_and_dropout():
 def test_an_unknown_activation_is_told():
     with pytest.raises(ValueError, match=r"model\.activation=Relu: .*try ReLU"):
         MLP((4,), 2, hidden_sizes=[3], activation="Relu")
+
+
+def test_an_embedding_of_columns(compose):
+    config = compose("data=california", "model=mlp_periodic", "model.hidden_sizes=[5]", "paths.data_dir=/nowhere")
+    model = build_task(config, build_data(config)).model
+    # frequencies of 8 columns, one linear map of sines and cosines to 8 numbers, and the mlp on 8 x 8 of them
+    assert shapes(model) == [(8, 16), (8, 32), (8,), (5, 64), (5,), (1, 5), (1,)]
+    rows = torch.randn(4, 8)
+    angles = 2 * torch.pi * rows[..., None] * model[0].periodic.weight
+    waves = torch.cat([angles.cos(), angles.sin()], -1)
+    embedded = (waves @ model[0].linear.weight.T + model[0].linear.bias).relu()
+    torch.testing.assert_close(nn.Sequential(*list(model)[1:])(embedded), model(rows))
+
+
+def test_an_embedding_of_images_is_refused(compose):
+    config = compose("data=digits", "model=mlp_periodic")
+    with pytest.raises(RequestError, match=r"model\.embedding: is for the columns of a table, these are 1x8x8"):
+        build_task(config, build_data(config))

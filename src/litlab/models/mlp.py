@@ -2,9 +2,12 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
+
+from litlab.errors import RequestError
 
 
 def activation_class(name: str) -> type[nn.Module]:
@@ -29,8 +32,10 @@ class MLP(nn.Sequential):
         activation: a class of torch.nn by name.
         dropout: share of each hidden layer set to zero in training.
         zero_init: all weights begin at 0, which only a linear map can leave.
+        embedding: makes of a number of columns F the module before all others: (N, F) to (N, F, D).
 
     Raises:
+        RequestError: an embedding, and the samples are no table.
         ValueError: no such activation in torch.nn.
     """
 
@@ -42,10 +47,17 @@ class MLP(nn.Sequential):
         activation: str = "ReLU",
         dropout: float = 0.0,
         zero_init: bool = False,
+        embedding: Callable[[int], nn.Module] | None = None,
     ) -> None:
         make_activation = activation_class(activation)
         sizes = [math.prod(input_shape), *hidden_sizes]
         layers: list[nn.Module] = [nn.Flatten()]
+        if embedding is not None:
+            if len(input_shape) != 1:
+                shape = "x".join(map(str, input_shape))
+                raise RequestError(f"model.embedding: is for the columns of a table, these are {shape}; try model=mlp")
+            layers.insert(0, embedding(input_shape[0]))
+            sizes[0] = layers[0](torch.zeros(1, *input_shape)).numel()
         for width, next_width in itertools.pairwise(sizes):
             layers += [nn.Linear(width, next_width), make_activation()]
             if dropout:
