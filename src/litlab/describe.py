@@ -9,9 +9,9 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from litlab import plots
 from litlab.build import build_data
 from litlab.data.tensors import Split, TensorData
+from litlab.plots import canvas, dataset
 from litlab.results import Result
 
 SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
@@ -89,7 +89,7 @@ def describe_classes(data: TensorData, splits: dict[str, Split]) -> list[Row]:
     ]
 
 
-def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, plots.Array]:
+def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas.Array]:
     """Samples of each class (C,) by split; a label outside the classes is in none."""
     classes = range(len(data.class_names or ()))
     return {part: np.array([int((split.targets == each).sum()) for each in classes]) for part, split in splits.items()}
@@ -201,17 +201,17 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
         names = data.class_names
         titles = [names[int(t)] if names else f"{float(t):.3g}" for t in targets[:SHOWN]]
-        figures["samples"] = plots.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
+        figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
     if data.class_names is not None:
-        figures["classes"] = plots.class_histogram(class_counts(data, splits), data.class_names)
+        figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
     shown = list(columns(data, Split(inputs[:DRAWN], targets[:DRAWN])).items())
     chosen = dict(shown[:SHOWN] + shown[SHOWN:][-1:])
-    figures["features"] = plots.feature_histograms(
+    figures["features"] = dataset.feature_histograms(
         {name: values.numpy() for name, values in chosen.items()},
         "Values of the training split" if len(inputs) <= DRAWN else f"Values of the first {DRAWN:,} training samples",
     )
     for name, figure in figures.items():
-        plots.save(plots.pixels(figure), folder / f"{name}.png")
+        canvas.save(canvas.pixels(figure), folder / f"{name}.png")
 
 
 def _some(names: list[str]) -> str:

@@ -45,11 +45,11 @@ def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(train
 def test_one_column_regression_has_the_curve_of_the_untrained_model(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from litlab import plots
+    from litlab.plots import regression
 
     drawn: dict[str, Any] = {}
-    fit = plots.fit
-    monkeypatch.setattr(plots, "fit", lambda *args, **kwargs: fit(*(drawn.setdefault("args", args)), **kwargs))
+    fit = regression.fit
+    monkeypatch.setattr(regression, "fit", lambda *args, **kwargs: fit(*(drawn.setdefault("args", args)), **kwargs))
     run_dir = train("data=sine", "model=polynomial", "optimizer.lr=1e-3", "scheduler=none", "data.passes_per_epoch=100")
     assert pictures(run_dir) == {"fit", "predicted_vs_actual", "residuals", "curves"}
     inputs, targets, before, after = drawn["args"]
@@ -72,12 +72,12 @@ def test_fast_dev_run_draws_nothing(train: Train) -> None:
 def test_a_picture_that_fails_is_a_warning(
     train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from litlab import plots
+    from litlab.plots import classification
 
     def fail(*_: Any) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(plots, "confusion_matrix", fail)
+    monkeypatch.setattr(classification, "confusion_matrix", fail)
     with caplog.at_level(logging.WARNING, logger="litlab"):
         assert pictures(train("data=digits", "model=mlp")) == {"mistakes", "curves"}
     assert "plots/confusion_matrix.png could not be drawn: no ink" in caplog.text

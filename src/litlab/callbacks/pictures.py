@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from litlab import plots
 from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
-from litlab.plots import Array
+from litlab.plots import canvas, classification, dataset, regression, training
+from litlab.plots.canvas import Array
 from litlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Tested(NamedTuple):
 
 def draw_confusion_matrix(tested: Tested) -> "Figure":
     """Actual against predicted classes."""
-    return plots.confusion_matrix(tested.targets, tested.probabilities.argmax(1), tested.class_names)
+    return classification.confusion_matrix(tested.targets, tested.probabilities.argmax(1), tested.class_names)
 
 
 def draw_mistakes(tested: Tested) -> "Figure | None":
@@ -60,19 +60,19 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]
-    return plots.image_grid(
+    return dataset.image_grid(
         tested.inputs[chosen], titles, "The most confident mistakes: what the model says, and what it is"
     )
 
 
 def draw_predicted_vs_actual(tested: Tested) -> "Figure":
     """Predictions against the truth; of several numbers per sample, all together."""
-    return plots.predicted_vs_actual(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
+    return regression.predicted_vs_actual(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
 
 
 def draw_residuals(tested: Tested) -> "Figure":
     """What predictions miss; of several numbers per sample, all together."""
-    return plots.residuals(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
+    return regression.residuals(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
 
 
 def draw_fit(tested: Tested) -> "Figure | None":
@@ -84,7 +84,7 @@ def draw_fit(tested: Tested) -> "Figure | None":
     )
     names = tested.data.feature_names or ("input",)
     name = f"{names[0]} (normalized)" if tested.data.normalize else names[0]
-    return plots.fit(inputs, targets, before, after, name=name, unit=tested.data.target_name)
+    return regression.fit(inputs, targets, before, after, name=name, unit=tested.data.target_name)
 
 
 # What a task may name in its `pictures`.
@@ -134,7 +134,7 @@ class Pictures(L.Callback):
             try:
                 figure = draw()
                 if figure is not None:
-                    self._keep(name, plots.pixels(figure), trainer)
+                    self._keep(name, canvas.pixels(figure), trainer)
             except Exception as error:
                 log.warning("plots/%s.png could not be drawn: %s", name, error, exc_info=True)
 
@@ -146,7 +146,7 @@ class Pictures(L.Callback):
         history = next((each for each in trainer.callbacks if isinstance(each, History)), None)
         if history is not None and len(history.epochs) > 1:
             metrics = list(dict.fromkeys(("loss", task.monitor.partition("/")[2])))  # TensorBoard has all
-            drawings["curves"] = lambda: plots.curves(history.epochs, metrics, history.best(task.monitor, task.mode))
+            drawings["curves"] = lambda: training.curves(history.epochs, metrics, history.best(task.monitor, task.mode))
         if task.pictures and trainer.datamodule is not None:
             try:
                 tested = self._test(trainer, task)
@@ -166,7 +166,7 @@ class Pictures(L.Callback):
         return Tested(data, inputs.cpu().numpy(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
 
     def _keep(self, name: str, image: Array, trainer: L.Trainer) -> None:
-        plots.save(image, self.folder / f"{name}.png")
+        canvas.save(image, self.folder / f"{name}.png")
         for logger in trainer.loggers or self._loggers:  # `litlab.train` tests without loggers
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(f"plots/{name}", image, trainer.global_step, dataformats="HWC")

@@ -1,0 +1,69 @@
+"""What all pictures are drawn on and with: figures, colours, axes; and how one becomes a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litlab.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Array = NDArray[Any]
+
+# Okabe and Ito's colours, which stay apart for colour-blind eyes (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+MAX_LABELS = 20  # classes that are named and counted one by one
+BINS = 50
+
+
+def new_figure(
+    width: float, height: float, axes: bool = True, layout: Literal["tight"] | None = "tight"
+) -> tuple[Figure, Axes]:
+    """A figure of so many inches at 100 dots each, and its axes (None without `axes`)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout=layout)  # "constrained" takes twice the time
+    return figure, figure.add_subplot() if axes else None  # type: ignore[return-value]
+
+
+def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis with plain numbers; powers of ten as mathematics take a tenth of a second to set."""
+    from matplotlib.ticker import NullFormatter
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def histogram(values: Array) -> tuple[Array, Array]:
+    """Counts and edges; numpy refuses bins narrower than a float can tell."""
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    room = 1e-6 * max(abs(low), abs(high), 1e-6)
+    return np.histogram(values, BINS, range=(low - room, high + room) if high - low < room else (low, high))
+
+
+def pixels(figure: Figure) -> Array:
+    """The figure drawn: shape (H, W, 3), 0 to 255."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def save(image: Array, path: Path) -> None:
+    """Write what `pixels` gives as a PNG file, whole or not at all."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format="png", compress_level=4)
+    write_whole(path, content.getvalue())

@@ -1,0 +1,71 @@
+"""How training went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, log_axis, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best: int | None = None) -> Figure:
+    """Metrics over the epochs, a panel each, with training and validation in it.
+
+    Args:
+        history: of each epoch its metrics, with names such as train/loss and val/loss; one may be missing.
+        metrics: their names without the stage, such as loss; one that no epoch has is left out.
+        best: the epoch (from 1) whose weights were kept, where one was chosen.
+    """
+    known = {key.partition("/")[2] for epoch in history for key in epoch}
+    names = [name for name in metrics if name in known]
+    width = min(3, len(names))
+    rows = math.ceil(len(names) / width)
+    figure, _ = new_figure(4.6 * width, 3.4 * rows, axes=False)
+    panels: Any = figure.subplots(rows, width, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        drawn = []
+        for stage, colour in (("train", BLUE), ("val", ORANGE)):
+            points = [
+                (number, epoch[key]) for number, epoch in enumerate(history, 1) if (key := f"{stage}/{name}") in epoch
+            ]
+            if points:
+                marker = "o" if len(points) < 30 else None
+                panel.plot(*zip(*points, strict=True), color=colour, label=stage, marker=marker, markersize=3.5)
+                drawn += [value for _, value in points]
+        if best is not None:
+            panel.axvline(best, color=GREY, linestyle=":", label=f"best epoch: {best}")
+        if min(drawn) > 0 and max(drawn) > 30 * min(drawn):
+            log_axis(panel)
+        panel.set(xlabel="epoch", ylabel=name)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.grid(alpha=0.3)
+        panel.legend()
+    for panel in panels[len(names) :]:
+        panel.remove()
+    return figure
+
+
+def lr_range_test(rates: Array, losses: Array, found: float, present: float) -> Figure:
+    """The smoothed loss of each step while the learning rate rose, both of shape (N,); the rate found, and the set one.
+
+    Where the loss left its range upwards, it is cut: what matters lies below.
+    """
+    figure, axes = new_figure(6.4, 4.2)
+    axes.plot(rates, losses, color=BLUE)
+    axes.axvline(found, color=ORANGE, label=f"steepest fall: {found:g}")
+    axes.axvline(present, color=GREY, linestyle=":", label=f"optimizer.lr was {present:g}")
+    finite = losses[np.isfinite(losses)]
+    low, start = finite.min(), finite[0]
+    room = 0.1 * (start - low) or 0.1 * abs(start) or 1.0
+    axes.set(xlabel="learning rate", ylabel="training loss, running mean", title="Learning-rate range test")
+    axes.set_ylim(low - room, start + 4 * room)
+    log_axis(axes, "x")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

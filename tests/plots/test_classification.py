@@ -1,0 +1,25 @@
+"""What a classifier is right and wrong about: what is drawn is what was given."""
+
+import numpy as np
+from sklearn import metrics
+
+from litlab.plots import canvas, classification
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_confusion_matrix_has_the_counts_of_scikit_learn() -> None:
+    targets, predicted = RANDOM.integers(0, 3, (2, 200))
+    figure = classification.confusion_matrix(targets, predicted, ("a", "b", "c"))
+    counts = metrics.confusion_matrix(targets, predicted)
+    drawn = {text.get_position()[::-1]: int(text.get_text()) for text in figure.axes[0].texts}
+    assert drawn == {place: count for place, count in np.ndenumerate(counts) if count}
+    assert f"{metrics.accuracy_score(targets, predicted):.2%} right" in figure.axes[0].get_title()
+    shares = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(shares, metrics.confusion_matrix(targets, predicted, normalize="true"))
+
+
+def test_confusion_matrix_of_many_classes_and_absent_ones_has_no_numbers() -> None:
+    figure = classification.confusion_matrix(np.array([0, 1]), np.array([0, 2]), [str(each) for each in range(100)])
+    assert not figure.axes[0].texts
+    assert np.isfinite(canvas.pixels(figure)).all()

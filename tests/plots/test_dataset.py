@@ -1,0 +1,34 @@
+"""Pictures of a data set: what is drawn is what was given."""
+
+import numpy as np
+import pytest
+
+from litlab.plots import canvas, dataset
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_image_grid_shows_every_image_with_its_title(channels: int) -> None:
+    images, titles = RANDOM.normal(size=(7, channels, 5, 4)), [f"image {number}" for number in range(7)]
+    figure = dataset.image_grid(images, titles, "images", columns=3)
+    assert [text.get_text() for text in figure.axes[0].texts] == titles
+    shown = [np.asarray(image.get_array()) for image in figure.axes[0].images]
+    assert len(shown) == 7
+    assert all(image.min() == 0 and image.max() == 1 for image in shown)
+
+
+def test_class_histogram_leaves_out_empty_splits() -> None:
+    counts = {"train": np.array([5, 3]), "val": np.array([0, 0]), "test": np.array([2, 1])}
+    axes = dataset.class_histogram(counts, ("cat", "dog")).axes[0]
+    assert [[bar.get_width() for bar in bars] for bars in axes.containers] == [[5, 3], [2, 1]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+
+
+def test_feature_histograms_tell_long_tails_and_bear_what_is_not_finite() -> None:
+    tail = np.r_[np.zeros(5000), 1.0]
+    columns = {"even": np.arange(100.0), "tail": tail, "gaps": np.array([1, np.nan]), "none": np.array([np.inf])}
+    figure = dataset.feature_histograms(columns)
+    assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", "linear", "linear"]
+    assert sum(figure.axes[0].patches[0].get_data().values) == 100
+    canvas.pixels(figure)
