@@ -84,7 +84,20 @@ def test_report_is_what_the_times_give(
     assert all(training < whole for training, whole in pairs)
     show(report)
     shown = capsys.readouterr().out
-    assert all(name in shown for name in (*loops, "tiny", "ratio to raw", "samples/s"))
+    assert all(name in shown for name in (*loops, "tiny", "ratio", "samples/s"))
+
+
+def test_the_sine_is_trained_as_by_hand(tmp_path: Path) -> None:
+    from litlab.benchmark import benchmark
+
+    (measured,) = benchmark(["sine"], rounds=1, log_dir=tmp_path, overrides=["data.passes_per_epoch=500"])[
+        "measurements"
+    ]
+    assert list(measured["loops"]) == ["by hand", "litlab"]
+    assert (measured["samples"], measured["steps"]) == (500 * 1000, 2 * 500)
+    assert measured["distance"]["by hand"] < 1e-4  # x**3 is not x * x * x to the last bit
+    assert measured["loss"]["by hand"] == pytest.approx(measured["loss"]["litlab"], rel=1e-4)
+    assert measured["loops"]["by hand"]["ratio"] == 1
 
 
 def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -93,7 +106,7 @@ def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyP
     from litlab import train
     from litlab.callbacks import rivals
 
-    monkeypatch.setattr(rivals, "raw_epoch", lambda loader: lambda model, optimizer, order: time.sleep(0.5))
+    monkeypatch.setitem(rivals.LOOPS, "raw", lambda loader: lambda model, optimizer, order: time.sleep(0.5))
     config = compose("trainer.max_epochs=2", "callbacks=none", "data.normalize=false")
     target = "litlab.callbacks.rivals.Rivals"
     config.callbacks = {"rivals": {"_target_": target, "loops": ["raw"], "file": str(tmp_path / "rivals.json")}}

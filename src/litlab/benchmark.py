@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -24,11 +24,24 @@ from litlab.choices import CONF
 from litlab.results import environment, git_state, write
 from litlab.train import train
 
-MODELS = {"usual": [256, 128], "tiny": [20]}  # hidden sizes
-SETTINGS = (
-    *("data=fashion", "data.batch_size=64", "data.normalize=false", "trainer=cpu"),
+FASHION = (
+    *("data=fashion", "data.batch_size=64", "data.normalize=false", "model=mlp"),
     *("optimizer=sgd", "optimizer.lr=0.01", "optimizer.momentum=0", "optimizer.nesterov=false", "scheduler=none"),
 )  # the tutorial's; all else is as litlab has it by default: validation, metrics, logging, checkpoints
+
+
+class Contest(NamedTuple):
+    """What is trained, and by which loops beside litlab's; the last is what all are compared to."""
+
+    overrides: tuple[str, ...]
+    loops: tuple[str, ...]
+
+
+MODELS = {
+    "usual": Contest((*FASHION, "model.hidden_sizes=[256,128]"), ("tutorial", "raw")),
+    "tiny": Contest((*FASHION, "model.hidden_sizes=[20]"), ("tutorial", "raw")),
+    "sine": Contest(("experiment=sine_polynomial",), ("by hand",)),
+}
 
 
 def benchmark(
@@ -52,29 +65,28 @@ def benchmark(
     """
     report: dict[str, Any] = {"started": datetime.now().astimezone().isoformat(timespec="seconds"), "git": git_state()}
     report["environment"] = environment() | describe_machine() | {"threads": threads}
-    report |= {"rounds": rounds, "overrides": [*SETTINGS, *overrides], "measurements": []}
+    report |= {"rounds": rounds, "measurements": []}
     threads_before = torch.get_num_threads()
     log_dir.mkdir(parents=True, exist_ok=True)
     try:
         for model in models:
             for compile in (False, True) if compiled else (False,):
+                own, loops = MODELS[model]
+                words = [*own, "trainer=cpu", f"task.compile={compile}", f"threads={threads}", *overrides]
                 with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=log_dir) as folder:
-                    own = (f"model.hidden_sizes={MODELS[model]}", f"task.compile={compile}", f"threads={threads}")
-                    config = build_config(Path(folder), rounds, [*SETTINGS, *own, *overrides])
-                    measured = measure(config)
-                report["measurements"].append({"model": model, "compile": compile} | measured)
+                    measured = measure(build_config(Path(folder), rounds, words, loops[-1:] if compile else loops))
+                report["measurements"].append({"model": model, "compile": compile, "overrides": words} | measured)
     finally:
         torch.set_num_threads(threads_before)
     return report
 
 
-def build_config(folder: Path, rounds: int, overrides: Sequence[str]) -> DictConfig:
+def build_config(folder: Path, rounds: int, overrides: Sequence[str], loops: Sequence[str]) -> DictConfig:
     """The config of a run in `folder` with the rival loops at its side."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", ["model=mlp", *overrides])
+        config = compose("train", list(overrides))
     config.paths.run_dir, config.trainer.max_epochs = str(folder), 1 + rounds
-    loops = ["raw"] if config.task.compile else ["tutorial", "raw"]
-    rivals = {"_target_": "litlab.callbacks.rivals.Rivals", "loops": loops, "file": str(folder / "rivals.json")}
+    rivals = {"_target_": "litlab.callbacks.rivals.Rivals", "loops": list(loops), "file": str(folder / "rivals.json")}
     config.callbacks = {**config.callbacks, "rivals": rivals}
     return config
 
@@ -85,21 +97,22 @@ def measure(config: DictConfig) -> dict[str, Any]:
     result = train(config)
     told = json.loads(Path(config.callbacks.rivals.file).read_text(encoding="utf-8"))
     seconds = told["seconds"]
-    seconds["... + validation"] = [sum(pair) for pair in zip(seconds["litlab"], told["validation"], strict=True)]
-    raw = statistics.median(seconds["raw"][1:])
+    if told["validation"]:
+        seconds["... + validation"] = [sum(pair) for pair in zip(seconds["litlab"], told["validation"], strict=True)]
+    base = statistics.median(seconds[config.callbacks.rivals.loops[-1]][1:])
     return {
         "samples": told["samples"],
         "batch_size": told["batch_size"],
         "steps": result["steps"],
         "seconds_startup": told["began"] - started,
         "seconds_compiling": result["seconds_compiling"],
-        "loops": {loop: summarize(times, raw, told["samples"]) for loop, times in seconds.items()},
+        "loops": {loop: summarize(times, base, told["samples"]) for loop, times in seconds.items()},
         "loss": told["loss"],
         "distance": told["distance"],
     }
 
 
-def summarize(times: list[float], raw: float, samples: int) -> dict[str, Any]:
+def summarize(times: list[float], base: float, samples: int) -> dict[str, Any]:
     """A loop's epochs in numbers; the first, which warms up, counts for nothing."""
     median = statistics.median(times[1:])
     return {
@@ -108,7 +121,7 @@ def summarize(times: list[float], raw: float, samples: int) -> dict[str, Any]:
         "median": median,
         "min": min(times[1:]),
         "max": max(times[1:]),
-        "ratio": median / raw,
+        "ratio": median / base,
         "samples_per_second": samples / median,
     }
 
@@ -139,7 +152,7 @@ def show(report: dict[str, Any]) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("model", "loop"):
         table.add_column(name, no_wrap=True)
-    for name in ("s/epoch", "min to max", "ratio to raw", "samples/s"):
+    for name in ("s/epoch", "min to max", "ratio", "samples/s"):
         table.add_column(name, justify="right", no_wrap=True)
     notes = []
     for measured in report["measurements"]:
@@ -158,6 +171,7 @@ def show(report: dict[str, Any]) -> None:
     console.print(table)
     console.print("\n".join(notes))
     console.print(
-        f"median of {report['rounds']} epochs by turns in one process; {machine['cpu']}, {machine['cpus']} cores, load "
-        f"{machine['load_average']:.1f} at the start; threads {machine['threads']}; torch {machine['torch']}"
+        f"median of {report['rounds']} epochs by turns in one process, ratio to the raw loop (sine: by hand); "
+        f"{machine['cpu']}, {machine['cpus']} cores, load {machine['load_average']:.1f} at the start; "
+        f"threads {machine['threads']}; torch {machine['torch']}"
     )

@@ -19,6 +19,7 @@ from torchvision.transforms import ToTensor
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
+from litlab.models.polynomial import Polynomial
 from litlab.tasks.base import Task
 
 Epoch = Callable[[nn.Module, Optimizer, Tensor], None]  # model, optimizer, the order of the samples
@@ -31,7 +32,7 @@ class Rivals(L.Callback):
     same weights; litlab's time is what `Stopwatch` took, which rests meanwhile.
 
     Args:
-        loops: names out of raw and tutorial.
+        loops: names out of LOOPS.
         file: is written at the end of training: JSON as `_report` makes it.
     """
 
@@ -46,10 +47,10 @@ class Rivals(L.Callback):
         """Copy the model, once for each loop."""
         self.began = time.perf_counter()
         task, loader = cast(Task, pl_module), train_loader(trainer)
+        self._loss = task.loss
         for name in self.names:
             model = copy.deepcopy(task.model).train()
-            epoch = raw_epoch(loader) if name == "raw" else tutorial_epoch(loader)
-            self._loops[name] = (epoch, model, task.make_optimizer(model.parameters()))
+            self._loops[name] = (LOOPS[name](loader), model, task.make_optimizer(model.parameters()))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Time the validation."""
@@ -83,10 +84,10 @@ class Rivals(L.Callback):
         models = {"litlab": model} | {name: rival for name, (_, rival, _) in self._loops.items()}
         with torch.no_grad():
             weights = {name: nn.utils.parameters_to_vector(each.parameters()) for name, each in models.items()}
-            loss = {name: float(F.cross_entropy(each(loader.inputs), loader.targets)) for name, each in models.items()}
+            loss = {name: float(self._loss(each(loader.inputs), loader.targets)) for name, each in models.items()}
         return {
             "began": self.began,
-            "samples": len(loader.inputs),
+            "samples": len(loader.inputs) * loader.passes,
             "batch_size": loader.batch_size,
             "seconds": self.seconds | {"litlab": epochs},
             "validation": self.validation,
@@ -132,6 +133,39 @@ def tutorial_epoch(loader: TensorLoader) -> Epoch:
             optimizer.step()
 
     return epoch
+
+
+def by_hand_epoch(loader: TensorLoader) -> Epoch:
+    """The loop of seeds/000, section 5: a cubic polynomial on one full batch, its gradient written by hand."""
+    x, y = loader.inputs.flatten(), loader.targets
+
+    def epoch(model: nn.Module, optimizer: Optimizer, order: Tensor) -> None:
+        coefficients = cast(Polynomial, model).coefficients
+        learning_rate = optimizer.param_groups[0]["lr"]
+        a, b, c, d = coefficients.detach().flatten().clone()
+        for _ in range(loader.passes):
+            y_pred = a * x**3 + b * x**2 + c * x + d
+            (y_pred - y).pow(2).sum().item()  # the document looks at it in each step
+            grad_y_pred = 2.0 * (y_pred - y)
+            grad_a = (grad_y_pred * x**3).sum()
+            grad_b = (grad_y_pred * x**2).sum()
+            grad_c = (grad_y_pred * x).sum()
+            grad_d = grad_y_pred.sum()
+            a -= learning_rate * grad_a
+            b -= learning_rate * grad_b
+            c -= learning_rate * grad_c
+            d -= learning_rate * grad_d
+        with torch.no_grad():
+            coefficients.copy_(torch.stack((a, b, c, d)).unsqueeze(1))
+
+    return epoch
+
+
+LOOPS: dict[str, Callable[[TensorLoader], Epoch]] = {
+    "tutorial": tutorial_epoch,
+    "raw": raw_epoch,
+    "by hand": by_hand_epoch,
+}
 
 
 class Images(MNIST):
