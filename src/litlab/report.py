@@ -7,10 +7,15 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from litlab.results import Result
+from litlab.sweeps.leaderboard import Leaderboard
+from litlab.sweeps.naming import short_keys
+from litlab.sweeps.summary import command, headline, table
 
 MAX_ROWS = 40  # of a table on the terminal
+TOP = 10  # rows of a leaderboard
 
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
@@ -53,6 +58,39 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     console.print(f"pictures: {_short(run_dir / 'plots')}", highlight=False)
     for remark in result["remarks"]:
         console.print(f"mind: {remark}", markup=False, highlight=False)
+
+
+def print_leaderboard(board: Leaderboard, folder: Path) -> None:
+    """How many jobs completed and failed, the top ten, what trains the winner, and where the summary lies: `folder`."""
+    console = Console(soft_wrap=True, highlight=False)
+    names, *rows = table(board, TOP, text=60)
+    short = short_keys(board.columns)
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        justify: Any = "left" if name in ("status", "metric") else "right"
+        least = min(max(map(len, cells)), 20) if name == "status" else None  # an error may take several lines
+        grid.add_column(Text(short.get(name, name)), justify=justify, no_wrap=least is None, min_width=least)
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    _widen(console, grid)
+    console.print()
+    console.print(Text(headline(board)))
+    console.print(grid)
+    if len(board.rows) > TOP:
+        console.print(f"... and {len(board.rows) - TOP:,} more")
+    for remark in board.remarks:
+        console.print(Text(f"mind: {remark}"))
+    if board.winner:
+        console.print(Text(f"the winner: {command(board.winner)}"))
+    console.print(Text(f"summary: {_short(folder / 'summary.md')}"))
+    if next(folder.glob("*/tensorboard"), None):
+        console.print(Text(f"curves: tensorboard --logdir {_short(folder)}"))
+
+
+def _widen(console: Console, table: Table) -> None:
+    """Make room for all that must not be wrapped: a number that is cut is no number."""
+    given, console.width = console.width, 1000
+    console.width = max(given, console.measure(table).minimum)
 
 
 def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:

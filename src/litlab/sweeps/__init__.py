@@ -1,0 +1,1 @@
+"""What walks over many runs, and what comes of them."""

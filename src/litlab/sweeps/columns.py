@@ -1,0 +1,131 @@
+"""What a job was set to, and which of its settings tell the rows of a leaderboard apart."""
+
+import functools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from litlab.results import GROUPS, Result
+from litlab.sweeps.naming import key_of
+
+
+def own_overrides(result: Result) -> list[str]:
+    """What was typed, without what is the sweep's or Hydra's."""
+    words = result.get("overrides") or []
+    return [word for word in words if key_of(word).split(".")[0].split("/")[0] not in ("sweep", "hydra")]
+
+
+def typed(result: Result) -> dict[str, str]:
+    """The text of each override by its setting."""
+    return {key_of(override): override.partition("=")[2] for override in own_overrides(result)}
+
+
+def value(result: Result, key: str) -> Any:
+    """What a job's setting (`optimizer.lr`) or choice (`model`) was, typed or not; None if it has none.
+
+    A result without settings, of an earlier version or of a job that could not be composed, knows what was typed alone.
+    """
+    choice = (result.get("choices") or {}).get(key)
+    if choice is not None:
+        return choice
+    found: Any = result.get("settings") or {}
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    if found is None or isinstance(found, dict):  # of a group that `choices` does not list there is its name alone
+        return parse(typed(result).get(key))
+    return found
+
+
+@functools.cache
+def parse(text: str | None) -> Any:
+    """A typed value as Hydra reads it; what it cannot read is text."""
+    if text is None:
+        return None
+    try:
+        found = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        return text
+    return found if found is None or isinstance(found, int | float | str | list | dict) else text
+
+
+def flat(result: Result) -> dict[str, Any]:
+    """Choices and settings by name; of what was typed where there are no settings."""
+    leaves: dict[str, Any] = {}
+
+    def walk(branch: dict[str, Any], above: str) -> None:
+        for name, leaf in branch.items():
+            if isinstance(leaf, dict) and leaf:
+                walk(leaf, f"{above}{name}.")
+            else:
+                leaves[f"{above}{name}"] = leaf
+
+    settings = result.get("settings")
+    walk(settings or {key: parse(text) for key, text in typed(result).items()}, "")
+    return (result.get("choices") or {}) | leaves
+
+
+def identity(result: Result, seed: bool = True) -> str:
+    """Equal for jobs of the same settings; without `seed`, whatever their seed is."""
+    plain = result.get("settings") or {"choices": result.get("choices"), "typed": typed(result)}
+    if not seed:
+        plain = {
+            key: {name: leaf for name, leaf in part.items() if name != "seed"} if key == "typed" else part
+            for key, part in plain.items()
+            if key != "seed"
+        }
+    return json.dumps(plain, sort_keys=True)
+
+
+def columns(results: Sequence[Result]) -> list[str]:
+    """The settings that tell results apart: the swept ones, and any that differ between results equal in these.
+
+    The choices come first, for where model=mlp and model=cnn differ, so do many settings.
+
+    Args:
+        results: one for each setting that is to be a row of its own.
+    """
+    names = list(dict.fromkeys(key_of(key) for result in results for key in result.get("swept") or ()))
+    names = [name for name in names if name != "seed"]
+    alike = _alike(results, names)
+    if not alike:
+        return names
+    for name in [*GROUPS, *sorted({key for group in alike for result in group for key in flat(result)})]:
+        if name not in names and name != "seed" and any(_differ(group, name) for group in alike):
+            names.append(name)
+            alike = [rest for group in alike for rest in _alike(group, [name])]
+            if not alike:
+                break
+    return names
+
+
+def comparable(values: Iterable[Any]) -> str:
+    """What values are compared by; 1 is not 1.0, for limit_train_batches=1 is not 1.0."""
+    return json.dumps(list(values), sort_keys=True, default=str)
+
+
+def _alike(results: Sequence[Result], names: Sequence[str]) -> list[list[Result]]:
+    """Groups of two or more results that are equal in these settings."""
+    groups = defaultdict(list)
+    for result in results:
+        groups[comparable(value(result, name) for name in names)].append(result)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _differ(results: Sequence[Result], name: str) -> bool:
+    return len({comparable([value(result, name)]) for result in results}) > 1
+
+
+def order(values: Iterable[Any]) -> list[tuple[int, float, str]]:
+    """A sort key for values of any kind: nothing, then numbers by size, then text."""
+    return [
+        (0, 0.0, "")
+        if each is None
+        else (1, float(each), "")
+        if isinstance(each, int | float) and not isinstance(each, bool)
+        else (2, 0.0, str(each))
+        for each in values
+    ]

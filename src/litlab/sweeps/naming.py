@@ -1,0 +1,46 @@
+"""What the jobs of a sweep are called: by the settings that differ, in names that every file system takes."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+MAX_BYTES = 99  # of a folder's name
+
+
+def key_of(override: str) -> str:
+    """The setting that an override is of: `+model.depth=3` is of model.depth."""
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0]
+
+
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """For each setting the shortest end of its name that no other one has: optimizer.lr is lr."""
+    short = {}
+    for key in keys:
+        parts = key.split(".")
+        ends = (".".join(parts[-length:]) for length in range(1, len(parts) + 1))
+        short[key] = next((end for end in ends if sum(_ends_with(other, end) for other in keys) == 1), key)
+    return short
+
+
+def differing(overrides: Iterable[str], swept: Sequence[str]) -> dict[str, str]:
+    """The swept settings of a job by their short names, with their values as text; the order is that of `swept`."""
+    given = {key_of(override): override.partition("=")[2] for override in overrides}
+    short = short_keys(swept)
+    return {short[key]: given[key] for key in swept if key in given}
+
+
+def folder_name(number: int, settings: dict[str, str]) -> str:
+    """The name of a job's folder: its number, and what differs: 3_lr=0.1,batch_size=32.
+
+    What would be special to a shell, a file system or a person becomes a dash; the name is below 100 bytes.
+    """
+    texts = [f"{_plain(key)}={_plain(value)}" for key, value in settings.items()]
+    name = "_".join(filter(None, [str(number), ",".join(texts)]))
+    return name.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(",=-. ")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", text.replace("\\", "").strip("[](){}'\" ")) or "-"
+
+
+def _ends_with(key: str, end: str) -> bool:
+    return key == end or key.endswith(f".{end}")

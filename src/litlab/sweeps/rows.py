@@ -1,0 +1,105 @@
+"""A row of the leaderboard: one setting over its seeds."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from litlab.results import Result
+from litlab.sweeps.columns import order, own_overrides, value
+from litlab.sweeps.naming import key_of
+
+UNFINISHED = ("running", "died", "interrupted", "failed")  # of a row without a completed job; in the order of rows
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation of n numbers; `std` is None for one, both for none."""
+
+    mean: float | None
+    std: float | None
+    n: int
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Spread":
+        """Of finite numbers. (statistics.stdev takes fifty times as long, to be exact to the last bit.)"""
+        if not numbers:
+            return cls(None, None, 0)
+        mean, n = fmean(numbers), len(numbers)
+        return cls(mean, math.sqrt(math.fsum((each - mean) ** 2 for each in numbers) / (n - 1)) if n > 1 else None, n)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: what it was, and what came out over its seeds."""
+
+    values: tuple[Any, ...]  # of the board's columns
+    metric: str | None  # such as val/accuracy; None where no job came so far
+    mode: str  # max or min
+    best: Spread  # of the metric, in each job at its best epoch
+    test: Spread  # of the same metric of the test split
+    seconds: float | None  # mean of a job, start-up included
+    status: str  # completed, 2 of 3 completed, running, died, interrupted, failed: <error>
+    error: str | None  # of the jobs that did not complete
+    jobs: tuple[Result, ...]
+    rank: int | None = None  # from 1 within a metric; equal means share one
+
+    @property
+    def completed(self) -> list[Result]:
+        """The jobs that came to their end."""
+        return [job for job in self.jobs if job["status"] == "completed"]
+
+    @property
+    def overrides(self) -> list[str]:
+        """What trains this setting: as typed; of several seeds, without the seed."""
+        words = own_overrides((self.completed or self.jobs)[0])
+        return [word for word in words if len(self.jobs) == 1 or key_of(word) != "seed"]
+
+
+def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
+    """The row of one setting's jobs; `names` are the columns."""
+    jobs = sorted(jobs, key=lambda job: order([job.get("seed")]))
+    statuses = Counter(job["status"] for job in jobs)
+    completed = [job for job in jobs if job["status"] == "completed"]
+    monitor: dict[str, Any] = next((job["monitor"] for job in [*completed, *jobs] if job.get("monitor")), {})
+    metric = monitor.get("metric")
+    errors = dict.fromkeys(
+        " ".join(str(job["error"]).split()) for job in jobs if job["status"] != "completed" and job.get("error")
+    )
+    error = "; ".join(errors) or None
+    if not completed:
+        status = next((word for word in UNFINISHED if statuses[word]), "failed")
+        status = f"failed: {error}" if status == "failed" and error else status
+    else:
+        status = "completed" if len(completed) == len(jobs) else f"{len(completed)} of {len(jobs)} completed"
+    return Row(
+        values=tuple(value(jobs[0], name) for name in names),
+        metric=metric,
+        mode=monitor.get("mode") or "max",
+        best=Spread.of(_numbers(validation(job) for job in completed)),
+        test=Spread.of(_numbers((job.get("metrics") or {}).get(test_metric(metric)) for job in completed)),
+        seconds=Spread.of(_numbers(job.get("seconds") for job in completed)).mean,
+        status=status,
+        error=error,
+        jobs=tuple(jobs),
+    )
+
+
+def validation(result: Result) -> float | None:
+    """The monitored metric: at the best epoch, else at the end; None where validation did not take place."""
+    monitor = result.get("monitor") or {}
+    metric, best = str(monitor.get("metric")), monitor.get("best")
+    if metric.startswith("test/"):
+        return None
+    return (result.get("metrics") or {}).get(metric) if best is None else best
+
+
+def test_metric(metric: str | None) -> str:
+    """The name of a metric on the test split: val/accuracy is test/accuracy."""
+    return f"test/{(metric or '').partition('/')[2]}"
+
+
+def _numbers(values: Iterable[Any]) -> list[float]:
+    return [float(each) for each in values if isinstance(each, int | float) and math.isfinite(each)]

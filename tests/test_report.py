@@ -1,0 +1,48 @@
+"""What a sweep tells on the terminal."""
+
+from pathlib import Path
+
+import pytest
+from sweep_results import failed, job
+
+from litlab.report import print_leaderboard
+from litlab.sweeps.leaderboard import rank
+
+LR = "optimizer.lr"
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip(" ─")]
+
+
+def test_leaderboard_has_the_top_ten_and_what_trains_the_winner(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [job({LR: lr}, 1 - lr / 64, 0.5) for lr in range(1, 13)]
+    print_leaderboard(rank([*jobs, failed({LR: 99})]), Path("logs/sweep"))
+    said = lines(capsys)
+    assert said[1] == "rank lr val/accuracy test/accuracy n seconds status"
+    assert said[2] == "1 1 0.9844 0.5000 1 4.0 completed"
+    assert said[11].startswith("10 10 ")
+    assert said[12:] == [
+        "... and 3 more",
+        "the winner: python scripts/train.py optimizer.lr=1 seed=0",
+        "summary: logs/sweep/summary.md",
+    ]
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    swept = {LR: 0.00123, "data.batch_size": 4096, "model": "mlp[bold]"}
+    jobs = [job(swept, best, best, seed=seed) for seed, best in enumerate((0.91234, 0.92345))]
+    print_leaderboard(rank([*jobs, failed({LR: 1.0}, "RunError: " + 8 * "no room ")]), Path("/sweep"))
+    said = lines(capsys)
+    assert "1 0.00123 4096 mlp[bold] 0.9179 ± 0.0079 0.9179 ± 0.0079 2 4.0 completed" in said
+    assert said[0].startswith("2 settings of optimizer.lr, data.batch_size, model; jobs: 2 completed, 1 failed.")
+
+
+def test_nothing_wins_where_nothing_is_ranked(capsys: pytest.CaptureFixture[str]) -> None:
+    print_leaderboard(rank([job({LR: 1}, None, 0.5)]), Path("/sweep"))
+    said = lines(capsys)
+    assert not any("winner" in line for line in said)
+    assert any(line.startswith("mind: 1 setting is not ranked") for line in said)
