@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["small_fashion"]  # tests/fixtures
+pytest_plugins = ["small_fashion", "command_line"]  # tests/fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their threads would wait for each other

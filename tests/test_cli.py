@@ -1,7 +1,5 @@
 """The command line: what a user sees of mistakes, and the exit codes. Most of it in this process, by main()."""
 
-import importlib.util
-import logging
 import os
 import subprocess
 import sys
@@ -10,44 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from litlab.arguments import arguments
+
 SMALL = ("trainer.accelerator=cpu", "threads=1", "trainer.max_epochs=1", "logger=none")
 
 
 @pytest.fixture
 def script(root):
     return root / "scripts" / "train.py"
-
-
-@pytest.fixture
-def command(script, tmp_path, monkeypatch, capsys):
-    """Run scripts/train.py in this process: the exit code, stdout and stderr."""
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.singleton import Singleton
-
-    spec = importlib.util.spec_from_file_location("script", script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    state, handlers, level = Singleton.get_state(), logging.root.handlers[:], logging.root.level
-
-    def run(*words: str) -> tuple[int, str, str]:
-        GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", [str(script), *words[:1], f"paths.log_dir={tmp_path / 'logs'}", *words[1:]])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            module.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    yield run
-    logging.captureWarnings(False)
-    logging.root.handlers[:], logging.root.level = handlers, level
-    GlobalHydra.instance().clear()
-    Singleton.set_state(state)
-    HydraConfig.instance().cfg = None
 
 
 def outside(script, *words, cwd, **kwargs):
@@ -68,8 +36,10 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
     assert done.returncode == 0 and not done.stderr
     assert fastest < 1
     assert "python scripts/train.py data=fashion model=mlp" in done.stdout
-    for folder in (path for path in (root / "conf").iterdir() if path.is_dir()):
-        text = done.stdout.split(f"\n{folder.name}:\n")[1]
+    groups = {path.parent for path in (root / "conf").rglob("*/*.yaml")} - {root / "conf" / "hydra" / "sweeper"}
+    assert {"data", "sweep"} <= {folder.name for folder in groups}
+    for folder in groups:
+        text = done.stdout.split(f"\n{folder.relative_to(root / 'conf')}:\n")[1]
         for file in folder.glob("*.yaml"):
             assert f"\n  {file.stem} " in f"\n{text}", file
 
@@ -256,14 +226,81 @@ def results(folder: Path, read_result) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_does_not_stop_the_others(command, tmp_path, read_result):
+def test_a_job_that_diverges_does_not_stop_the_others(command, tmp_path, read_result):
     code, out, err = command("-m", *SMALL, "optimizer.lr=0.1,1000000.0,0.01")
     assert code == 1, err
-    assert len(err.splitlines()) == 1 and "the loss is" in err
+    assert len(err.splitlines()) == 1 and err.startswith("error: 1 of 3 jobs failed; see ")
+    assert "2/3  lr=1000000.0  failed: the loss is" in out
     runs = results(tmp_path, read_result)
     assert [run["status"] for run in runs] == ["completed", "failed", "completed"]
     assert [run["overrides"][-1] for run in runs] == ["optimizer.lr=0.1", "optimizer.lr=1000000.0", "optimizer.lr=0.01"]
-    assert out.count("test/accuracy") == 2
+    assert [line[:3] for line in out.splitlines() if "  test/accuracy " in line] == ["1/3", "3/3"]
+
+
+ORDERS = [
+    ["seed=1", "-m", "optimizer.lr=0.1,0.2"],
+    ["--multirun", "seed=1", "optimizer.lr=0.1,0.2"],
+    ["seed=1", "optimizer.lr=0.1,0.2", "-m"],
+]
+
+
+@pytest.mark.parametrize("words", ORDERS)
+def test_the_order_of_options_and_overrides_does_not_matter(words):
+    assert arguments(words) == [next(word for word in words if word[0] == "-"), "seed=1", "optimizer.lr=0.1,0.2"]
+
+
+def test_options_that_take_a_value_keep_it():
+    words = ["seed=1", "--cfg", "job", "+model.x=2", "--package", "model", "~callbacks.pictures"]
+    assert arguments(words) == ["--cfg", "job", "--package", "model", "seed=1", "+model.x=2", "~callbacks.pictures"]
+
+
+def test_a_dry_run_is_a_sweep_that_does_not_take_place():
+    assert arguments(["seed=1", "--dry-run"]) == ["-m", "seed=1", "sweep.dry_run=true"]
+    assert arguments(["-m", "seed=1", "--dry-run"]) == ["-m", "seed=1", "sweep.dry_run=true"]
+    assert arguments(["sweep.dry_run=True"]) == ["-m", "sweep.dry_run=True"]
+    assert arguments(["sweep.dry_run=false"]) == ["sweep.dry_run=false"]
+    assert arguments(["sweep.dry_run=true", "-c", "job"]) == ["-c", "job", "sweep.dry_run=true"]
+
+
+def test_a_path_that_exists_needs_no_quotes(tmp_path):
+    path = tmp_path / "3_lr=0.1,batch_size=32" / "last.ckpt"
+    assert arguments([f"resume_from={path}"]) == [f"resume_from={path}"]
+    path.parent.mkdir()
+    path.touch()
+    assert arguments([f"resume_from={path}"]) == [f"resume_from='{path}'"]
+    assert arguments([f"resume_from='{path}'"]) == [f"resume_from='{path}'"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--dryrun"], ("--dryrun", "--help")),
+        (["--cfg"], ("--cfg", "--help")),
+        (["sweep.resume=logs"], ("sweep.resume=logs:", "-m")),
+        (["sweep.resume=nowhere", "-m", "seed=0,1"], ("sweep.resume=nowhere:", "logs/train/multiruns")),
+        (["sweep.on_failure=go", "-m", "seed=0,1"], ("sweep.on_failure=go:", "continue, stop")),
+        (["-m", "optimizer.lr=interval(0, 1)"], ("optimizer.lr=interval(0, 1):", "optimizer.lr=1,2,3")),
+        (["-m", "optimizer.lrr=1,2"], ("optimizer.lrr:", "momentum")),
+        (["-m", "data=fashoin"], ("data=fashoin:", "fashion")),
+        (["-m", "data=fashoin,digts"], ("data=fashoin:", "fashion")),
+        (["-m", "data.batch_size=0,-1"], ("data.batch_size=0:", "64")),
+    ],
+)
+def test_a_mistake_with_a_sweep_is_one_line_and_leaves_nothing(command, tmp_path, words, told):
+    code, out, err = command(*SMALL, *words)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1, err
+    assert all(text in err for text in told), err
+    assert not list((tmp_path / "logs").rglob("*.*"))
+
+
+def test_settings_of_sweeps_do_nothing_to_a_run(command, quick_train, tmp_path, read_result):
+    code, _, err = command(*SMALL, "sweep.on_failure=stop", "seed=3")
+    assert (code, err) == (0, "")
+    (run,) = results(tmp_path, read_result)
+    assert run["overrides"] == [f"paths.log_dir={tmp_path / 'logs'}", *SMALL, "seed=3"] or "seed=3" in run["overrides"]
+    assert not [word for word in run["overrides"] if word.startswith("sweep")]
+    assert (run["status"], run["swept"], run["settings"]["seed"]) == ("completed", [], 3)
 
 
 def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
@@ -282,5 +319,8 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
     code, _, err = command("-m", *SMALL, "seed=0,1,2")
     assert code == 130, err
     assert len(calls) == 1
-    assert len(err.splitlines()) == 1 and "stopped" in err
+    assert len(err.splitlines()) == 1 and "stopped; the same command with sweep.resume=" in err
     assert [run["status"] for run in results(tmp_path, read_result)] == ["interrupted"]
+    (summary,) = tmp_path.rglob("summary.csv")
+    assert "interrupted" in summary.read_text()
+    assert [path.name for path in summary.parent.iterdir() if path.is_dir()] == ["0_seed=0"]

@@ -15,7 +15,9 @@ def test_imports_point_down_only(root, tmp_path):
     assert "0 broken" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["litlab", "litlab.cli", "litlab.checks", "litlab.results", "litlab.choices"])
+@pytest.mark.parametrize(
+    "module", ["litlab", "litlab.cli", "litlab.checks", "litlab.results", "litlab.choices", "litlab.report"]
+)
 def test_importing_the_upper_floors_imports_no_torch(module):
     code = f"import sys, {module}; print(*({{'torch', 'lightning', 'torchmetrics', 'sklearn'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from litlab import heartbeat
 from litlab.errors import Interrupted, RunError
-from litlab.results import recorded, write
+from litlab.results import AlreadyBegun, is_alive, recorded, request, settings, write
 
 
 def test_completed(tmp_path, read_result):
@@ -82,6 +83,85 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     with recorded(tmp_path, {}):
         pass
     assert not list(tmp_path.iterdir())
+
+
+# ---- while it runs
+
+
+def test_a_run_that_goes_on_says_so(tmp_path, read_result, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
+    file = tmp_path / "result.json"
+    with recorded(tmp_path, {"seed": 7}):
+        running = read_result(tmp_path)
+        assert (running["status"], running["seed"], running["process"]["pid"]) == ("running", 7, os.getpid())
+        assert is_alive(running, file)
+        os.utime(file, (0, 0))
+        deadline = time.monotonic() + 5
+        while file.stat().st_mtime < time.time() - 60:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert read_result(tmp_path)["status"] == "completed" and not is_alive(read_result(tmp_path), file)
+
+
+def test_a_run_that_was_killed_is_not_alive(tmp_path, read_result):
+    code = "import os, signal, sys; from pathlib import Path; from litlab.results import recorded\n"
+    code += f"with recorded(Path({str(tmp_path)!r}), {{}}): print('begun', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        assert is_alive(read_result(tmp_path), tmp_path / "result.json")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+        assert read_result(tmp_path)["status"] == "running"
+        assert not is_alive(read_result(tmp_path), tmp_path / "result.json")
+    assert not is_alive(read_result(tmp_path), tmp_path / "result.json")
+
+
+def test_a_process_of_the_same_number_is_another_one(tmp_path):
+    process = heartbeat.this_process()
+    assert is_alive({"status": "running", "process": process}, tmp_path)
+    assert is_alive({"status": "running", "process": process | {"start": None}}, tmp_path)
+    assert process["start"] is None or not is_alive({"status": "running", "process": process | {"start": 1}}, tmp_path)
+
+
+def test_a_run_on_another_machine_lives_while_its_heart_beats(tmp_path):
+    file = tmp_path / "result.json"
+    file.touch()
+    result = {"status": "running", "process": {"host": "elsewhere", "pid": os.getpid()}}
+    assert is_alive(result, file)
+    os.utime(file, (time.time() - 61,) * 2)
+    assert not is_alive(result, file)
+    assert not is_alive(result, tmp_path / "gone") and not is_alive({"status": "running"}, file)
+
+
+def test_what_is_begun_once_is_not_begun_again(tmp_path, read_result):
+    with recorded(tmp_path, {"seed": 1}, once=True):
+        with pytest.raises(AlreadyBegun), recorded(tmp_path, {"seed": 2}, once=True):
+            raise AssertionError
+        assert (read_result(tmp_path)["seed"], read_result(tmp_path)["status"]) == (1, "running")
+    assert (read_result(tmp_path)["seed"], read_result(tmp_path)["status"]) == (1, "completed")
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+# ---- what was asked
+
+
+def test_settings_are_the_same_wherever_a_run_lies(compose, tmp_path):
+    one, other = compose("optimizer.lr=0.3"), compose("optimizer.lr=0.3", f"paths.data_dir={tmp_path}")
+    other.sweep.on_failure, other.sweep.swept = "stop", ["seed"]
+    assert one.paths.run_dir != other.paths.run_dir
+    assert settings(one) == settings(other) and "paths" not in settings(one) and "sweep" not in settings(one)
+    assert settings(one)["optimizer"]["lr"] == settings(one)["scheduler"]["max_lr"] == 0.3
+    assert settings(one)["callbacks"]["checkpoint"]["dirpath"] == "/checkpoints"
+    assert settings(one) != settings(compose("optimizer.lr=0.1"))
+    assert settings(compose("trainer.limit_val_batches=1"))["trainer"]["limit_val_batches"].__class__ is int
+
+
+def test_a_request_that_leads_nowhere_has_no_settings(compose):
+    config = compose()
+    config.optimizer.lr = "${nowhere}"
+    config.sweep.swept = ["seed"]
+    asked = request(config)
+    assert (asked["settings"], asked["swept"], asked["seed"]) == ({}, ["seed"], 0)
 
 
 @pytest.mark.slow

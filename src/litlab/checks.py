@@ -81,6 +81,8 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "optimizer.weight_decay": (NOT_NEGATIVE, 0.0001),
     "scheduler.interval": (one_of("step", "epoch"), "epoch"),
     "scheduler.frequency": (POSITIVE_INT, 1),
+    "sweep.on_failure": (one_of("continue", "stop"), "continue"),
+    "sweep.dry_run": (BOOL, True),
     "trainer.max_epochs": (LENGTH, 10),
     "trainer.max_steps": (LENGTH, 1000),
     "trainer.accumulate_grad_batches": (POSITIVE_INT, 1),
@@ -101,14 +103,20 @@ OPTIONAL = {
 }
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, only: str = "") -> None:
     """Hold a config against the rules.
+
+    Args:
+        config: composed.
+        only: the rules of settings that begin so.
 
     Raises:
         RequestError: all that is wrong, a line each.
     """
     mistakes = []
     for setting, (rule, example) in RULES.items():
+        if not setting.startswith(only):
+            continue
         value = OmegaConf.select(config, setting, default=None)
         if value is None and (setting in OPTIONAL or not _is_set(config, setting)):
             continue

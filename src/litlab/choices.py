@@ -4,11 +4,21 @@ from pathlib import Path
 
 CONF = Path(__file__).parents[2] / "conf"
 
+SWEEPS = "-m sweep.resume=FOLDER goes on with a sweep, --dry-run lists its jobs and how long they would take."
+
 
 def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:
-    """For each group (a folder), its choices (the YAML files) and what each is for (the file's first comment)."""
-    groups = sorted(path for path in conf.iterdir() if path.is_dir())
-    return {group.name: {file.stem: purpose(file) for file in sorted(group.glob("*.yaml"))} for group in groups}
+    """For each group (a folder), its choices (the YAML files) and what each is for (the file's first comment).
+
+    Of Hydra's own groups `hydra/launcher` alone is the user's to choose.
+    """
+    groups = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
+    launchers = conf / "hydra" / "launcher"
+    groups += [launchers] if launchers.is_dir() else []
+    return {
+        group.relative_to(conf).as_posix(): {file.stem: purpose(file) for file in sorted(group.glob("*.yaml"))}
+        for group in groups
+    }
 
 
 def purpose(file: Path) -> str:
@@ -41,6 +51,7 @@ def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "t
         *(examples if "model" in groups else [f"  python scripts/{program} data=fashion"]),
         "",
         "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
+        *([SWEEPS] if "sweep" in groups else []),
         "--cfg job shows all settings of the choices, each explained in conf/GROUP/NAME.yaml.",
         "",
     ]

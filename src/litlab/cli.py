@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from litlab.arguments import arguments
 from litlab.choices import CONF, help_text
 from litlab.errors import Interrupted, RequestError, RunError
+from litlab.mistakes import hydra_message, one_line
 
 DEBUG = "LITLAB_TRACEBACK"
 
@@ -29,25 +31,33 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
     """
 
     def decorate(job: Job) -> Callable[[], NoReturn]:
+        script = Path(job.__code__.co_filename).resolve()
+
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
                 print(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
                 sys.exit(0)
             import hydra  # after help, which answers at once
 
+            from litlab import ranks
+
+            if ranks.follows():
+                sys.exit(follow(job))
             codes = [0]
 
             @functools.wraps(job)
-            def guarded(config: Any) -> float | None:
-                # Within Hydra's loop, where a job that fails does not stop the other jobs of a sweep.
+            def guarded(config: Any) -> None:
+                ranks.script = script
+                # Hydra would raise what a job raised, but of a sweep's jobs the first one's alone.
                 try:
-                    return record(config, job, show)
+                    record(config, job, show)
                 except Exception as error:  # not Interrupted: it ends the sweep
                     codes.append(tell(error))
-                    return None
 
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra is to raise its errors, not to print them
             try:
+                ranks.refuse_sweep(sys.argv[1:])
+                sys.argv[1:] = arguments(sys.argv[1:])
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
             except BaseException as error:
                 codes.append(tell(error))
@@ -58,32 +68,62 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
     return decorate
 
 
-def record(config: Any, job: Job, show: str = "print_result") -> float | None:
-    """Check the config, run the job, leave a result.json whatever happens; the monitored metric, if there is one."""
-    from litlab import report
+def follow(job: Job) -> int:
+    """Run the job as one more process of a run on several devices, with the first one's config; the exit code."""
+    from litlab import ranks
+
+    try:
+        record(ranks.receive(), job)
+    except BaseException as error:
+        return tell(error)
+    return 0
+
+
+def record(config: Any, job: Job, show: str = "print_result") -> None:
+    """Check the config, run the job, leave a result.json whatever happens, and print it; in a sweep, the sweep does."""
     from litlab.checks import check
+    from litlab.ranks import publish
     from litlab.results import is_first_process, recorded, request
+    from litlab.sweeps.worker import attempt, in_sweep
 
     run_dir = Path(config.paths.run_dir)
     logging.captureWarnings(True)  # to train.log; the terminal is for what the user must know
-    with recorded(run_dir, request(config)) as result:
-        check(config)  # before torch is imported: a mistake is told at once
-        job(config, result)
+    asked = request(config)
+
+    def run(once: bool = False) -> dict[str, Any]:
+        with recorded(run_dir, asked, once) as result:
+            check(config)  # before torch is imported: a mistake is told at once
+            publish(config)
+            job(config, result)
+        return result
+
+    if in_sweep():
+        attempt(config, lambda: run(once=True), failed=trace)
+        return
+    result = run()
     if is_first_process():
+        from litlab import report
+
         getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
-    return result.get("monitor", {}).get("best")
+
+
+def trace(error: BaseException) -> None:
+    """Print the traceback, if that is asked for."""
+    if os.environ.get(DEBUG) == "1":
+        traceback.print_exception(error)
 
 
 def tell(error: BaseException) -> int:
     """Print what went wrong to stderr, a line per mistake; the exit code that belongs to it."""
-    if os.environ.get(DEBUG) == "1":
-        traceback.print_exception(error)
+    trace(error)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, KeyboardInterrupt):
         return _say("stopped", 130)
     if isinstance(error, Interrupted):
         where = f"; result.json and the checkpoints so far are in {error.run_dir}" if error.run_dir else ""
+        if error.run_dir and (error.run_dir / "multirun.yaml").exists():
+            where = f"; the same command with sweep.resume={error.run_dir} goes on"
         return _say(f"stopped{where}", 128 + error.signum)
     if isinstance(error, RequestError):
         return _say(str(error), 2)
@@ -94,32 +134,7 @@ def tell(error: BaseException) -> int:
         return _say(message, 2)
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"({Path(place.filename).name}:{place.lineno}; {DEBUG}=1 shows the whole traceback)"
-    return _say(f"{type(error).__name__}: {_one_line(error)} {where}", 1)
-
-
-def hydra_message(error: BaseException) -> str | None:
-    """What a mistake on the command line or in a YAML means to the user; None if the error is something else."""
-    from hydra.errors import HydraException, MissingConfigException
-    from omegaconf.errors import OmegaConfBaseException
-
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return f"{group}={name}: there is no conf/{group}/{name}.yaml; choose from {', '.join(sorted(error.options))}"
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
-        known = ", ".join(str(key) for key in cause.parent_node if key != "_target_")
-        return f"{cause.full_key}: there is no such setting; there are {known} (+{cause.full_key}=... adds one)"
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        override = getattr(error, "override", None)  # what could not be parsed
-        return (f"{override}: " if override else "") + _one_line(error).split(" See https")[0]
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, OSError) and any(Path(frame.filename).parts[-2:] == ("hydra", "main.py") for frame in frames):
-        return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
-    return None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return _say(f"{type(error).__name__}: {one_line(error)} {where}", 1)
 
 
 def _say(message: str, code: int) -> int:

@@ -1,50 +1,66 @@
 """result.json: what a run was asked and what came out, written whatever happens to it."""
 
 import contextlib
+import copy
 import errno
 import json
 import logging
 import math
 import os
-import platform
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import Container, DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from litlab.errors import Interrupted, RunError
+from litlab.environment import environment as environment
+from litlab.environment import git_state as git_state
+from litlab.errors import Interrupted, RequestError, RunError, signals_raised
+from litlab.heartbeat import beating, this_process
+from litlab.heartbeat import is_alive as is_alive
+from litlab.ranks import is_first_process
 
 log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 FILE = "result.json"
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
+NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from")  # where it lies and what it is for: not what it is
+
+
+class AlreadyBegun(Exception):  # noqa: N818
+    """The run is another process's: its folder has a result."""
 
 
 @contextlib.contextmanager
-def recorded(run_dir: Path, result: Result) -> Iterator[Result]:
+def recorded(run_dir: Path, result: Result, once: bool = False) -> Iterator[Result]:
     """Run the body, which fills in `result`, and write it to `run_dir`/result.json: completed, failed or interrupted.
 
-    Of several processes of one run the first alone writes.
+    While the body runs the file says `running`, and its time is renewed: see `is_alive`. Of several processes of one
+    run the first alone writes.
+
+    Args:
+        run_dir: the run's folder.
+        result: what is known before.
+        once: do not run what has been begun in that folder, perhaps by another process.
 
     Raises:
+        AlreadyBegun: for `once`.
         Interrupted: for Ctrl-C and SIGTERM.
         RunError: the disk is full.
         Exception: what the body raises.
     """
-    started = time.perf_counter()
+    file, started = run_dir / FILE, time.perf_counter()
     result |= {"status": "failed", "error": None, "started": datetime.now().astimezone().isoformat(timespec="seconds")}
-    result |= {"git": git_state(), "environment": environment()}
+    result |= {"git": git_state(), "environment": environment(), "process": this_process()}
+    _write_if_first(file, result | {"status": "running"}, once)
     try:
-        with _signals_raised():
+        with signals_raised(), beating(file) if is_first_process() else contextlib.nullcontext():
             yield result
         result["status"] = "completed"
     except Interrupted as error:
@@ -52,7 +68,7 @@ def recorded(run_dir: Path, result: Result) -> Iterator[Result]:
         result |= {"status": "interrupted", "error": f"stopped by {signal.Signals(error.signum).name}"}
         raise
     except OSError as error:
-        result["error"] = f"{type(error).__name__}: {error}"
+        result["error"] = told(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             result["error"] = (
                 f"the disk is full ({run_dir}); what was saved before is whole: make room, or set paths.log_dir"
@@ -60,36 +76,70 @@ def recorded(run_dir: Path, result: Result) -> Iterator[Result]:
             raise RunError(result["error"]) from error
         raise
     except BaseException as error:
-        result["error"] = f"{type(error).__name__}: {error}"
+        result["error"] = told(error)
         log.exception("the run failed")
         raise
     finally:
         result["seconds"] = round(time.perf_counter() - started, 3)
-        if is_first_process():
-            try:
-                write(run_dir / FILE, result)
-            except OSError as error:  # a full disk must not hide the error that brought us here
-                log.error("%s could not be written: %s", run_dir / FILE, error)
+        _write_if_first(file, result)
 
 
-def is_first_process() -> bool:
-    """Whether this is the only process of the run, or the first of several."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+def _write_if_first(file: Path, result: Result, once: bool = False) -> None:
+    if is_first_process():
+        try:
+            write(file, result, once)
+        except OSError as error:  # a full disk must not hide the error that brought us here
+            log.error("%s could not be written: %s", file, error)
+
+
+def told(error: BaseException) -> str:
+    """An error in a result: the messages of our own are for the user as they are."""
+    return str(error) if isinstance(error, RunError | RequestError) else f"{type(error).__name__}: {error}"
 
 
 def request(config: DictConfig) -> Result:
-    """What was asked: the choices, the overrides and the seed."""
+    """What was asked: the choices, the overrides but those of sweeps, what was swept, the seed and all settings."""
     choices, overrides = {}, []
     if HydraConfig.initialized():
         hydra = HydraConfig.get()
         chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
         choices = {group: chosen.get(group) for group in GROUPS}
-        overrides = list(hydra.overrides.task)
-    return {"choices": choices, "overrides": overrides, "seed": config.get("seed")}
+        overrides = [word for word in hydra.overrides.task if not word.lstrip("+~").startswith("sweep.")]
+    asked: Result = {"choices": choices, "overrides": overrides}
+    asked |= {"swept": list(OmegaConf.select(config, "sweep.swept") or ()), "seed": config.get("seed")}
+    try:
+        asked["settings"] = settings(config)
+    except OmegaConfBaseException:  # the run will come to the same mistake, and tell it
+        asked["settings"] = {}
+    return asked
 
 
-def write(path: Path, result: Result) -> None:
-    """Write plain JSON at once or not at all; a number that is not finite becomes null, with the reason in `error`."""
+def settings(config: DictConfig) -> dict[str, Any]:
+    """The identity of a run: its resolved config as plain data, less where it lies and what it is for.
+
+    Every path is blank in it, so that it is the same wherever the run lies.
+
+    Raises:
+        OmegaConfBaseException: an interpolation leads nowhere.
+    """
+    blank = copy.deepcopy(config)
+    with open_dict(blank):
+        for name in blank.get("paths") or ():
+            blank.paths[name] = ""
+    plain = {
+        str(key): OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+        for key, value in blank.items()
+        if key not in NOT_OF_THE_JOB
+    }
+    return json.loads(json.dumps(plain, default=str), parse_constant=str)  # infinity is not in JSON
+
+
+def write(path: Path, result: Result, once: bool = False) -> None:
+    """Write plain JSON at once or not at all; a number that is not finite becomes null, with the reason in `error`.
+
+    Raises:
+        AlreadyBegun: the file is there, and is to be written but `once`, whoever comes first.
+    """
     strange: list[str] = []
     plain = _plain(result, "", strange)
     if strange:
@@ -98,7 +148,12 @@ def write(path: Path, result: Result) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        aside.replace(path)
+        if once:
+            os.link(aside, path)
+        else:
+            aside.replace(path)
+    except FileExistsError as error:
+        raise AlreadyBegun(str(path)) from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -112,42 +167,3 @@ def _plain(value: Any, name: str, strange: list[str]) -> Any:
         strange.append(name)
         return None
     return value
-
-
-@contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Interrupted. (For KeyboardInterrupt Lightning would end the process itself.)"""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # the second Ctrl-C of an impatient user must not spoil the clearing up
-        raise Interrupted(signum)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def git_state() -> dict[str, Any]:
-    """Commit of the code that runs, and whether the code or the configs differ from it; None where git is not."""
-
-    def git(*words: str) -> str | None:
-        command = ["git", "-C", str(Path(__file__).parent), *words]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-    commit = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--", ":/src", ":/conf", ":/scripts")  # a new file is a change, too
-    return {"commit": commit, "dirty": None if changed is None else bool(changed)}
-
-
-def environment() -> dict[str, Any]:
-    """Python, platform and cores; the run adds what it knows of torch and the device."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "cpus": os.cpu_count()}

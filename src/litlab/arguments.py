@@ -1,0 +1,54 @@
+"""The words of a command line, as Hydra wants them."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from litlab.errors import RequestError
+
+DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
+RESUME = re.compile(r"\+*sweep\.resume=(?!null$)")
+
+
+def arguments(words: Sequence[str]) -> list[str]:
+    """Options before overrides, for `a=1 -m b=2` would end in argparse's usage; `--dry-run` as the setting that it is.
+
+    A path that exists needs no quotes, whatever signs of Hydra's grammar are in it.
+
+    Raises:
+        RequestError: there is no such option, or one is missing.
+    """
+    overrides = [_quoted(word) for word in words if _is_override(word)]
+    options = [word for word in words if not _is_override(word)]
+    if "--dry-run" in options:
+        options.remove("--dry-run")
+        overrides.append("sweep.dry_run=true")
+    _check(options)
+    if not {"-m", "--multirun"} & set(options) and not any(word.startswith(("-c", "--cfg")) for word in options):
+        if any(DRY_RUN.match(word) for word in overrides):
+            options.insert(0, "-m")  # the sweeper does it: nothing is left of a run that does not take place
+        elif resume := next((word for word in overrides if RESUME.match(word)), None):
+            raise RequestError(f"{resume}: goes on with a sweep, so it needs -m; resume_from goes on with a run")
+    return options + overrides
+
+
+def _is_override(word: str) -> bool:
+    return not word.startswith("-") and ("=" in word or word.startswith(("~", "+")))
+
+
+def _quoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    special = set(value) & set(" =,(){}[]:") and not set(value) & set("'\"")
+    return f"{key}='{value}'" if special and Path(value).exists() else word
+
+
+def _check(options: Sequence[str]) -> None:
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        raise RequestError(f"{message}; --help shows what can be said")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]  # its own prints the usage, in many lines
+    parser.parse_args(list(options))

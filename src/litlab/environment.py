@@ -1,0 +1,27 @@
+"""What the numbers of a run depend on besides its settings: the code's commit and the machine."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the code that runs, and whether the code or the configs differ from it; None where git is not."""
+
+    def git(*words: str) -> str | None:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+    commit = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", ":/src", ":/conf", ":/scripts")  # a new file is a change, too
+    return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+def environment() -> dict[str, Any]:
+    """Python, platform and cores; the run adds what it knows of torch and the device."""
+    return {"python": platform.python_version(), "platform": platform.platform(), "cpus": os.cpu_count()}

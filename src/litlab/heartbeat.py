@@ -1,0 +1,73 @@
+"""Whether the process that writes a result.json still lives: who it is, and that it renews the file's time."""
+
+import contextlib
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+INTERVAL = 10.0  # seconds between two beats
+SILENCE = 60.0  # seconds without a beat after which a process of another machine counts as gone
+
+
+def this_process() -> dict[str, Any]:
+    """Host, number and, where the system tells it, start of this process: a number alone is used again."""
+    return {"host": platform.node(), "pid": os.getpid(), "start": _start(os.getpid())}
+
+
+@contextlib.contextmanager
+def beating(file: Path) -> Iterator[None]:
+    """Renew the time of `file` while the body runs."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(INTERVAL):
+            with contextlib.suppress(OSError):
+                os.utime(file)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def is_alive(result: dict[str, Any], file: Path) -> bool:
+    """Whether `result`, read from `file`, is of a run that goes on: it says so, and its process lives.
+
+    A process of another machine lives if it renewed the file within the last minute (by this machine's clock).
+    """
+    process = result.get("process")
+    if result.get("status") != "running" or not process:
+        return False
+    if process["host"] != platform.node():
+        try:
+            return time.time() - file.stat().st_mtime < SILENCE
+        except OSError:
+            return False
+    start = _start(process["pid"])
+    if start is not None and process.get("start") is not None:
+        return start == process["start"]
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return (
+        start is not None or _start(os.getpid()) is None
+    )  # where /proc tells of processes, this one is dead and not yet buried
+
+
+def _start(pid: int) -> int | None:
+    """When a process began, in the system's ticks; None if it is gone or dead, or the system does not say (/proc)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,46 @@
+"""What Hydra's errors mean to the user."""
+
+import traceback
+from pathlib import Path
+
+# Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
+EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/launcher/ray": "ray",
+    "hydra/sweeper/optuna": "optuna",
+}
+
+
+def hydra_message(error: BaseException) -> str | None:
+    """What a mistake on the command line or in a YAML means to the user; None if the error is something else."""
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        if extra := EXTRAS.get(f"{group}/{name}"):
+            install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
+            return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
+        return f"{group}={name}: there is no conf/{group}/{name}.yaml; choose from {', '.join(sorted(error.options))}"
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
+        known = ", ".join(str(key) for key in cause.parent_node if not str(key).startswith("_"))
+        return f"{cause.full_key}: there is no such setting; there are {known} (+{cause.full_key}=... adds one)"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        override = getattr(error, "override", None)  # what could not be parsed
+        return (f"{override}: " if override else "") + one_line(error).split(" See https")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    if (
+        isinstance(error, OSError)
+        and error.filename
+        and any(Path(frame.filename).parts[-2:] == ("hydra", "main.py") for frame in frames)
+    ):
+        return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
+    return None
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error."""
+    return " ".join(str(error).split())

@@ -1,0 +1,106 @@
+"""A sweep from its first job to its leaderboard; what litlab's sweepers for Hydra have in common."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.types import TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from litlab import report
+from litlab.checks import check
+from litlab.errors import RunError, signals_raised
+from litlab.sweeps.estimate import estimate, list_jobs, spoken
+from litlab.sweeps.folder import claim, clear, results, resumed
+from litlab.sweeps.jobs import Jobs
+from litlab.sweeps.leaderboard import summarize
+from litlab.sweeps.plan import Planner
+from litlab.sweeps.worker import is_sweeper
+
+
+def begin(sweeper: Any, config: DictConfig) -> None:
+    """Claim the sweep's folder: in a sweeper's `setup`, before Hydra's own, which hands `config` to the launcher.
+
+    Raises:
+        RequestError: a setting of the sweep is wrong.
+    """
+    check(config, only="sweep.")
+    sweeper.folder = None if config.sweep.dry_run else claim(config)
+
+
+@contextlib.contextmanager
+def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs]:
+    """Put Jobs into the place of `sweeper.launcher` while the body launches; then write and print the leaderboard.
+
+    That happens also if the body raises, when jobs have begun.
+
+    Args:
+        sweeper: after `begin`, with `launcher`, `hydra_context` and `config`.
+        swept: the settings that differ between the jobs, as in `optimizer.lr`.
+        total: how many jobs there will be; 0: not known.
+
+    Raises:
+        RunError: jobs failed, or did not begin.
+    """
+    jobs = Jobs(sweeper.launcher, sweeper.hydra_context, sweeper.config, sweeper.folder)
+    sweeper.launcher = jobs
+    request = jobs.folder / "multirun.yaml"
+    OmegaConf.save(sweeper.config, request)
+    try:
+        with jobs.sweep(swept, total):
+            yield jobs
+    except BaseException:
+        if results(jobs.folder):
+            with contextlib.suppress(Exception):  # it must not hide what ended the sweep
+                report.print_leaderboard(summarize([jobs.folder]), jobs.folder)
+        elif sweeper.config.sweep.resume is None:
+            clear(jobs.folder, request)
+        raise
+    report.print_leaderboard(summarize([jobs.folder]), jobs.folder)
+    what = []
+    if jobs.failed:
+        what += [f"{len(jobs.failed)} of {len(jobs.jobs)} jobs failed"]
+    if jobs.waiting:
+        what += [f"{len(jobs.waiting)} did not begin (sweep.on_failure=stop)"]
+    if what:
+        raise RunError(f"{', '.join(what)}; see {short(jobs.folder / 'summary.md')}")
+
+
+def dry_run(sweeper: Any, task: TaskFunction, swept: Sequence[str], overrides: Sequence[Sequence[str]]) -> None:
+    """List the jobs and print how long they would take; nothing is left.
+
+    Args:
+        sweeper: after `begin`.
+        task: what Hydra runs.
+        swept: the settings that differ between the jobs.
+        overrides: of each job.
+
+    Raises:
+        RunError: none of the measured jobs came through.
+        Exception: no job could be composed: what is wrong with the first.
+    """
+    planner = Planner(sweeper.hydra_context, sweeper.config)
+    jobs = [planner.plan(words) for words in overrides]
+    if all(job.mistake for job in jobs):
+        raise next(job.mistake for job in jobs if job.mistake)
+    pending = list_jobs(jobs, swept, resumed(sweeper.config))
+    if not pending:
+        print("nothing is left to run")
+        return
+    is_sweeper()
+    with signals_raised():
+        seconds = estimate(pending, sweeper.hydra_context, task, sweeper.config)
+    at_once = min(sweeper.config.hydra.launcher.get("n_jobs") or 1, len(pending))
+    at_once = at_once if at_once > 0 else os.cpu_count() or 1  # joblib's -1: all cores
+    each = spoken(min(seconds))
+    each = each if each == spoken(max(seconds)) else f"{each} to {spoken(max(seconds))}"
+    beside = f", {at_once} at a time" if at_once > 1 else ""
+    print(f"{len(pending)} jobs to run, about {each} each{beside}: {spoken(sum(seconds) / at_once)} in all")
+
+
+def short(path: Path) -> str:
+    """A path as seen from here, where that leads down."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)

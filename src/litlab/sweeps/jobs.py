@@ -1,0 +1,190 @@
+"""The jobs of a sweep: composed, run by whatever launcher there is, and accounted for whatever happens to them."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from litlab.errors import Interrupted, RunError, signals_raised
+from litlab.results import FILE, is_alive, write
+from litlab.sweeps.folder import STOP, claim_job, free_number, held, identity, results
+from litlab.sweeps.job import Job, value
+from litlab.sweeps.plan import Planner
+from litlab.sweeps.stop import stop
+from litlab.sweeps.submitit import Submitit
+from litlab.sweeps.watch import watching
+from litlab.sweeps.worker import is_sweeper
+
+KILLED = "the process was killed"
+LOST = f"it did not come to write {FILE}: its process was lost, or its machine has another {{folder}}"
+
+
+class Jobs:
+    """Stands where a sweeper has its launcher: `launch` accounts for all overrides, but runs only what it must.
+
+    What has a completed result of the same settings in the sweep's folder does not run again. A job that fails, cannot
+    be composed or is killed loses only itself.
+
+    Args:
+        launcher: Hydra's, which has been set up.
+        context: what composes.
+        config: the sweep's, with its hydra node; `litlab.sweeps.folder.claim` has put the folder into it.
+        folder: the sweep's.
+    """
+
+    def __init__(self, launcher: Any, context: HydraContext, config: DictConfig, folder: Path) -> None:
+        self.launcher = Submitit(launcher) if Submitit.fits(launcher) else launcher
+        self.planner = Planner(context, config)
+        self.config = config
+        self.folder = folder
+        self.swept: Sequence[str] = ()  # the settings that differ between the jobs
+        self.total = 0  # jobs of the whole sweep, if that is known
+        self.jobs: list[Job] = []  # of all launches so far
+        self._launched = 0
+
+    @contextlib.contextmanager
+    def sweep(self, swept: Sequence[str], total: int = 0) -> Iterator[None]:
+        """Launch in the body. However that ends, the jobs' results are final afterwards.
+
+        Raises:
+            Interrupted: the sweep was stopped.
+            RequestError: another sweep is at work in the folder.
+        """
+        self.swept, self.total = swept, total
+        is_sweeper()
+        with held(self.folder), signals_raised():
+            try:
+                yield
+            except BaseException as error:
+                stop(self.folder, self.jobs)
+                if isinstance(error, Interrupted):
+                    error.run_dir = self.folder
+                raise
+            finally:
+                for job in self.jobs:
+                    if job.has_folder and not (job.folder / FILE).exists():
+                        shutil.rmtree(job.folder, ignore_errors=True)  # it was not begun
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int = 0) -> list[JobReturn]:
+        """Run the jobs, if they need to, and wait for all.
+
+        Returns:
+            for each job its monitored metric (the worst value so far for a failed one) as the return value.
+
+        Raises:
+            Exception: no job could be composed: the first one's mistake. Or the launcher's own failure to start any.
+        """
+        jobs = [self.planner.plan(overrides) for overrides in job_overrides]
+        if all(job.mistake for job in [*self.jobs, *jobs]):
+            raise next(job.mistake for job in jobs if job.mistake)
+        known = _goes_or_went_well(self.folder)
+        first = {job.identity: job for job in self.jobs if job.is_completed}
+        failing, pending, begun = [], [], []
+        for job in jobs:
+            if job.mistake is not None:
+                failing.append(job)
+            elif (twin := first.setdefault(job.identity, job)) is not job:
+                job.twin = twin
+            elif job.identity in known:
+                job.folder = known[job.identity]
+                job.is_told = not job.is_running
+                begun.append(job)
+            else:
+                pending.append(job)
+        self.jobs += jobs
+        if done := sum(job.is_told for job in begun):
+            print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
+        self._claim([job for job in jobs if job in failing or job in pending])
+        for job in failing:
+            self._fail(job, job.mistake)
+        with watching(self.jobs, self.total, self.swept):
+            self._await(begun)
+            self._run([] if failing and self.config.sweep.on_failure == "stop" else pending)
+        return [self._returned(job) for job in jobs]
+
+    def _run(self, jobs: Sequence[Job], alone: bool = False) -> None:
+        """Launch jobs until each has a final result, or is not to begin."""
+        if not jobs or (self.folder / STOP).exists():
+            return
+        crash = None
+        try:
+            self.launcher.launch([job.words(self.swept) for job in jobs], initial_job_idx=self._launched)
+        except Exception as error:  # a worker was killed, or the launcher cannot do what it is asked
+            crash = error
+        self._launched += len(jobs)
+        self._await(jobs)
+        waiting = [job for job in jobs if job.result is None]
+        if crash is not None and len(waiting) == len(jobs):
+            raise crash
+        for job in jobs:
+            if job.result is not None and job.result["status"] == "running":
+                self._account_for_killed(job, alone)
+        if crash is not None:
+            self._run(waiting)
+        elif not (self.folder / STOP).exists():
+            for job in waiting:
+                self._fail(job, RunError(LOST.format(folder=self.folder)))
+
+    def _account_for_killed(self, job: Job, alone: bool) -> None:
+        """Let a job run again by itself, for it may have died of another one's fault; if it ran so, it failed."""
+        assert job.result is not None
+        attempt, result = job.folder, job.result | {"status": "failed", "error": KILLED}
+        if alone:
+            job.result = result
+            if self.config.sweep.on_failure == "stop":
+                (self.folder / STOP).touch()
+        else:
+            job.result = None
+            self._claim([job])
+            self._run([job], alone=True)
+        write(attempt / FILE, result)
+
+    def _await(self, jobs: Sequence[Job]) -> None:
+        """Read the jobs' results, waiting for those that are at work."""
+        for job in jobs:
+            while job.is_running:
+                time.sleep(0.2)
+
+    def _claim(self, jobs: Sequence[Job]) -> None:
+        """A new folder for each job."""
+        number = free_number(self.folder)
+        for place, job in enumerate(jobs):
+            job.folder = claim_job(self.folder, number + place, job.differing(self.swept))
+
+    def _fail(self, job: Job, error: Exception | None) -> None:
+        """Write the result of a job that did not come to write its own."""
+        assert error is not None
+        job.result = job.failure(error, self.swept)
+        write(job.folder / FILE, job.result)
+
+    def _returned(self, job: Job) -> JobReturn:
+        result = (job.twin or job).result
+        return JobReturn(
+            overrides=job.overrides,
+            status=JobStatus.COMPLETED,  # Hydra would raise what a failed one returned
+            _return_value=value(result, [each.result for each in self.jobs if each.result]),
+        )
+
+    @property
+    def failed(self) -> list[Job]:
+        """The jobs that have a result, and did not complete."""
+        return [job for job in self.jobs if job.result is not None and job.result["status"] != "completed"]
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that did not begin."""
+        return [job for job in self.jobs if job.result is None and job.twin is None]
+
+
+def _goes_or_went_well(folder: Path) -> dict[str, Path]:
+    """By the identity of its job, the folder of each result that is completed, or else at work."""
+    found = results(folder)
+    good = [path for path, result in found.items() if is_alive(result, path / FILE)]
+    good += [path for path, result in found.items() if result["status"] == "completed"]
+    return {identity(found[path].get("settings", {})): path for path in good}

@@ -1,0 +1,129 @@
+"""Submitit as a sweep needs it: no more local jobs at a time than there are cores, and each job's failure its own."""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from litlab.sweeps.gpus import visible
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 0.1  # seconds between two looks at the processes
+
+
+class Submitit:
+    """Stands where Jobs has its launcher: the plugin starts all local jobs at once, and raises at the first lost one.
+
+    Args:
+        launcher: the plugin's, which has been set up.
+    """
+
+    def __init__(self, launcher: Any) -> None:
+        self.launcher = launcher
+        self.jobs: list[Any] = []  # submitit's
+
+    @classmethod
+    def fits(cls, launcher: Any) -> bool:
+        """Whether a launcher is the plugin's."""
+        return type(launcher).__module__.startswith("hydra_plugins.hydra_submitit_launcher")
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        """As the plugin's; None for a job that was lost. Stopped, it cancels the jobs."""
+        import submitit
+
+        whole = submitit.AutoExecutor.map_array
+        with _replaced(submitit.AutoExecutor, "map_array", lambda *args: self._submit(whole, *args)):
+            try:
+                return self.launcher.launch(job_overrides, initial_job_idx)
+            except BaseException:
+                for job in self.jobs:
+                    _stop(job)
+                raise
+            finally:
+                self.jobs = []
+
+    def _submit(self, whole: Callable[..., Any], executor: Any, run: Any, *columns: Sequence[Any]) -> list["Submitted"]:
+        """Submit a run for each row of the columns: to Slurm as one array, locally by turns."""
+        if executor.cluster != "local":
+            self.jobs = whole(executor, run, *columns)
+            return [Submitted(job) for job in self.jobs]
+        at_once, threads = shares(self.launcher.config.get("threads"), self.launcher.params, len(columns[0]))
+        if self.launcher.params.get("gpus_per_node") is None:  # submitit would hide them all
+            executor._executor.parameters |= {"visible_gpus": visible(), "gpus_per_node": len(visible())}
+        for row in zip(*columns, strict=True):
+            while sum(not job.done() for job in self.jobs) >= at_once:
+                time.sleep(INTERVAL)
+            with _as_children_should_have_it(threads):
+                self.jobs.append(executor.submit(run, *row))
+        return [Submitted(job) for job in self.jobs]
+
+
+class Submitted:
+    """A job of submitit's whose loss is logged, not raised: what came of it is in its result.json, or is not."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+
+    def results(self) -> list[Any]:
+        """Wait for what the job returned; [None] if it was lost."""
+        try:
+            return self.job.results()
+        except Exception as error:
+            log.warning("submitit's job %s was lost: %s", self.job.job_id, error)
+            return [None]
+
+
+def shares(threads: int | None, params: dict[str, Any], jobs: int) -> tuple[int, int]:
+    """How many local jobs run at a time, and the threads of each: together no more than the cores.
+
+    Args:
+        threads: of a job, if the config says so.
+        params: the launcher's; its `cpus_per_task` counts where `threads` does not.
+        jobs: that there are.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    at_once = min(max(cores // (threads or params.get("cpus_per_task") or 1), 1), jobs)
+    return at_once, max(cores // at_once, 1)
+
+
+def _stop(job: Any) -> None:
+    """Ask a job to end; one that has ended does not mind."""
+    with contextlib.suppress(OSError):
+        if hasattr(job, "_process"):  # local: by the signal on which a run writes its result
+            job._process.terminate()
+        else:
+            job.cancel(check=False)
+
+
+@contextlib.contextmanager
+def _as_children_should_have_it(threads: int) -> Iterator[None]:
+    """A process begun in the body has so many threads, unless the user's environment says otherwise.
+
+    Ctrl-C does not reach it: the sweep stops its jobs itself, and submitit would answer with a traceback.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    given = os.environ.get("OMP_NUM_THREADS")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
+        if is_main:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)

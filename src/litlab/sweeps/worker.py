@@ -1,0 +1,87 @@
+"""What a job of a sweep does in its own process, wherever the launcher put it."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from litlab.errors import Interrupted
+from litlab.results import AlreadyBegun, is_first_process
+from litlab.sweeps.folder import STOP
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.05  # of the time of a sweep that may go into its summaries
+LOCK = ".summary.lock"
+LAST = ".summary.seconds"  # that the last summary took; its time is when that was
+_sweepers = set[int]()  # the processes in which a sweeper runs: a launcher may run the jobs there, too
+
+
+def in_sweep() -> bool:
+    """Whether this job is one of a sweep that a sweeper of litlab walks."""
+    if not HydraConfig.initialized():
+        return False
+    hydra = HydraConfig.get()
+    return hydra.mode == RunMode.MULTIRUN and str(hydra.sweeper.get("_target_")).startswith("hydra_plugins.litlab_")
+
+
+def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
+    """Run a job of a sweep, unless the sweep is to stop or the job was begun already; then summarize the sweep.
+
+    A job that fails does not raise: it has left its result.json. With sweep.on_failure=stop the others do not begin.
+
+    Args:
+        config: the job's.
+        run: what leaves a result.json, with once=True.
+        failed: is told of the failure.
+
+    Raises:
+        Interrupted: in the sweeper's own process. In another one it is this job alone that was stopped.
+    """
+    folder, home = Path(HydraConfig.get().sweep.dir), Path(HydraConfig.get().runtime.cwd)
+    if home.is_dir() and home != Path.cwd():
+        os.chdir(home)  # a process of Ray's begins elsewhere; relative paths, as of data, mean the sweep's
+    if (folder / STOP).exists():
+        return
+    try:
+        run()
+    except AlreadyBegun:
+        return
+    except Interrupted:
+        if os.getpid() in _sweepers:
+            raise
+    except Exception as error:
+        if config.sweep.on_failure == "stop":
+            (folder / STOP).touch()
+        failed(error)
+    if is_first_process() and not config.sweep.dry_run:
+        summarize_at_times(folder)
+
+
+def is_sweeper() -> None:
+    """This process is a sweeper's."""
+    _sweepers.add(os.getpid())
+
+
+def summarize_at_times(folder: Path) -> None:
+    """Summarize a sweep, unless another process is about to, or the summaries would take too much of the time."""
+    from litlab.sweeps.leaderboard import summarize
+
+    before = folder / LAST
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            if before.exists() and time.time() - before.stat().st_mtime < float(before.read_text()) / SHARE:
+                return
+            started = time.perf_counter()
+            summarize([folder])
+            before.write_text(f"{time.perf_counter() - started:.3f}")
+    except Timeout:
+        return
+    except Exception:  # the sweeper summarizes at the end, and tells what is wrong
+        log.exception("the sweep could not be summarized")

@@ -1,0 +1,357 @@
+"""A sweep's jobs: which run, what they are called, and what becomes of those that fail, are killed or are stopped."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from litlab.sweeps.naming import differing, folder_name
+from litlab.sweeps.watch import line
+
+SMALL = ("trainer.accelerator=cpu", "threads=1", "logger=none", "trainer.max_epochs=1")
+
+
+@pytest.fixture
+def sweep(command, quick_train, tmp_path, read_result):
+    """Run a sweep of trainings that take no time: the exit code, stdout, stderr and the results by folder."""
+
+    def run(*words: str):
+        code, out, err = command("-m", *words)
+        (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+        return code, out, err, {path.parent.name: read_result(path.parent) for path in folder.glob("*/result.json")}
+
+    return run
+
+
+def statuses(results):
+    return {name: result["status"] for name, result in sorted(results.items())}
+
+
+def test_a_grid(sweep, tmp_path):
+    code, out, err, results = sweep("optimizer.lr=0.1,0.01", "seed=0,1")
+    assert (code, err) == (0, "")
+    assert statuses(results) == dict.fromkeys(
+        ["0_lr=0.1,seed=0", "1_lr=0.1,seed=1", "2_lr=0.01,seed=0", "3_lr=0.01,seed=1"], "completed"
+    )
+    result = results["3_lr=0.01,seed=1"]
+    assert result["swept"] == ["optimizer.lr", "seed"]
+    assert result["overrides"][-2:] == ["optimizer.lr=0.01", "seed=1"]
+    assert not [word for word in result["overrides"] if "sweep" in word]
+    assert (result["settings"]["optimizer"]["lr"], result["settings"]["seed"]) == (0.01, 1)
+    assert "paths" not in result["settings"] and str(tmp_path) not in json.dumps(result["settings"])
+    lines = out.splitlines()
+    assert lines[0].startswith("1/4  lr=0.1 seed=0  val/accuracy 0.9000  test/accuracy 0.8900  ")
+    assert lines[3].startswith("4/4  lr=0.01 seed=1  val/accuracy 0.7990  test/accuracy 0.7890  ")
+    assert "the winner: python scripts/train.py" in out
+    (summary,) = tmp_path.rglob("summary.csv")
+    rows = list(csv.DictReader(summary.open()))
+    assert [row["optimizer.lr"] for row in rows] == ["0.1", "0.01"]
+
+
+def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
+    """One diverges, one raises, one cannot be composed, one is against the rules."""
+    code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.momentum=0.9", "optimizer.lr=0.1,1e6,-1")
+    assert code == 1
+    assert err.startswith("error: 5 of 6 jobs failed; see ") and err.endswith("summary.md\n")
+    assert len(err.splitlines()) == 1
+    errors = {name: result["error"] for name, result in results.items()}
+    assert errors.pop("0_optimizer=sgd,lr=0.1") is None
+    assert errors["1_optimizer=sgd,lr=1000000.0"] == "the loss is nan"
+    assert errors["2_optimizer=sgd,lr=-1"] == "optimizer.lr=-1: must be a number above 0, such as 0.01"
+    assert errors["3_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: there is no such setting; there are lr")
+    assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
+    assert len(results) == 6 and all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
+
+
+@pytest.mark.slow
+def test_a_job_that_raises(sweep):
+    code, _, err, results = sweep("seed=12,13,14")
+    assert code == 1 and "1 of 3 jobs failed" in err
+    assert statuses(results) == {"0_seed=12": "completed", "1_seed=13": "failed", "2_seed=14": "completed"}
+    assert results["1_seed=13"]["error"] == "KeyError: 'thirteen'"
+
+
+def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
+    code, _, err, results = sweep("seed=12,13,14", "sweep.on_failure=stop")
+    assert code == 1
+    assert err.startswith("error: 1 of 3 jobs failed, 1 did not begin (sweep.on_failure=stop); see ")
+    assert statuses(results) == {"0_seed=12": "completed", "1_seed=13": "failed"}
+    (summary,) = tmp_path.rglob("summary.md")
+    assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["0_seed=12", "1_seed=13"]
+
+
+def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
+    code, _, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
+    assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
+    assert statuses(results) == {"1_optimizer=adam": "failed"}
+
+
+def test_no_swept_values_and_one_job(sweep):
+    code, _, err, results = sweep("seed=4")
+    assert (code, err) == (0, "")
+    assert statuses(results) == {"0": "completed"} and results["0"]["swept"] == []
+
+
+def test_the_same_job_runs_once(sweep):
+    code, out, _, results = sweep("seed=0,0,1")
+    assert code == 0 and list(sorted(results)) == ["0_seed=0", "1_seed=1"]
+    assert "2/2  seed=1" in out
+
+
+def test_deletions_and_additions(sweep):
+    code, _, err, results = sweep("~callbacks.pictures", "+model.extra=a,b", "seed=1")
+    assert code == 0, err
+    assert [result["settings"]["model"]["extra"] for _, result in sorted(results.items())] == ["a", "b"]
+    assert "pictures" not in results["0_extra=a"]["settings"]["callbacks"]
+
+
+def test_the_command_line_goes_before_the_sweeps_params(sweep):
+    params = "+hydra.sweeper.params={optimizer.lr:'0.1,0.2,0.3',seed:'0,1'}".replace("+", "")
+    code, _, err, results = sweep(params, "optimizer.lr=0.5")
+    assert code == 0, err
+    assert sorted(results) == ["0_seed=0", "1_seed=1"]
+    assert {result["settings"]["optimizer"]["lr"] for result in results.values()} == {0.5}
+
+
+# ---- resume
+
+
+def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
+    _, _, _, before = sweep("seed=0,13,1")
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    died = read_result(folder / "2_seed=1") | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
+    (folder / "2_seed=1" / "result.json").write_text(json.dumps(died))
+    os.utime(folder / "2_seed=1" / "result.json", (time.time() - 100,) * 2)
+
+    code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
+    assert code == 1 and "1 of 4 jobs failed" in err
+    assert out.startswith("1 of 4 jobs are completed already\n2/4  seed=13  failed: ")
+    names = ["0_seed=0", "1_seed=13", "2_seed=1", "3_seed=13", "4_seed=1", "5_seed=2"]
+    assert list(statuses(after)) == names
+    assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
+    assert after["0_seed=0"] == before["0_seed=0"]
+    rows = list(csv.DictReader((folder / "summary.csv").open()))
+    assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
+
+    code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
+    assert (code, err) == (0, "")
+    assert out.startswith("3 of 3 jobs are completed already\n") and len(again) == 6
+
+
+@pytest.mark.slow
+def test_resume_compares_the_resolved_settings(sweep, tmp_path):
+    sweep("seed=0,1")
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", f"sweep.resume={folder}")  # the defaults
+    assert code == 0 and out.startswith("2 of 2 jobs are completed already") and len(results) == 2
+    _, _, _, results = sweep("seed=0,1", "optimizer.lr=0.2", f"sweep.resume={folder}")
+    assert len(results) == 4
+
+
+def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
+    from filelock import FileLock
+
+    from litlab.sweeps.folder import LOCK
+
+    with FileLock(tmp_path / LOCK):
+        code, _, err = command("-m", "seed=0,1", f"sweep.resume={tmp_path}")
+    assert code == 2 and f"sweep.resume={tmp_path}: another sweep is at work there" in err
+
+
+def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
+    from omegaconf import OmegaConf
+
+    from litlab.sweeps.folder import claim
+
+    config = OmegaConf.create(
+        {
+            "sweep": {"resume": None},
+            "hydra": {"sweep": {"dir": str(tmp_path / "a" / "now")}, "overrides": {"hydra": []}},
+        }
+    )
+    names = [claim(config.copy()).name for _ in range(3)]
+    assert names == ["now", "now-2", "now-3"]
+
+
+# ---- killed and stopped
+
+
+@pytest.fixture
+def launcher(command):
+    """The class of Hydra's own launcher. (Hydra makes it anew when it looks for plugins, as `command` lets it.)"""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    return BasicLauncher
+
+
+@pytest.fixture
+def forking(launcher, monkeypatch):
+    """Each job has a process of its own; where one is killed, the launcher raises and drops the others."""
+    launch, launches = launcher.launch, []
+
+    def forked(self, job_overrides, initial_job_idx):
+        launches.append(len(job_overrides))
+        returns = []
+        for place, overrides in enumerate(job_overrides):
+            if (pid := os.fork()) == 0:
+                launch(self, [overrides], initial_job_idx + place)
+                os._exit(0)
+            _, status = os.waitpid(pid, 0)
+            if os.WIFSIGNALED(status):
+                raise RuntimeError("a worker was terminated")
+        return returns
+
+    monkeypatch.setattr(launcher, "launch", forked)
+    return launches
+
+
+def test_a_job_that_is_killed_once_runs_again(sweep, forking):
+    code, out, err, results = sweep("seed=8,9,10")
+    assert (code, err) == (0, "")
+    assert forking == [3, 1, 1]
+    assert statuses(results) == {
+        "0_seed=8": "completed", "1_seed=9": "failed", "2_seed=10": "completed", "3_seed=9": "completed",
+    }  # fmt: skip
+    assert results["1_seed=9"]["error"] == "the process was killed"
+    assert sorted(line[:3] for line in out.splitlines()[:3]) == ["1/3", "2/3", "3/3"] and "failed" not in out
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_again_has_failed(sweep, forking):
+    code, out, err, results = sweep("seed=98,99,100")
+    assert code == 1 and err.startswith("error: 1 of 3 jobs failed")
+    assert forking == [3, 1, 1]
+    assert [result["error"] for _, result in sorted(results.items())] == [
+        None, "the process was killed", None, "the process was killed",
+    ]  # fmt: skip
+    assert out.count("seed=99  failed: the process was killed") == 1
+
+
+def test_a_launcher_that_cannot_begin(command, quick_train, launcher, monkeypatch, tmp_path):
+    def broken(self, job_overrides, initial_job_idx):
+        raise OSError("no cluster here")
+
+    monkeypatch.setattr(launcher, "launch", broken)
+    code, out, err = command("-m", "seed=0,1")
+    assert (code, out) == (1, "") and err.startswith("error: OSError: no cluster here (test_jobs.py:")
+    assert not list(tmp_path.rglob("*.*"))
+
+
+# ---- names
+
+
+@pytest.mark.parametrize(
+    ("overrides", "swept", "name"),
+    [
+        (["optimizer.lr=0.1", "data.batch_size=32", "seed=0"], ["optimizer.lr", "seed"], "7_lr=0.1,seed=0"),
+        (["optimizer.lr=0.1", "scheduler.lr=2"], ["optimizer.lr", "scheduler.lr"], "7_optimizer.lr=0.1,scheduler.lr=2"),
+        (["+model.x=-1", "++seed=1e-05"], ["model.x", "seed"], "7_x=-1,seed=1e-05"),
+        (["model.hidden_sizes=[256,128]"], ["model.hidden_sizes"], "7_hidden_sizes=256-128"),
+        (["model.hidden_sizes=[]"], ["model.hidden_sizes"], "7_hidden_sizes"),
+        (["paths.data_dir=/a/b c"], ["paths.data_dir"], "7_data_dir=-a-b-c"),
+        (["x='a=b, \"c\"'"], ["x"], "7_x=a-b-c"),
+        (["x=../.."], ["x"], "7_x"),
+        (["x={a:1,b:null}"], ["x"], "7_x=a-1-b-null"),
+        (["data=digits"], [], "7"),
+        (["model/part@model.x=a"], ["model/part"], "7_model-part=a"),
+    ],
+)
+def test_names(overrides, swept, name):
+    assert folder_name(7, differing(overrides, swept)) == name
+
+
+def test_names_are_short():
+    assert len(folder_name(12, {"x": "a" * 300}).encode()) < 100
+    name = folder_name(12, {"x": "가" * 300})
+    assert len(name.encode()) < 100 and name.startswith("12_x=가가가")
+
+
+@pytest.mark.slow
+def test_strange_values_in_a_sweep(sweep):
+    code, _, err, results = sweep("+model.x='a/b','c = d, \"e\"',[1,2]", "seed=1")
+    assert code == 0, err
+    assert {name: result["settings"]["model"]["x"] for name, result in results.items()} == {
+        "0_x=a-b": "a/b", "1_x=c-d-e": 'c = d, "e"', "2_x=1-2": [1, 2],
+    }  # fmt: skip
+
+
+def test_the_line_of_a_job():
+    result = {"status": "completed", "seconds": 12.34, "monitor": {"metric": "val/accuracy", "best": 0.89123}}
+    result |= {"metrics": {"val/accuracy": 0.5, "test/accuracy": 0.8876, "test/loss": 1.0}}
+    expected = "3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s"
+    assert line("3/9", {"lr": "0.1", "seed": "0"}, result) == expected
+    assert line("3/9", {}, {"status": "failed", "error": "no\n good"}) == "3/9  failed: no good"
+
+
+# ---- dry run
+
+
+def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_path):
+    code, out, err = command("optimizer.lr=0.1,-1,0.01", "trainer.max_epochs=21", "--dry-run")
+    assert (code, err) == (0, "")
+    first, second, third, last = out.splitlines()
+    assert (first, third) == ("1/3  lr=0.1", "3/3  lr=0.01")
+    assert second == "2/3  lr=-1  cannot run: optimizer.lr=-1: must be a number above 0, such as 0.01"
+    # 0.5 seconds an epoch, and the fake run itself takes less than that.
+    assert last == "2 jobs to run, about 10 s each: 20 s in all"
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.slow
+def test_a_dry_run_of_a_resumed_sweep(sweep, command, tmp_path):
+    sweep("seed=0,1")
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    before = sorted(folder.rglob("*"))
+    code, out, _ = command("-m", "seed=0,1,2", "--dry-run", f"sweep.resume={folder}")
+    assert code == 0
+    assert out.splitlines()[:3] == ["1/3  seed=0  completed already", "2/3  seed=1  completed already", "3/3  seed=2"]
+    assert out.splitlines()[3].startswith("1 jobs to run, about ")
+    assert sorted(folder.rglob("*")) == before
+
+
+# ---- for real
+
+
+def outside(root: Path, cwd: Path, *words: str) -> subprocess.Popen:
+    command = [sys.executable, str(root / "scripts" / "train.py"), "-m", *SMALL, *words]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+NINE = ("data=digits", "optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128")
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "summary.csv").open()))
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_resumed_is_an_undisturbed_one(root, tmp_path):
+    whole = outside(root, tmp_path, *NINE, "hydra.sweep.dir=whole")
+    out, err = whole.communicate(timeout=300)
+    assert (whole.returncode, err) == (0, ""), err
+
+    killed = outside(root, tmp_path, *NINE, "hydra.sweep.dir=killed")
+    deadline = time.monotonic() + 200
+    while len(list((tmp_path / "killed").glob("*/checkpoints/last.ckpt"))) < 4:
+        assert killed.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=30)
+    results = [json.loads(path.read_text())["status"] for path in (tmp_path / "killed").glob("*/result.json")]
+    assert 3 <= len(results) <= 5 and "running" in results
+
+    resumed = outside(root, tmp_path, *NINE, "sweep.resume=killed")
+    out, err = resumed.communicate(timeout=300)
+    assert (resumed.returncode, err) == (0, ""), err
+    assert f"{results.count('completed')} of 9 jobs are completed already" in out
+    assert len(rows(tmp_path / "whole")) == 9
+    times = [name for name in rows(tmp_path / "whole")[0] if "seconds" in name or "run" in name or "dir" in name]
+    for one, other in zip(rows(tmp_path / "whole"), rows(tmp_path / "killed"), strict=True):
+        assert {k: v for k, v in one.items() if k not in times} == {k: v for k, v in other.items() if k not in times}
+        assert one["status"] == "completed"

@@ -1,0 +1,54 @@
+"""What Hydra's errors say to the user: a plugin that is not installed names its extra."""
+
+import tomllib
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
+
+from litlab import mistakes
+
+
+@pytest.fixture
+def missing(root, monkeypatch):
+    """The error that Hydra raises for a launcher that no plugin brings."""
+    with (
+        initialize_config_dir(str(root / "conf"), version_base="1.3"),
+        pytest.raises(MissingConfigException) as caught,
+    ):
+        compose("train", overrides=["hydra/launcher=nowhere"])
+    return caught.value
+
+
+def test_a_launcher_of_no_plugin_is_told_with_those_there_are(missing):
+    message = mistakes.hydra_message(missing)
+    assert message.startswith("hydra/launcher=nowhere: there is no conf/hydra/launcher/nowhere.yaml; choose from basic")
+
+
+def test_a_plugin_that_is_not_installed_names_its_extra(missing, monkeypatch):
+    monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
+    assert mistakes.hydra_message(missing) == (
+        "hydra/launcher=nowhere: needs the extra joblib, which is not installed: "
+        "make setup EXTRAS=joblib, or pip install -e .[joblib] -c constraints.txt"
+    )
+
+
+def test_the_extras_are_those_of_pyproject(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(mistakes.EXTRAS.values()) == set(project["optional-dependencies"]) - {"dev", "all"}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("ConnectionError('no cluster')", None),
+        (
+            "PermissionError(13, 'Permission denied', '/logs')",
+            "paths.log_dir: cannot write /logs (Permission denied); name a folder that can be written",
+        ),
+    ],
+)
+def test_an_error_of_the_network_is_not_taken_for_one_of_the_log_folder(error, message):
+    with pytest.raises(OSError) as caught:
+        exec(compile(f"raise {error}", "somewhere/hydra/main.py", "exec"))
+    assert mistakes.hydra_message(caught.value) == message
