@@ -2,24 +2,31 @@
 #
 # Variables, given behind the target as in `make train ARGS="data=mnist model=mlp trainer.max_epochs=3"`:
 #   ARGS            what train.py, or pytest, gets on its command line
+#   EXTRAS          what else to install, as in `make setup EXTRAS=joblib,ray`: joblib, submitit, ray (where the jobs of a
+#                   sweep run), optuna (a search that learns), or all; what was installed before stays
 #   PYTHON          the Python to make .venv from: the first of these that is new enough
 #   TORCH_BACKEND   cpu: PyTorch's CPU build, far smaller than the default one (or any --torch-backend of uv)
 #   TORCH_INDEX     the address of PyTorch's CPU wheel index, as shown on PyTorch's install page; pip needs it for
 #                   TORCH_BACKEND=cpu, uv does not
 
+EXTRAS ?=
 PYTHON ?= python3 python3.13 python3.12 python3.11
 TORCH_BACKEND ?=
 TORCH_INDEX ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Written when a set-up has come to its end; older than these two files, or absent: the environment is set up again.
+# Written when a set-up has come to its end, with the extras that it has; older than these two files, without one of
+# $(EXTRAS), or absent: the environment is set up again.
 STAMP := $(VENV)/.litlab-ready
+comma := ,
+INSTALLED := $(shell cat $(STAMP) 2>/dev/null)
+WANTED := $(sort $(INSTALLED) $(subst $(comma), ,$(EXTRAS)))
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train test lint format clean
+.PHONY: help setup train test lint format clean more
 
 help: ## list these targets
 	@echo "usage: make TARGET [ARGS=...]"
@@ -65,7 +72,9 @@ endif
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(if $(filter-out $(INSTALLED),$(WANTED)),more)
+	@for extra in $(WANTED); do grep -q "^$$extra = " pyproject.toml || \
+	    { echo "EXTRAS: there is no $$extra; choose from joblib, submitit, ray, optuna, all" >&2; exit 1; }; done
 ifeq ($(UV)$(TORCH_INDEX),)
 	@[ -z "$(TORCH_BACKEND)" ] || { echo "TORCH_BACKEND=$(TORCH_BACKEND) needs uv, or for pip TORCH_INDEX=ADDRESS," \
 	    "the wheel index shown on PyTorch's install page" >&2; exit 1; }
@@ -75,8 +84,8 @@ endif
 ifeq ($(UV),)
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(BIN)/python -m ensurepip >/dev/null
 endif
-	@$(INSTALL) -e '.[dev]'
-	@touch $@
+	@$(INSTALL) -e '.[$(subst $() ,$(comma),$(strip dev $(WANTED)))]'
+	@echo '$(WANTED)' > $@
 
 # Makes .venv from the first of $(PYTHON) that is new enough; uv brings a Python where there is none.
 define create_venv

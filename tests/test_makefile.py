@@ -15,10 +15,11 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 MAKE = shutil.which("make")
 UV_INSTALL = (
-    "uv pip install --quiet --python .venv/bin/python --compile-bytecode -c constraints.txt {options}-e '.[dev]'"
+    "uv pip install --quiet --python .venv/bin/python --compile-bytecode -c constraints.txt {options}-e '.[{extras}]'"
 )
 PIP_INSTALL = (
-    ".venv/bin/python -m pip install -qq --disable-pip-version-check --compile -c constraints.txt {options}-e '.[dev]'"
+    ".venv/bin/python -m pip install -qq --disable-pip-version-check --compile -c constraints.txt "
+    "{options}-e '.[{extras}]'"
 )
 
 pytestmark = pytest.mark.skipif(MAKE is None, reason="needs make")
@@ -30,6 +31,7 @@ def clone(tmp_path):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cat").symlink_to(shutil.which("cat"))  # to read what was installed
     return tmp_path
 
 
@@ -80,7 +82,7 @@ def test_lint_runs_the_four_checks(clone):
 def test_every_target_has_the_same_set_up(clone):
     train, test = dry(clone, "train")[:-1], dry(clone, "test")[:-1]
     assert train == test == dry(clone, "setup")[: len(train)]
-    assert train[-1] == "touch .venv/.litlab-ready"
+    assert train[-1] == "echo '' > .venv/.litlab-ready"
 
 
 def test_nothing_is_installed_when_the_set_up_is_newer(clone):
@@ -90,21 +92,44 @@ def test_nothing_is_installed_when_the_set_up_is_newer(clone):
 
     new = (clone / ".venv" / ".litlab-ready").stat().st_mtime + 10
     os.utime(clone / "constraints.txt", (new, new))
-    assert PIP_INSTALL.format(options="") in dry(clone, "test")
+    assert PIP_INSTALL.format(options="", extras="dev") in dry(clone, "test")
 
 
 def test_pip_installs_where_there_is_no_uv(clone):
-    assert PIP_INSTALL.format(options="") in dry(clone, "setup")
+    assert PIP_INSTALL.format(options="", extras="dev") in dry(clone, "setup")
     lines = dry(clone, "setup", "TORCH_BACKEND=cpu", "TORCH_INDEX=ADDRESS")
-    assert PIP_INSTALL.format(options="--extra-index-url ADDRESS ") in lines
+    assert PIP_INSTALL.format(options="--extra-index-url ADDRESS ", extras="dev") in lines
 
 
 def test_uv_installs_where_it_is_on_the_path(clone):
     tool(clone, "uv")
-    assert UV_INSTALL.format(options="") in dry(clone, "setup")
-    assert UV_INSTALL.format(options="--torch-backend cpu ") in dry(clone, "setup", "TORCH_BACKEND=cpu")
+    assert UV_INSTALL.format(options="", extras="dev") in dry(clone, "setup")
+    assert UV_INSTALL.format(options="--torch-backend cpu ", extras="dev") in dry(clone, "setup", "TORCH_BACKEND=cpu")
     options = "--extra-index-url ADDRESS --index-strategy unsafe-best-match "
-    assert UV_INSTALL.format(options=options) in dry(clone, "setup", "TORCH_INDEX=ADDRESS")
+    assert UV_INSTALL.format(options=options, extras="dev") in dry(clone, "setup", "TORCH_INDEX=ADDRESS")
+
+
+def test_extras_are_installed_once_and_stay(clone):
+    assert PIP_INSTALL.format(options="", extras="dev,joblib,ray") in dry(clone, "setup", "EXTRAS=ray,joblib")
+
+    (clone / ".venv").mkdir()
+    stamp = clone / ".venv" / ".litlab-ready"
+    stamp.write_text("joblib ray\n")
+    assert dry(clone, "test") == dry(clone, "test", "EXTRAS=ray") == [".venv/bin/pytest"]
+    assert PIP_INSTALL.format(options="", extras="dev,joblib,optuna,ray") in dry(clone, "test", "EXTRAS=optuna")
+
+    new = stamp.stat().st_mtime + 10
+    os.utime(clone / "constraints.txt", (new, new))
+    lines = dry(clone, "test")
+    assert PIP_INSTALL.format(options="", extras="dev,joblib,ray") in lines
+    assert "echo 'joblib ray' > .venv/.litlab-ready" in lines
+
+
+def test_an_extra_that_there_is_not_is_told(clone):
+    done = make(clone, "setup", "EXTRAS=joblib,dask", path="/usr/bin:/bin")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == ("EXTRAS: there is no dask; choose from joblib, submitit, ray, optuna, all")
+    assert not (clone / ".venv").exists()
 
 
 def test_the_cpu_build_by_pip_asks_for_its_index(clone):
@@ -192,8 +217,10 @@ def test_constraints_are_exact_versions_and_nothing_else():
 
 def test_every_requirement_is_pinned_within_its_bounds():
     versions = {canonicalize_name(name): version for name, version in (line.split("==") for line in pins())}
-    wanted = project()["dependencies"] + project()["optional-dependencies"]["dev"]
-    assert len(wanted) >= 12
+    extras = project()["optional-dependencies"]
+    assert extras.pop("all") == [f"litlab[{','.join(name for name in extras if name != 'dev')}]"]
+    wanted = project()["dependencies"] + [requirement for extra in extras.values() for requirement in extra]
+    assert len(wanted) >= 20
     for requirement in map(Requirement, wanted):
         assert requirement.name in versions, f"{requirement.name} is not in constraints.txt"
         assert Version(versions[requirement.name]) in requirement.specifier, str(requirement)

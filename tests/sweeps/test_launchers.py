@@ -1,0 +1,130 @@
+"""Sweeps on every launcher, for real: several processes, a killed one, a Ray cluster of two nodes."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sweeping import ROOT, Sweep, by_lr
+
+LRS = "optimizer.lr=" + ",".join(f"0.0{number}" for number in range(1, 9))
+NAMESPACE = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def needs(plugin):
+    """Skip where an extra is not installed."""
+    return pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher", reason=f"make setup EXTRAS={plugin}")
+
+
+def compose(*overrides):
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", overrides=list(overrides), return_hydra_config=True)
+    return OmegaConf.to_container(config.hydra.launcher, resolve=False)
+
+
+def test_slurm_composes_and_its_plugin_can_be_imported():
+    needs("submitit")
+    slurm = compose("hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=1")
+    module, _, name = slurm["_target_"].rpartition(".")
+    assert getattr(importlib.import_module(module), name)._EXECUTOR == "slurm"
+    assert (slurm["partition"], slurm["gpus_per_node"], slurm["array_parallelism"]) == ("gpu", 1, 256)
+
+
+def test_a_ray_cluster_is_joined_at_its_address(monkeypatch):
+    needs("ray")
+    from omegaconf import OmegaConf
+
+    init = compose("hydra/launcher=ray_cluster")["ray"]["init"]
+    assert init["object_store_memory"] is None  # else the plugin sets it, and Ray refuses it
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert OmegaConf.create(init).address == "auto"
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert OmegaConf.create(init).address == "head:6379"
+
+
+@pytest.mark.slow
+def test_joblib_gives_what_serial_gives_on_a_thread_each(tmp_path):
+    needs("joblib")
+    words = ["trainer.max_epochs=2", "optimizer.lr=0.01,0.1", "seed=0,1"]
+    serial = Sweep(tmp_path / "serial", *words, "threads=1").end()
+    parallel = Sweep(tmp_path / "parallel", *words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2").end()
+    assert (serial.process.returncode, parallel.process.returncode) == (0, 0), parallel.text
+
+    def metrics(sweep):
+        return {(each["settings"]["optimizer"]["lr"], each["seed"]): each["metrics"] for each in sweep.results}
+
+    assert len(metrics(serial)) == 4
+    assert metrics(parallel) == metrics(serial)
+    import joblib
+
+    assert {each["environment"]["threads"] for each in parallel.results} == {max(joblib.cpu_count() // 2, 1)}
+    assert len({each["process"]["pid"] for each in parallel.results}) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plugin", "launcher"),
+    [
+        ("joblib", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
+        ("submitit", ["hydra/launcher=submitit_local"]),
+    ],
+)
+def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
+    needs(plugin)
+    sweep = Sweep(tmp_path, *launcher, LRS, "trainer.max_epochs=10")
+    killed = sweep.kill_a_job(after=2)
+    sweep.end()
+    check_eight(sweep.results, sweep.summary, killed["settings"]["optimizer"]["lr"], sweep.process.returncode)
+    if plugin == "submitit":  # a process each, with its share of the cores: a job that is tried alone has them all
+        finished = [each for each in sweep.results if each["status"] == "completed"]
+        assert len({each["process"]["pid"] for each in finished}) == len(finished)
+        shared = [each for each in finished if each["settings"] != killed["settings"]]
+        assert {each["environment"]["threads"] for each in shared} == {1}
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
+    needs("ray")
+    words = [*namespace(), sys.executable, str(ROOT / "tests" / "fixtures" / "ray_cluster.py"), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr + logs(tmp_path)
+    report = json.loads(done.stdout.splitlines()[-1])
+    check_eight(report["results"], report["summary"], report["killed"], report["code"])
+    assert {each["environment"]["threads"] for each in report["results"] if each["status"] == "completed"} == {1}
+
+    assert report["stranger"]["results"] == [], "the cluster took a job without its token"
+    assert report["stranger"]["code"] == 1
+    alone = report["alone"]
+    assert (alone["code"], [each["status"] for each in alone["results"]]) == (0, ["completed"] * 2), alone["text"]
+
+
+def check_eight(results, summary, killed, code):
+    """Eight rows; all completed but the killed one, which may have been tried again."""
+    statuses = by_lr(results)
+    assert len(statuses) == len(summary) == 8
+    again = statuses.pop(killed)
+    assert list(statuses.values()) == [["completed"]] * 7
+    assert sorted(again) in (["failed"], ["completed"], ["completed", "failed"])
+    assert code == (0 if "completed" in again else 1)
+
+
+def namespace():
+    """The words that run a command in a namespace with no network but loopback; skip where that is not permitted."""
+    for words in (NAMESPACE, [*NAMESPACE, "--map-root-user"]):
+        try:
+            if subprocess.run([*words, "true"], capture_output=True, timeout=30, check=False).returncode == 0:
+                return words
+        except FileNotFoundError:
+            break
+    pytest.skip("Ray listens on every interface, and a network namespace is not permitted here (unshare --net)")
+
+
+def logs(folder: Path) -> str:
+    """The ends of what the nodes and the sweeps wrote."""
+    files = [*folder.glob("*/log"), *folder.rglob("terminal.txt")]
+    return "".join(f"\n--- {file}\n{file.read_text(errors='replace')[-2000:]}" for file in files)

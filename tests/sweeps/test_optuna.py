@@ -1,0 +1,340 @@
+"""sweep=optuna: a study that no trial ends, that a crash leaves whole, and that is resumed where it was."""
+
+import contextlib
+import copy
+import functools
+import importlib
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf, open_dict
+
+from litlab.errors import RequestError
+
+optuna = pytest.importorskip("optuna")
+pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+COMPLETE, FAIL, RUNNING = (optuna.trial.TrialState[name] for name in ("COMPLETE", "FAIL", "RUNNING"))
+
+
+@functools.cache
+def _composed(conf: Path, overrides: tuple[str, ...]):
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        return compose("train", overrides=list(overrides), return_hydra_config=True)
+
+
+@pytest.fixture
+def composed(root):
+    """The sweep's config with its hydra node, as a sweeper gets it."""
+    return lambda *overrides: copy.deepcopy(_composed(root / "conf", overrides))
+
+
+def test_the_sweeps_compose(composed):
+    for name, keys in {
+        "lr_batch": {"optimizer.lr", "data.batch_size"}, "lr_range": {"optimizer.lr"}, "seeds": {"seed"},
+    }.items():  # fmt: skip
+        config = composed(f"sweep={name}")
+        assert config.hydra.sweeper._target_.endswith(".GridSweeper")
+        assert set(config.hydra.sweeper.params) == keys
+        assert config.sweep.on_failure == "continue"
+    rates = [float(word) for word in composed("sweep=lr_range").hydra.sweeper.params["optimizer.lr"].split(",")]
+    steps = [math.log10(high / low) for low, high in itertools.pairwise(rates)]
+    assert max(steps) - min(steps) < 0.1 and rates[0] * 1000 == rates[-1]
+    config = composed("sweep=optuna", "sweep.on_failure=stop")
+    assert config.hydra.sweeper._target_.endswith(".OptunaSweeper")
+    assert (config.sweep.on_failure, config.sweep.resume) == ("stop", None)
+
+
+def test_the_command_line_goes_before_params(composed):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from hydra_plugins.litlab_sweepers import combinations
+
+    words = [f"{key}={value}" for key, value in composed("sweep=lr_batch").hydra.sweeper.params.items()]
+    swept, jobs = combinations(OverridesParser.create().parse_overrides([*words, "optimizer.lr=0.5", "seed=0,1"]))
+    assert set(swept) == {"data.batch_size", "seed"}
+    assert len(jobs) == 6 and all("optimizer.lr=0.5" in job for job in jobs)
+
+
+def test_without_the_extra_one_line_says_so(composed, monkeypatch):
+    from hydra_plugins.litlab_optuna import OptunaSweeper
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "litlab.search", raising=False)
+    with pytest.raises(RequestError, match=r"^sweep=optuna: needs .*pip install -e \.\[optuna\]$"):
+        OptunaSweeper().setup(hydra_context=None, task_function=None, config=composed("sweep=optuna"))
+
+
+def test_the_start_of_any_program_imports_no_optuna():
+    code = "import sys, hydra_plugins.litlab_optuna; print(*({'optuna', 'sqlalchemy', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [] and done.stderr == ""
+
+
+# ---- the study, with a function in the place of the trainings
+
+
+class Pretended:
+    """In the place of `litlab.sweeps.jobs.Jobs`: a job's value is a function of its learning rate and batch size."""
+
+    def __init__(self, value):
+        self.value = value
+        self.asked: list[dict[str, str]] = []
+        self.waiting: list[object] = []
+        self.total = 0
+
+    def launch(self, job_overrides, initial_job_idx=0):
+        returns = []
+        for words in job_overrides:
+            self.asked.append(dict(word.split("=", 1) for word in words))
+            found = self.value(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]))
+            returns.append(JobReturn(overrides=words, status=JobStatus.COMPLETED, _return_value=found))
+        return returns
+
+
+def good(rate: float, batch_size: int) -> float:
+    """Best at 0.1 and 32."""
+    return -abs(math.log10(rate) + 1) - batch_size / 1000
+
+
+@pytest.fixture
+def search(composed, tmp_path, monkeypatch):
+    """Run `sweep=optuna` in a folder on a function; what was asked of it, and the study."""
+    search = importlib.import_module("litlab.search")
+
+    def run(*overrides: str, value=good):
+        jobs = Pretended(value)
+        monkeypatch.setattr(search, "walking", lambda *_: contextlib.nullcontext(jobs))
+        monkeypatch.setattr(search, "begin", lambda sweeper, config: setattr(sweeper, "folder", tmp_path))
+        config = composed("sweep=optuna", *(word for word in overrides if word.startswith(("hydra/", "task="))))
+        for word in overrides:
+            if word.startswith(("hydra.", "sweep.")):
+                key, _, text = word.partition("=")
+                with open_dict(config):
+                    OmegaConf.update(config, key, yaml.safe_load(text))
+        with open_dict(config.hydra):
+            config.hydra.sweep.dir = str(tmp_path)
+        from hydra_plugins.litlab_optuna import OptunaSweeper
+
+        sweeper = OptunaSweeper(**{k: v for k, v in config.hydra.sweeper.items() if not k.startswith("_")})
+        sweeper.setup(hydra_context=object(), task_function=None, config=config)
+        try:
+            sweeper.sweep([word for word in overrides if not word.startswith(("hydra", "sweep"))])
+        finally:
+            if (tmp_path / "optuna.db").exists():
+                jobs.study = study_of(tmp_path)
+        return jobs
+
+    return run
+
+
+def study_of(folder: Path):
+    """By Optuna's own tools."""
+    return optuna.load_study(study_name="litlab", storage=f"sqlite:///{folder}/optuna.db")
+
+
+def test_a_search_finds_what_is_best(search):
+    jobs = search("hydra.sweeper.n_trials=20", "threads=1")
+    assert len(jobs.asked) == jobs.total == 20
+    rates = [float(each["optimizer.lr"]) for each in jobs.asked]
+    assert all(0.001 <= rate <= 1 for rate in rates)
+    assert sum(rate < 0.03 for rate in rates[:10]) >= 2  # at random over the logarithm, at first
+    assert all(each["threads"] == "1" and each["data.batch_size"] in ("32", "64", "128") for each in jobs.asked)
+    assert jobs.study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert 0.05 < jobs.study.best_params["optimizer.lr"] < 0.2
+    late = [abs(math.log10(rate) + 1) for rate in rates[10:]]
+    early = [abs(math.log10(rate) + 1) for rate in rates[:10]]
+    assert sum(late) < sum(early)
+
+
+def test_the_direction_follows_the_task(search):
+    jobs = search("task=regression", "hydra.sweeper.n_trials=2")
+    assert jobs.study.direction == optuna.study.StudyDirection.MINIMIZE
+
+
+def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys):
+    first = search("hydra.sweeper.n_trials=3").asked
+    more = search("hydra.sweeper.n_trials=5")
+    assert len(more.asked) == more.total == 2
+    assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
+    assert search("hydra.sweeper.n_trials=5").asked == []
+    assert "all 5 trials are done; for more: hydra.sweeper.n_trials=10" in capsys.readouterr().out
+
+
+def test_the_same_search_tries_the_same(search, tmp_path):
+    first = search("hydra.sweeper.n_trials=4").asked
+    (tmp_path / "optuna.db").unlink()
+    assert search("hydra.sweeper.n_trials=4").asked == first
+
+
+def test_a_trial_that_a_crash_left_open_is_closed_and_its_settings_come_first(search):
+    def crash(rate, batch_size):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(rate)
+        return good(rate, batch_size)
+
+    seen: list[float] = []
+    with pytest.raises(KeyboardInterrupt):
+        search("hydra.sweeper.n_trials=4", value=crash)
+    again = search("hydra.sweeper.n_trials=4")
+    trials = again.study.get_trials()
+    assert [trial.state for trial in trials] == [COMPLETE, COMPLETE, FAIL, COMPLETE, COMPLETE]
+    assert len(again.asked) == 2
+    assert trials[3].params == trials[2].params  # to the bit, so that a completed job is known again
+    assert float(again.asked[0]["optimizer.lr"]) == trials[2].params["optimizer.lr"]
+
+
+def test_a_failed_trial_has_the_worst_value_also_of_an_earlier_session(search):
+    """Where Jobs knows of none, it says -1e9."""
+    before = search("hydra.sweeper.n_trials=3")
+    worst = min(trial.value for trial in before.study.get_trials())
+    after = search("hydra.sweeper.n_trials=4", value=lambda *_: -1e9)
+    assert after.study.get_trials()[-1].value == worst
+
+
+def test_a_search_that_is_to_stop_at_the_first_failure(search):
+    def stop(rate, batch_size):
+        jobs[0].waiting.append("a job")
+        return 0.0
+
+    jobs: list[Pretended] = []
+    launch = Pretended.launch
+
+    def launched(self, *args):
+        jobs.append(self)
+        return launch(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pretended, "launch", launched)
+        study = search("hydra.sweeper.n_trials=4", value=stop).study
+    assert [trial.state for trial in study.get_trials()] == [RUNNING]
+
+
+def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, monkeypatch):
+    sizes = []
+    launch = Pretended.launch
+    monkeypatch.setattr(Pretended, "launch", lambda self, words, *_: sizes.append(len(words)) or launch(self, words))
+    jobs = search("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=5")
+    assert sizes == [2, 2, 1]
+    assert len({each["optimizer.lr"] for each in jobs.asked}) == 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("hydra.sweeper.n_trials=0",), r"hydra\.sweeper\.n_trials=0: must be a whole number from 1"),
+        (("hydra.sweeper.direction=up",), r"hydra\.sweeper\.direction=up: must be maximize or minimize"),
+        (("sweep.dry_run=true",), r"sweep\.dry_run=true: .* grids alone"),
+        (("optimizer.lr=0.1", "data.batch_size=32"), "nothing to search.*optimizer.lr=tag"),
+        (("model.activation=glob(*)",), "sweep=optuna: the range of a setting is choice.*interval"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, message):
+    with pytest.raises(RequestError, match=message) as error:
+        search(*overrides)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_other_choices_for_a_study_are_refused_in_one_line(search):
+    search("hydra.sweeper.n_trials=1")
+    with pytest.raises(RequestError, match="other choices for a setting; give it those again"):
+        search("hydra.sweeper.n_trials=2", "data.batch_size=choice(1,2)")
+
+
+# ---- real trainings
+
+
+def command(root: Path, log_dir: Path, *words: str) -> list[str]:
+    digits = ["data=digits", "model=mlp", "trainer=cpu", "trainer.max_epochs=1", "threads=1", "logger=none"]
+    plain = ["~callbacks.pictures", f"paths.log_dir={log_dir}", "sweep=optuna"]
+    return [sys.executable, str(root / "scripts" / "train.py"), "-m", *digits, *plain, *words]
+
+
+def run(*args) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*args), capture_output=True, text=True, timeout=600)
+
+
+def the_sweep(log_dir: Path) -> Path:
+    (folder,) = (log_dir / "train" / "multiruns").iterdir()
+    return folder
+
+
+def results(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+
+
+def values(folder: Path) -> dict[tuple[float, int], float | None]:
+    """By learning rate and batch size, what result.json holds."""
+    return {
+        (each["settings"]["optimizer"]["lr"], each["settings"]["data"]["batch_size"]): each.get("monitor", {}).get(
+            "best"
+        )
+        for each in results(folder)
+    }
+
+
+def told(folder: Path) -> dict[tuple[float, int], float]:
+    """By learning rate and batch size, what the study holds."""
+    trials = [trial for trial in study_of(folder).get_trials() if trial.state == COMPLETE]
+    return {(each.params["optimizer.lr"], each.params["data.batch_size"]): each.value for each in trials}
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_is_resumed_to_its_number_of_trials(root, tmp_path):
+    process = subprocess.Popen(
+        command(root, tmp_path, "hydra.sweeper.n_trials=6"), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    folders = tmp_path / "train" / "multiruns"
+    deadline = time.monotonic() + 300
+    while sum('"status": "completed"' in path.read_text() for path in folders.glob("*/*/result.json")) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = the_sweep(tmp_path)
+    done = run(root, tmp_path, "hydra.sweeper.n_trials=6", f"sweep.resume={folder}")
+    assert done.returncode == 0, done.stderr
+    states = [trial.state for trial in study_of(folder).get_trials()]
+    assert states.count(COMPLETE) == 6 and RUNNING not in states
+    finished = {key: value for key, value in values(folder).items() if value is not None}
+    assert len(finished) == 6
+    assert told(folder) == finished
+    assert len((folder / "summary.csv").read_text().splitlines()) == 7
+    assert the_sweep(tmp_path) == folder
+    assert "Optuna" not in done.stdout + done.stderr and "Warning" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_trial_that_diverges_does_not_end_the_study(root, tmp_path):
+    ranges = ("optimizer.lr=choice(0.02,1e30)", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=2")
+    done = run(
+        root,
+        tmp_path,
+        *ranges,
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "data.batch_size=choice(32,64,96,128)",
+    )
+    assert done.returncode == 1
+    assert "jobs failed" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+    folder = the_sweep(tmp_path)
+    assert {each["status"] for each in results(folder)} == {"completed", "failed"}
+    known, found = values(folder), told(folder)
+    assert all(trial.state == COMPLETE for trial in study_of(folder).get_trials())
+    assert len(study_of(folder).get_trials()) == 4
+    for key, value in found.items():
+        assert math.isfinite(value)
+        assert value == known[key] if key[0] == 0.02 else known[key] is None
+    assert study_of(folder).best_params["optimizer.lr"] == 0.02
