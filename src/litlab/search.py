@@ -1,0 +1,162 @@
+"""A search with Optuna, by Hydra's plugin for it: what was tried decides what is tried next."""
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
+from omegaconf import DictConfig
+from optuna.trial import FrozenTrial, TrialState
+
+from litlab.errors import RequestError
+from litlab.sweep import begin, walking
+from litlab.sweeps.job import WORST
+from litlab.sweeps.jobs import Jobs
+from litlab.sweeps.naming import key_of
+
+DIRECTIONS = {"max": "maximize", "min": "minimize"}  # by task.mode
+
+
+class Search(OptunaSweeperImpl):
+    """The plugin's sweeper with litlab's folder, jobs and leaderboard around it, and with a study that can be resumed.
+
+    Args:
+        sampler: the config of one of Optuna's, which is made when the study is known.
+        direction: maximize or minimize; None: by task.mode.
+        settings: as the plugin's: storage, study_name, n_trials, n_jobs, params.
+    """
+
+    def __init__(self, *, sampler: DictConfig, direction: str | None, **settings: Any) -> None:
+        # No failure ends a study: a job that failed comes with the worst value so far (see litlab.sweeps.jobs).
+        settings |= {"max_failure_rate": 1.0, "search_space": None, "custom_search_space": None}
+        super().__init__(sampler=None, direction=direction, **settings)
+        self.sampler_config = sampler
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Claim the sweep's folder, then set up the launcher.
+
+        Raises:
+            RequestError: a setting of the search is wrong.
+        """
+        for setting, least in {"n_trials": 1, "n_jobs": -1}.items():
+            value = getattr(self, setting)
+            if not isinstance(value, int) or value < least or value == 0:
+                raise RequestError(f"hydra.sweeper.{setting}={value}: must be a whole number from 1, such as 20")
+        self.n_jobs = self.n_jobs if self.n_jobs > 0 else os.cpu_count() or 1  # joblib's -1: all cores
+        self.direction = self.direction or DIRECTIONS[config.task.mode]
+        if self.direction not in DIRECTIONS.values():
+            raise RequestError(f"hydra.sweeper.direction={self.direction}: must be maximize or minimize")
+        if config.sweep.dry_run:
+            raise RequestError("sweep.dry_run=true: a search learns its jobs as it goes; it works for grids alone")
+        begin(self, config)
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.storage = config.hydra.sweeper.storage  # anew: it lies in the folder that was claimed
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run trials until the study has n_trials completed ones, summarize them, and print the best.
+
+        Raises:
+            RequestError: there is nothing to search, or the study was begun with other choices.
+            RunError: jobs failed.
+        """
+        swept = self._searched(arguments)
+        hush()
+        with walking(self, swept, self.n_trials) as jobs:
+            trials = self._recover()
+            done = sum(trial.state == TrialState.COMPLETE for trial in trials)
+            if done >= self.n_trials:
+                print(f"all {done} trials are done; for more: hydra.sweeper.n_trials={done + self.n_trials}")
+                return
+            self.n_trials = jobs.total = self.n_trials - done
+            seed = self.sampler_config.get("seed")
+            self.sampler = instantiate(self.sampler_config, **({} if seed is None else {"seed": seed + len(trials)}))
+            self.launcher = Trials(jobs, [trial.value for trial in trials if trial.value is not None])  # type: ignore[assignment]
+            try:
+                super().sweep(arguments)
+            except StoppedError:
+                pass
+            except ValueError as error:
+                if "value space" not in str(error) and "distribution kind" not in str(error):
+                    raise
+                raise RequestError(
+                    f"sweep.resume={self.folder}: the study has other choices for a setting; give it those again"
+                ) from error
+
+    def _searched(self, arguments: Sequence[str]) -> list[str]:
+        """The settings that have a range."""
+        try:
+            ranges, fixed = create_params_from_overrides([*self._parse_sweeper_params_config(), *arguments])
+        except (NotImplementedError, AssertionError, ValueError) as error:
+            raise RequestError(
+                "sweep=optuna: the range of a setting is choice(A, B, ...), range(LOW, HIGH, STEP), interval(LOW, HIGH)"
+                " or, over its logarithm, tag(log, interval(LOW, HIGH))"
+            ) from error
+        swept = [key_of(key) for key in ranges if key not in fixed]
+        if not swept:
+            raise RequestError(
+                "sweep=optuna: nothing to search; give a setting a range: 'optimizer.lr=tag(log, interval(0.001, 1.0))'"
+            )
+        return swept
+
+    def _recover(self) -> list[FrozenTrial]:
+        """Close the trials that a crash left open, and put their settings first in the queue.
+
+        Returns:
+            the trials that were begun.
+        """
+        study = optuna.create_study(
+            study_name=self.study_name, storage=self.storage, directions=self._get_directions(), load_if_exists=True
+        )
+        trials = study.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                study.tell(trial.number, state=TrialState.FAIL)
+                if trial.params:  # what its job completed nonetheless, Jobs does not run again
+                    study.enqueue_trial(trial.params)
+        return trials
+
+
+class StoppedError(Exception):
+    """Jobs are not to begin any more (sweep.on_failure=stop)."""
+
+
+class Trials:
+    """Launches trials as jobs; one that did not begin ends the search, for it has no value to learn from.
+
+    Args:
+        jobs: what runs them.
+        values: of the trials that an earlier session completed.
+    """
+
+    def __init__(self, jobs: Jobs, values: Sequence[float]) -> None:
+        self.jobs = jobs
+        self.values = [value for value in values if abs(value) < WORST]
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """As a launcher does.
+
+        Raises:
+            StoppedError: a job failed, and no other one is to begin.
+        """
+        returns = self.jobs.launch(job_overrides, initial_job_idx)
+        if self.jobs.waiting:
+            raise StoppedError
+        for each in returns:  # Jobs knows of this session's values alone
+            if abs(each.return_value) == WORST and self.values:
+                each.return_value = min(self.values) if each.return_value < 0 else max(self.values)
+        return returns
+
+
+def hush() -> None:
+    """What Optuna and the plugin say of themselves does not belong on the terminal, where the jobs are told."""
+    optuna.logging.disable_default_handler()
+    optuna.logging.disable_propagation()
+    logging.getLogger("hydra_plugins.hydra_optuna_sweeper").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", module="optuna|sqlalchemy")
