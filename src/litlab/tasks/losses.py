@@ -1,6 +1,7 @@
 """The training losses: kept on the device step by step, read by the host many at once."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -24,31 +25,36 @@ class TrainingLosses:
         self.epoch, self.logged = WeightedMean(), WeightedMean()
 
     def add(self, loss: Tensor, size: int) -> None:
-        """Note the mean loss, a scalar on the device, of a batch of `size` samples; waits for nothing."""
+        """Note the mean loss, a scalar on the device, of a batch of `size` samples; waits for nothing.
+
+        Of a batch that devices share: this one's part in it (see `Task.standing`), and all samples.
+        """
         self._unread.append(loss)
         self._sizes.append(size)
         self.samples += size
 
-    def read(self, step: int, epoch: int, rate: float) -> None:
+    def read(self, step: int, epoch: int, rate: float, average: Callable[[Tensor], Tensor] | None = None) -> None:
         """Fetch all that is noted, with one device sync.
 
         Args:
             step: optimizer steps so far.
             epoch: the present one, counted from 0.
             rate: the present learning rate.
+            average: over the devices, where there are several; all must call then.
 
         Raises:
             RunError: a loss is not finite.
         """
         if not self._unread:
             return
-        losses = torch.stack(self._unread).tolist()
+        unread = torch.stack(self._unread)
+        losses = (average(unread) if average else unread).tolist()
         for position, (loss, size) in enumerate(zip(losses, self._sizes, strict=True)):
             if not math.isfinite(loss):
                 at = step - (len(losses) - 1 - position) // self.accumulate
                 raise RunError(
                     f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g}): try "
-                    f"optimizer.lr={rate / 10:.1g}, trainer.gradient_clip_val=1, another loss, or look at the data"
+                    f"optimizer.lr={float(f'{rate / 10:.1g}'):g}, trainer.gradient_clip_val=1, another loss, or look at the data"
                 )
             self.epoch.add(loss, size)
             self.logged.add(loss, size)
