@@ -12,7 +12,12 @@ MODELS = ("usual", "tiny", "sine")  # litlab.benchmark's; it imports torch, and 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=models, default=MODELS, help="usual: 784-256-128-10, tiny: 784-20-10, sine: a cubic polynomial; all")
+    parser.add_argument(
+        "--models",
+        type=models,
+        default=MODELS,
+        help="usual: 784-256-128-10, tiny: 784-20-10, sine: a cubic polynomial; all",
+    )
     parser.add_argument("--rounds", type=positive, default=5, help="epochs of each loop that count (5)")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
     parser.add_argument("--compile", action="store_true", help="litlab with task.compile=true, too")

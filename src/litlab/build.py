@@ -8,13 +8,18 @@ import lightning.pytorch as L
 import torch
 from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
+from litlab.devices import refuse_what_cannot_be_shared
 from litlab.errors import RequestError
+from litlab.launcher import Launcher
+from litlab.ranks import place
+from litlab.sweeps import gpus
 from litlab.tasks.base import Task
 from litlab.tasks.schedule import Schedule
 
@@ -81,11 +86,14 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     """The trainer of a config, with its loggers and callbacks.
 
     Raises:
-        RequestError: there is no such device, or something would watch a validation that does not take place.
+        RequestError: there is no such device, several cannot share this, or something would watch a validation that
+            does not take place.
     """
-    settings = OmegaConf.to_container(config.trainer, resolve=True)
-    assert isinstance(settings, dict)
+    settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
     _check_device(str(settings.get("accelerator")))
+    if (here := place()) and settings.get("devices") == "auto":
+        settings |= {"devices": here.local_world_size, "num_nodes": here.world_size // here.local_world_size}
+    settings["devices"] = gpus.device(settings, torch.cuda.device_count())
     # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
     if any(repr(settings.get(name, idle)) != repr(idle) for name, idle in COUNTED.items()):
         task.steps_per_execution = 1
@@ -105,6 +113,9 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
     )
+    refuse_what_cannot_be_shared(trainer, data.batch_size, data.eval_batch_size)
+    if isinstance(trainer.strategy, DDPStrategy):
+        trainer.strategy._launcher = Launcher(trainer, config)
     if trainer.world_size > 1:
         task.steps_per_execution = 1  # gradients are averaged over the devices once per call
     data.steps_per_execution = task.steps_per_execution

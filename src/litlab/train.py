@@ -17,9 +17,11 @@ from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.hints import hints
-from litlab.hparams import log_hparams
+from litlab.hparams import log_metrics, session
+from litlab.launcher import joined
 from litlab.results import Result
 from litlab.tasks.base import Task
+from litlab.tune import tuned
 
 
 def train(config: DictConfig, result: Result | None = None) -> Result:
@@ -33,6 +35,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     send_notices_to_the_log()
     if config.threads:
         torch.set_num_threads(config.threads)
+    config = tuned(config, result)
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
@@ -40,24 +43,26 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     settings: Any = OmegaConf.to_container(config, resolve=True)
     task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
-    result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
 
     if config.resume_from:
         check_checkpoint(config.resume_from, task, trainer)
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
-    finally:  # a run that fails or is stopped tells how far it came
-        result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
-    result |= describe_speed(task, trainer)
-    trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
-    result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
+    with joined(trainer):  # the processes of several devices
+        result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
+        try:
+            with session(trainer.loggers, config, result):
+                trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+        finally:  # a run that fails or is stopped tells how far it came
+            result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
+        result |= describe_speed(task, trainer)
+        trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
+        result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
 
-    loggers, trainer.loggers = trainer.loggers, []  # the curves end here
-    result |= select(task, trainer)
-    result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
+        loggers, trainer.loggers = trainer.loggers, []  # the curves end here
+        result |= select(task, trainer)
+        result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
     result["hints"] = hints(config, task, data, history.epochs, result["metrics"])
-    log_hparams(loggers, config, result)
+    log_metrics(loggers, config, result)
     return result
 
 
@@ -129,7 +134,7 @@ def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
     return {
         "seconds_training": round(seconds, 3),
         "seconds_compiling": round(task.compiled.seconds, 3) if task.compiled else 0.0,
-        "samples_per_second": round(task.losses.samples * trainer.world_size / seconds) if seconds else None,
+        "samples_per_second": round(task.losses.samples / seconds) if seconds else None,
     }
 
 

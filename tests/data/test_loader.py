@@ -64,14 +64,16 @@ def test_ranks_share_each_batch(shuffle):
         return TensorLoader(INPUTS, TARGETS, 4, shuffle=shuffle, seed=5, rank=rank, world_size=world_size)
 
     whole = targets(loader(0, 1))
-    shares = [targets(loader(rank, 2)) for rank in range(2)]
-    for batch, one, other in zip(whole, *shares, strict=True):
-        assert len(one) == len(other)  # DDP waits for all
-        assert sorted(one + other) == sorted(batch)
-    three = [targets(loader(rank, 3)) for rank in range(3)]
-    for batch, *parts in zip(whole, *three, strict=True):
-        assert {len(part) for part in parts} == {-(-len(batch) // 3)}
-        assert set(chain(*parts)) == set(batch)
+    for ranks, sizes in ((2, [[2, 2], [2, 2], [1, 1]]), (3, [[2, 1, 1], [2, 1, 1], [1, 1, 0]])):
+        shares = [list(loader(rank, ranks)) for rank in range(ranks)]
+        assert [len(share) for share in shares] == [len(whole)] * ranks  # DDP waits for all
+        for batch, size, *parts in zip(whole, sizes, *shares, strict=True):
+            counted = [[] if part.idle else part.targets.tolist() for part in parts]
+            assert [len(part) for part in counted] == size
+            assert sorted(chain(*counted)) == sorted(batch)
+            for part in parts:
+                assert part.whole.tolist() == batch
+                assert len(part.targets) and torch.equal(part.inputs, INPUTS[part.targets])
 
 
 @pytest.mark.parametrize(("size", "lengths"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (16, [5])])

@@ -150,11 +150,3 @@ def test_without_validation_there_is_no_loader_for_it():
     assert not data.has_validation
     assert len(data.val_dataloader()) == 0
     assert sum(len(y) for _, y in data.train_dataloader()) == 100
-
-
-def test_a_batch_that_devices_cannot_share_is_refused():
-    data = Table(batch_size=30)
-    data.setup()
-    data.trainer = trainer(world_size=4)
-    with pytest.raises(RequestError, match=r"data\.batch_size=30: must be a multiple of the 4 devices"):
-        data.train_dataloader()

@@ -3,13 +3,27 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sized
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
+
+
+class Shard(NamedTuple):
+    """One rank's part of a batch that several ranks share.
+
+    Every rank gets one of every batch, for all must take every step: DDP waits for all. The parts are as equal as can
+    be; of a batch with fewer samples than there are ranks, some parts are idle: another's sample stands in, and does
+    not count.
+    """
+
+    inputs: Tensor  # (n, ...)
+    targets: Tensor  # (n, ...)
+    whole: Tensor  # the targets of all parts
+    idle: bool
 
 
 class TensorLoader:
@@ -29,7 +43,7 @@ class TensorLoader:
         epoch: tells the number of the epoch that begins.
         passes: over the data in one iteration.
         rank: this process among `world_size`; it takes every world_size-th sample of a batch.
-        world_size: processes that share each batch.
+        world_size: processes that share each batch; of more than one, the batches are `Shard`s.
     """
 
     def __init__(
@@ -55,13 +69,14 @@ class TensorLoader:
     def __len__(self) -> int:
         return self.passes * math.ceil(self.used / self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | Shard]:
         if self.shuffle or self.world_size > 1:
             for number in range(self.passes):
                 for index in self.order(number).split(self.batch_size):
-                    share = self._share(index)
-                    # The same as inputs[share], in a quarter of the time.
-                    yield self.inputs.index_select(0, share), self.targets.index_select(0, share)
+                    if self.world_size > 1:
+                        yield self._shard(index)
+                    else:  # the same as inputs[index], in a quarter of the time
+                        yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
         else:
             inputs = self.inputs[: self.used].split(self.batch_size)
             targets = self.targets[: self.used].split(self.batch_size)
@@ -77,12 +92,12 @@ class TensorLoader:
         generator = torch.Generator().manual_seed(int(entropy >> np.uint64(1)))
         return torch.randperm(size, generator=generator)[: self.used].to(self.inputs.device)
 
-    def _share(self, index: Tensor) -> Tensor:
-        """This rank's part of a batch, as large on every rank (DDP waits for all): the last batch may repeat some."""
-        if self.world_size == 1:
-            return index
-        missing = -len(index) % self.world_size
-        return torch.cat([index, index[:missing]])[self.rank :: self.world_size]
+    def _shard(self, index: Tensor) -> Shard:
+        """This rank's part of a batch: every sample is in one rank's part, and in one only."""
+        idle = self.rank >= len(index)
+        mine = index[:1] if idle else index[self.rank :: self.world_size]
+        whole = self.targets.index_select(0, index)
+        return Shard(self.inputs.index_select(0, mine), self.targets.index_select(0, mine), whole, idle)
 
 
 class SizedLoader(Sized, Protocol):

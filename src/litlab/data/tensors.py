@@ -22,7 +22,7 @@ class TensorData(L.LightningDataModule):
 
     Args:
         batch_size: samples per optimizer step (of all devices together).
-        eval_batch_size: samples per batch of validation and test.
+        eval_batch_size: samples per batch of validation and test (of all devices together).
         val_size: what is carved from the training split for validation: samples (int) or a fraction (float); 0: none.
         test_size: likewise for the test, where a data set has no official test split.
         test_on_train: the test repeats the training rows, where a data set has no official test split: for documents
@@ -129,9 +129,10 @@ class TensorData(L.LightningDataModule):
     def _loader(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         trainer = self.trainer
         assert trainer is not None
-        if batch_size % trainer.world_size:
+        if len(self.splits[part].inputs) < trainer.world_size:  # metrics can be joined only of ranks that have some
             raise RequestError(
-                f"data.batch_size={batch_size}: must be a multiple of the {trainer.world_size} devices that share it"
+                f"trainer.devices: {trainer.world_size} in all cannot share {len(self.splits[part].inputs)} samples "
+                f"({part} split); take trainer=cpu, or see data.val_size and data.test_size"
             )
         device = trainer.strategy.root_device  # the whole split lies where it is computed with
         split = self.splits[part] = Split(*(tensor.to(device) for tensor in self.splits[part]))

@@ -5,12 +5,13 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from litlab.data.loader import Batch
+from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
 from litlab.tasks.compiled import STEPS, CompiledStep
 from litlab.tasks.losses import TrainingLosses
@@ -79,6 +80,24 @@ class Task(L.LightningModule):
         """The metrics of validation and test by name; each takes (predictions, targets)."""
         raise NotImplementedError
 
+    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+        """The factor of a part's loss in a whole batch's, which is the sum over its parts; given are both's targets.
+
+        A task whose loss is no plain mean over the samples writes its own.
+        """
+        return len(part) / len(whole)
+
+    def standing(self, batch: Batch | Shard) -> tuple[float | Tensor, int]:
+        """The factor of a batch's loss, and the samples that it stands for: 1 and its own.
+
+        For a `Shard`, those with which the mean over the devices is what one device would have: DDP takes the mean of
+        the gradients, the losses are averaged when they are read, and the metrics when they are computed.
+        """
+        if not isinstance(batch, Shard):
+            return 1.0, len(batch[0])
+        share = 0.0 if batch.idle else self.share(batch.targets, batch.whole)
+        return share * self.trainer.world_size, len(batch.whole)
+
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the outputs say of the targets: values, or for classes probabilities."""
         return outputs
@@ -93,21 +112,26 @@ class Task(L.LightningModule):
         """Whether the short way through a step (see `_update`) means the same as Lightning's."""
         trainer = self.trainer
         self.direct = (
-            trainer.world_size == 1
+            not isinstance(trainer.strategy, DDPStrategy)
             and getattr(trainer.precision_plugin, "scaler", None) is None
             and not any(is_overridden(hook, each, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
         )
+
+    def on_train_start(self) -> None:
+        """Dropout and augmentation differ between the devices. (The loader has its seed by now, the same on all.)"""
+        if self.trainer.world_size > 1:
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
     def on_train_epoch_start(self) -> None:
         """Count the epoch's batches anew."""
         self.losses.batches = 0
 
-    def training_step(self, batches: Batch | list[Batch], batch_idx: int) -> None:
+    def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> None:
         """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due."""
         trainer, losses = self.trainer, self.losses
         optimizer: Any = self.optimizers()
         step = trainer.global_step
-        chunk = [batches] if isinstance(batches[0], Tensor) else batches
+        chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
         for loss, size, updated in self._steps(optimizer, chunk):
             losses.add(loss, size)
             step += updated
@@ -118,22 +142,24 @@ class Task(L.LightningModule):
                     logger.log_metrics(values, step=step)
             if updated and step == trainer.max_steps:
                 break
-        # On the CPU reading a loss waits for nothing, so a diverged run stops at once.
-        if trainer.is_last_batch or step == trainer.max_steps or self.device.type == "cpu":
+        # On one CPU reading a loss waits for nothing, so a diverged run stops at once.
+        alone = self.device.type == "cpu" and trainer.world_size == 1
+        if trainer.is_last_batch or step == trainer.max_steps or alone:
             self._read_losses(optimizer, step)
 
     def _read_losses(self, optimizer: Any, step: int) -> float:
         rate = float(optimizer.param_groups[0]["lr"])
-        self.losses.read(step, self.current_epoch, rate)
+        average = self.trainer.strategy.reduce if self.trainer.world_size > 1 else None  # so all see what diverges
+        self.losses.read(step, self.current_epoch, rate, average)
         return rate
 
-    def _steps(self, optimizer: Any, chunk: list[Batch]) -> Iterator[tuple[Tensor, int, bool]]:
+    def _steps(self, optimizer: Any, chunk: list[Batch | Shard]) -> Iterator[tuple[Tensor, int, bool]]:
         """Work off a chunk: each batch's loss, its size, and whether an optimizer step came after it."""
         trainer, position = self.trainer, 0
         if self.augmentation is not None:
-            chunk = [(self.augmentation(inputs), targets) for inputs, targets in chunk]
+            chunk = [_with_inputs(batch, self.augmentation(batch[0])) for batch in chunk]
         while position < len(chunk):
-            inputs, targets = chunk[position]
+            batch = chunk[position]
             self.losses.batches += 1
             if whole := self._whole_steps(chunk[position : position + STEPS]):
                 for _ in whole:  # Lightning's count of steps: checkpoints, max_steps and logs go by it
@@ -147,23 +173,26 @@ class Task(L.LightningModule):
                 position += 1
                 last = trainer.is_last_batch and position == len(chunk)
                 update = last or self.losses.batches % self.accumulate == 0
-                yield self._step(optimizer, inputs, targets, update), len(inputs), update
+                factor, size = self.standing(batch)
+                yield self._step(optimizer, batch[0], batch[1], factor, update), size, update
 
-    def _whole_steps(self, batches: list[Batch]) -> list[Batch]:
+    def _whole_steps(self, batches: list[Any]) -> list[Batch]:
         """As many of these batches as one compiled call can take with the update: all, the first, or none."""
         if self.compiled is None or not self.direct or self.accumulate > 1 or self.clip_val:
             return []
-        if not all(self.compiled.fits(inputs) for inputs, _ in batches):
+        if not all(self.compiled.fits(batch[0]) for batch in batches):
             return batches[:1] if self.compiled.fits(batches[0][0]) else []
         left = self.trainer.max_steps - self.trainer.global_step
         by_step = self.schedule is not None and self.schedule.interval == "step"
         return batches[:1] if by_step or len(batches) < STEPS or 0 <= left < STEPS else batches
 
-    def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, update: bool) -> Tensor:
+    def _step(self, optimizer: Any, inputs: Tensor, targets: Tensor, factor: float | Tensor, update: bool) -> Tensor:
         if self.compiled is not None and self.compiled.fits(inputs):
-            loss = self.compiled.gradients(inputs, targets, 1 / self.accumulate)
+            loss = self.compiled.gradients(inputs, targets, factor / self.accumulate)
+            loss = loss if isinstance(factor, float) and factor == 1 else loss * factor
         else:
             loss = self.loss(self.model(inputs), targets)
+            loss = loss if isinstance(factor, float) and factor == 1 else loss * factor
             share = loss / self.accumulate if self.accumulate > 1 else loss
             share.backward() if self.direct else self.manual_backward(share)
             if self.compiled is not None and self.compiled.shape is None:
@@ -173,6 +202,8 @@ class Task(L.LightningModule):
         return loss.detach()
 
     def _update(self, optimizer: Any) -> None:
+        if self.compiled is not None and self.trainer.world_size > 1:
+            self._average_gradients()
         if self.clip_val:
             self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
         if self.direct:  # Lightning's own way costs as much again as a small network's step
@@ -187,24 +218,32 @@ class Task(L.LightningModule):
             optimizer.zero_grad()
         self._step_schedule()
 
+    def _average_gradients(self) -> None:
+        """Over the devices: DDP does it in `backward`, which a compiled step has not. Of equal ones nothing changes."""
+        gradients = [weight.grad for weight in self.parameters() if weight.grad is not None]
+        flat = self.trainer.strategy.reduce(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
     def _step_schedule(self) -> None:
         if self.schedule is not None:
             self.schedule.after_step(self.trainer.global_step)
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's loss, a mean over samples; step a scheduler that goes by epochs."""
-        loss = torch.tensor(self.losses.epoch.reset(), device=self.device)
-        self._log({"train/loss": self.trainer.strategy.reduce(loss, reduce_op="mean")})
+        self._log({"train/loss": torch.tensor(self.losses.epoch.reset(), device=self.device)})
         if self.schedule is not None:
             self.schedule.after_epoch(self.current_epoch, self.trainer.callback_metrics)
 
     # ---- validation and test: sums over the whole split, computed once at its end.
 
-    def _evaluate(self, batch: Batch) -> None:
-        inputs, targets = batch
+    def _evaluate(self, batch: Batch | Shard) -> None:
+        inputs, targets = batch[0], batch[1]
         outputs = self.model(inputs)
-        self.mean_loss.update(self.loss(outputs, targets), weight=len(inputs))
-        self._score(outputs, targets)
+        factor, size = self.standing(batch)
+        self.mean_loss.update(self.loss(outputs, targets) * factor, weight=size)
+        if not (isinstance(batch, Shard) and batch.idle):
+            self._score(outputs, targets)
 
     def _score(self, outputs: Tensor, targets: Tensor) -> None:
         self.metrics.update(self.predictions(outputs), targets)
@@ -257,3 +296,7 @@ class Task(L.LightningModule):
         if self.schedule is None:
             return optimizer
         return [optimizer], [self.schedule.start(optimizer, self.trainer, self.accumulate)]
+
+
+def _with_inputs(batch: Any, inputs: Tensor) -> Any:
+    return batch._replace(inputs=inputs) if isinstance(batch, Shard) else (inputs, batch[1])

@@ -53,6 +53,10 @@ class Classification(Task):
         """Mean cross entropy."""
         return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
 
+    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+        """By the samples, or by their classes' weights: cross entropy divides by their sum."""
+        return super().share(part, whole) if self.weight is None else self.weight[part].sum() / self.weight[whole].sum()
+
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities (N, C). Given logits, torchmetrics takes them for probabilities where all lie in 0 to 1."""
         return outputs.softmax(1)

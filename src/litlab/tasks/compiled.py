@@ -58,7 +58,7 @@ class CompiledStep:
         self._time(len(batches), started)
         return losses
 
-    def gradients(self, inputs: Tensor, targets: Tensor, scale: float) -> Tensor:
+    def gradients(self, inputs: Tensor, targets: Tensor, scale: float | Tensor) -> Tensor:
         """Add the gradients, times `scale`, to the `.grad`, and leave the update to the caller; the loss, a scalar."""
         started = time.perf_counter()
         gradients, loss, buffers = self._gradients(inputs, targets)

@@ -54,7 +54,8 @@ class TrainingLosses:
                 at = step - (len(losses) - 1 - position) // self.accumulate
                 raise RunError(
                     f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g}): try "
-                    f"optimizer.lr={float(f'{rate / 10:.1g}'):g}, trainer.gradient_clip_val=1, another loss, or look at the data"
+                    f"optimizer.lr={float(f'{rate / 10:.1g}'):g}, "
+                    f"trainer.gradient_clip_val=1, another loss, or look at the data"
                 )
             self.epoch.add(loss, size)
             self.logged.add(loss, size)

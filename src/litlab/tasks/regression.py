@@ -30,6 +30,10 @@ class Regression(Task):
         # (N,) against (N, 1) would broadcast to (N, N): a loss that falls, of a network that learns the mean alone.
         return F.mse_loss(outputs, targets.view_as(outputs), reduction=self.reduction)
 
+    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+        """Of a sum, all."""
+        return 1.0 if self.reduction == "sum" else super().share(part, whole)
+
     def build_metrics(self) -> dict[str, Metric]:
         """Of K numbers: MAE and RMSE over all values, R2 the mean of the numbers' own."""
         return {
