@@ -113,7 +113,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
     )
-    refuse_what_cannot_be_shared(trainer, data.batch_size, data.eval_batch_size)
+    refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._launcher = Launcher(trainer, config)
     if trainer.world_size > 1:

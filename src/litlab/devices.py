@@ -4,10 +4,11 @@ import lightning.pytorch as L
 from lightning.pytorch.strategies import DDPStrategy
 
 from litlab import ranks
+from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 
 
-def refuse_what_cannot_be_shared(trainer: L.Trainer, batch_size: int, eval_batch_size: int) -> None:
+def refuse_what_cannot_be_shared(trainer: L.Trainer, data: TensorData) -> None:
     """Hold a run on several devices against what it needs, before any process is started.
 
     Raises:
@@ -27,10 +28,15 @@ def refuse_what_cannot_be_shared(trainer: L.Trainer, batch_size: int, eval_batch
             raise RequestError(f"trainer.num_nodes={trainer.num_nodes}: start the run by torchrun or srun")
     elif size > 1:
         raise RequestError(f"trainer.strategy={trainer.strategy.strategy_name}: cannot train here; take ddp")
-    if batch_size % size:
-        fitting = max(1, round(batch_size / size)) * size
+    if size == 1:
+        return
+    if data.batch_size % size:
+        fitting = max(1, round(data.batch_size / size)) * size
         raise RequestError(
-            f"data.batch_size={batch_size}: must be a multiple of the {size} devices that share it, such as {fitting}"
+            f"data.batch_size={data.batch_size}: must be a multiple of the {size} devices that share it, "
+            f"such as {fitting}"
         )
-    if eval_batch_size < size:
-        raise RequestError(f"data.eval_batch_size={eval_batch_size}: must be {size} or more, a sample for each device")
+    if data.eval_batch_size < size:
+        raise RequestError(
+            f"data.eval_batch_size={data.eval_batch_size}: must be {size} or more, a sample for each device"
+        )
