@@ -115,6 +115,7 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(compose, overrides, message
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("full_at", "size"), [(500, 256), (100_000, 1257)])
 def test_the_batch_size_is_doubled_until_the_memory_is_full(compose, monkeypatch, full_at, size):
     """On a CPU that says it were a GPU; 1,257 samples are all there are."""

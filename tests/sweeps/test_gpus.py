@@ -32,6 +32,7 @@ def worker(tmp_path, root):
         each.communicate()
 
 
+@pytest.mark.slow
 def test_workers_take_gpus_by_turns_and_a_dead_one_gives_its_own_back(worker):
     (first, one), (_, two), (_, three) = worker(), worker(), worker()
     assert [one, two, three] == [["0", "0"], ["1", "1"], ["0", "0"]]

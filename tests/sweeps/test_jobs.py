@@ -77,6 +77,7 @@ def test_a_job_that_raises(sweep):
     assert results["1_seed=13"]["error"] == "KeyError: 'thirteen'"
 
 
+@pytest.mark.slow
 def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
     code, _, err, results = sweep("seed=12,13,14", "sweep.on_failure=stop")
     assert code == 1
@@ -122,6 +123,7 @@ def test_the_command_line_goes_before_the_sweeps_params(sweep):
 # ---- resume
 
 
+@pytest.mark.slow
 def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     _, _, _, before = sweep("seed=0,13,1")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
@@ -211,6 +213,7 @@ def forking(launcher, monkeypatch):
     return launches
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_once_runs_again(sweep, forking):
     code, out, err, results = sweep("seed=8,9,10")
     assert (code, err) == (0, "")

@@ -163,6 +163,7 @@ def test_the_direction_follows_the_task(search):
     assert jobs.study.direction == optuna.study.StudyDirection.MINIMIZE
 
 
+@pytest.mark.slow
 def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
@@ -172,6 +173,7 @@ def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys):
     assert "all 5 trials are done; for more: hydra.sweeper.n_trials=10" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_same_search_tries_the_same(search, tmp_path):
     first = search("hydra.sweeper.n_trials=4").asked
     (tmp_path / "optuna.db").unlink()
@@ -222,6 +224,7 @@ def test_a_search_that_is_to_stop_at_the_first_failure(search):
     assert [trial.state for trial in study.get_trials()] == [RUNNING]
 
 
+@pytest.mark.slow
 def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, monkeypatch):
     sizes = []
     launch = Pretended.launch
