@@ -4,6 +4,14 @@ from pathlib import Path
 
 CONF = Path(__file__).parents[2] / "conf"
 
+# Hydra's, and those of the extras in pyproject.toml; conf/hydra/launcher has litlab's own.
+LAUNCHERS = {
+    "basic": "The jobs of a sweep one after the other.",
+    "joblib": "In hydra.launcher.n_jobs processes of this machine; needs `make setup EXTRAS=joblib`.",
+    "submitit_local": "In a process each, as many at a time as there are cores; needs `make setup EXTRAS=submitit`.",
+    "submitit_slurm": "On Slurm, as one job array; needs `make setup EXTRAS=submitit`.",
+    "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
+}
 SWEEPS = "-m sweep.resume=FOLDER goes on with a sweep, --dry-run lists its jobs and how long they would take."
 
 
@@ -55,6 +63,8 @@ def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "t
         "--cfg job shows all settings of the choices, each explained in conf/GROUP/NAME.yaml.",
         "",
     ]
+    if "hydra/launcher" in groups:
+        groups["hydra/launcher"] = LAUNCHERS | groups["hydra/launcher"]
     for group, names in groups.items():
         width = max((len(name) for name in names), default=0)
         lines += [f"{group}:", *(f"  {name:<{width}}  {text}" for name, text in names.items())]

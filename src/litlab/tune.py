@@ -13,16 +13,14 @@ import numpy as np
 from lightning.pytorch import seed_everything
 from lightning.pytorch.tuner import Tuner
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
 from litlab.build import build_data, build_task, instantiate
-from litlab.data.loader import Batch
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError, RunError
 from litlab.plots.canvas import Array, pixels, save
 from litlab.plots.training import lr_range_test
 from litlab.results import Result
-from litlab.tasks.base import Task
+from litlab.tasks.plain import PlainTask
 
 log = logging.getLogger(__name__)
 SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean has little to go by yet, or is diverging
@@ -142,37 +140,6 @@ def find_batch_size(config: DictConfig, name: str, *, steps: int) -> Found:
 def memory_bounds(trainer: L.Trainer) -> bool:
     """Whether the device has a memory of its own, and says when that is full."""
     return trainer.strategy.root_device.type == "cuda"
-
-
-class PlainTask(L.LightningModule):
-    """A task under Lightning's automatic optimization: one step a call, and no scheduler.
-
-    The tuner needs that. It sets no rate and sees no loss under manual optimization, and says nothing of it: each
-    step of its range test would be taken with min_lr.
-    """
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.task = task
-        self.losses: list[Tensor] = []  # of each batch
-
-    def setup(self, stage: str) -> None:
-        """What the task learns of the data."""
-        self.task.setup(stage)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
-        inputs, targets = batch
-        if self.task.augmentation is not None:
-            inputs = self.task.augmentation(inputs)
-        loss = self.task.loss(self.task.model(inputs), targets)
-        self.losses.append(loss.detach())
-        return loss
-
-    def configure_optimizers(self) -> Any:
-        """The task's optimizer alone."""
-        self.task.schedule = None
-        return self.task.configure_optimizers()
 
 
 def _build(config: DictConfig, name: str) -> tuple[TensorData, PlainTask, L.Trainer]:

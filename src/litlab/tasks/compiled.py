@@ -41,7 +41,7 @@ class CompiledStep:
 
     def fits(self, inputs: Tensor) -> bool:
         """Whether this batch has the shape that is compiled. The first batch sets it, after an eager step, in which
-        optimizers make their buffers: see `Task._step`.
+        optimizers make their buffers: see `Training._step`.
         """
         return inputs.shape == self.shape
 
@@ -69,6 +69,13 @@ class CompiledStep:
             buffer.copy_(buffers[name])
         self._time(0, started)
         return loss
+
+    def average_gradients(self, average: Callable[[Tensor], Tensor]) -> None:
+        """Over the devices: DDP does it in `backward`, which a compiled step has not. Of equal ones nothing changes."""
+        gradients = [weight.grad for weight in self._weights.values() if weight.grad is not None]
+        flat = average(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
 
     def _time(self, kind: int, started: float) -> None:
         if kind not in self._compiled:
