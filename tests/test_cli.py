@@ -36,12 +36,14 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
     assert done.returncode == 0 and not done.stderr
     assert fastest < 1
     assert "python scripts/train.py data=fashion model=mlp" in done.stdout
-    groups = {path.parent for path in (root / "conf").rglob("*/*.yaml")} - {root / "conf" / "hydra" / "sweeper"}
+    own = {root / "conf" / "hydra" / group for group in ("sweeper", "job_logging")}  # not the user's to choose
+    groups = {path.parent for path in (root / "conf").rglob("*/*.yaml")} - own
     assert {"data", "sweep"} <= {folder.name for folder in groups}
     for folder in groups:
         text = done.stdout.split(f"\n{folder.relative_to(root / 'conf')}:\n")[1]
         for file in folder.glob("*.yaml"):
             assert f"\n  {file.stem} " in f"\n{text}", file
+    assert "\n  joblib " in done.stdout.split("\nhydra/launcher:\n")[1]
 
 
 def test_help_imports_neither_torch_nor_hydra(script, tmp_path):
