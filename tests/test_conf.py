@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import ConfigCompositionException
 
 from litlab.build import build_data, build_task, build_trainer
 from litlab.checks import check
@@ -116,3 +117,9 @@ def test_a_local_file_is_this_machines(compose, tmp_path: Path):
     (tmp_path / "conf" / "local" / "default.yaml").write_text("# @package _global_\npaths:\n  data_dir: /mine\n")
     assert compose(conf=tmp_path / "conf").paths.data_dir == "/mine"
     assert compose("paths.data_dir=/other", conf=tmp_path / "conf").paths.data_dir == "/other"
+
+
+def test_a_linear_model_has_no_hidden_layers(compose):
+    """Or a sweep of model=linear,mlp over model.hidden_sizes would compare a network with itself."""
+    with pytest.raises(ConfigCompositionException):
+        compose("model=linear", "model.hidden_sizes=[16]")
