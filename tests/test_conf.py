@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.errors import ConfigCompositionException
+from omegaconf.errors import OmegaConfBaseException
 
 from litlab.build import build_data, build_task, build_trainer
 from litlab.checks import check
@@ -121,5 +121,5 @@ def test_a_local_file_is_this_machines(compose, tmp_path: Path):
 
 def test_a_linear_model_has_no_hidden_layers(compose):
     """Or a sweep of model=linear,mlp over model.hidden_sizes would compare a network with itself."""
-    with pytest.raises(ConfigCompositionException):
+    with pytest.raises(OmegaConfBaseException, match="hidden_sizes"):
         compose("model=linear", "model.hidden_sizes=[16]")
