@@ -60,7 +60,8 @@ def test_help_imports_neither_torch_nor_hydra(script, tmp_path):
 
 MISTAKES = {  # what is asked: what the one line must hold (a right value among it)
     "data=fashoin": ("data=fashoin:", "fashion", "mnist", "digits"),
-    "model=mpl": ("model=mpl:", "mlp", "linear"),
+    "model=mpl": ("model=mpl:", "(did you mean mlp?)", "linear"),
+    "modle=mlp": ("modle:", "(did you mean model?)", "seed"),
     "optimizer=sdg": ("optimizer=sdg:", "sgd", "adam"),
     "data.batch_size=0": ("data.batch_size=0:", "64"),
     "data.batch_size=1.5": ("data.batch_size=1.5:", "64"),
@@ -77,7 +78,9 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "scheduler.interval=batch": ("scheduler.interval=batch:", "step, epoch"),
     "model.dropout=1": ("model.dropout=1:", "0.1"),
     "resume_from=nowhere.ckpt": ("resume_from=nowhere.ckpt:", "checkpoints/last.ckpt"),
-    "optimizer.lrr=0.1": ("optimizer.lrr:", "lr", "momentum"),
+    "optimizer.lrr=0.1": ("optimizer.lrr:", "(did you mean lr?)", "momentum"),
+    "optimizer.lr=0.1,0.2": ("optimizer.lr=0.1,0.2: several values make a sweep; add -m",),
+    "seed=range(0,3)": ("seed=range(0,3): several values make a sweep; add -m",),
     "nonsense=1": ("nonsense:", "data", "seed"),
     "data.batch_size": ("data.batch_size",),
     "data=[": ("data=[",),
@@ -236,7 +239,7 @@ def test_a_job_that_diverges_does_not_stop_the_others(command, tmp_path, read_re
     runs = results(tmp_path, read_result)
     assert [run["status"] for run in runs] == ["completed", "failed", "completed"]
     assert [run["overrides"][-1] for run in runs] == ["optimizer.lr=0.1", "optimizer.lr=1000000.0", "optimizer.lr=0.01"]
-    assert [line[:3] for line in out.splitlines() if "  test/accuracy " in line] == ["1/3", "3/3"]
+    assert [line[:3] for line in out.splitlines() if "  test/accuracy 0." in line] == ["1/3", "3/3"]
 
 
 ORDERS = [
@@ -280,6 +283,8 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
         (["--cfg"], ("--cfg", "--help")),
         (["sweep.resume=logs"], ("sweep.resume=logs:", "-m")),
         (["sweep.resume=nowhere", "-m", "seed=0,1"], ("sweep.resume=nowhere:", "logs/train/multiruns")),
+        (["sweep.resume=", "-m", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
+        (["sweep.resume=", "--dry-run", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.on_failure=go", "-m", "seed=0,1"], ("sweep.on_failure=go:", "continue, stop")),
         (["-m", "optimizer.lr=interval(0, 1)"], ("optimizer.lr=interval(0, 1):", "optimizer.lr=1,2,3")),
         (["-m", "optimizer.lrr=1,2"], ("optimizer.lrr:", "momentum")),
@@ -318,8 +323,9 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
         time.sleep(5)
 
     monkeypatch.setattr(litlab.train, "train", stopped)
-    code, _, err = command("-m", *SMALL, "seed=0,1,2")
+    code, out, err = command("-m", *SMALL, "seed=0,1,2")
     assert code == 130, err
+    assert "jobs: 1 interrupted, 2 not begun." in out
     assert len(calls) == 1
     assert len(err.splitlines()) == 1 and "stopped; the same command with sweep.resume=" in err
     assert [run["status"] for run in results(tmp_path, read_result)] == ["interrupted"]

@@ -25,6 +25,28 @@ def test_a_launcher_of_no_plugin_is_told_with_those_there_are(missing):
     assert message.startswith("hydra/launcher=nowhere: there is no conf/hydra/launcher/nowhere.yaml; choose from basic")
 
 
+def test_a_name_that_looks_like_none_there_is_brings_no_guess(missing):
+    assert "did you mean" not in mistakes.hydra_message(missing)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("modle=mlp", "modle: there is no such setting (did you mean model?); there are hydra, seed, "),
+        ("optimizer.lrr=1", "optimizer.lrr: there is no such setting (did you mean lr?); there are lr, momentum, "),
+        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, mlp"),
+        ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
+        ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
+    ],
+)
+def test_what_may_have_been_meant(root, asked, told):
+    from hydra.errors import HydraException
+
+    with initialize_config_dir(str(root / "conf"), version_base="1.3"), pytest.raises(HydraException) as caught:
+        compose("train", overrides=[asked])
+    assert mistakes.hydra_message(caught.value).startswith(told)
+
+
 def test_a_plugin_that_is_not_installed_names_its_extra(missing, monkeypatch):
     monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
     assert mistakes.hydra_message(missing) == (

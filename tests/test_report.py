@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sweep_results import failed, job
 
-from litlab.report import print_leaderboard
+from litlab.report import print_leaderboard, print_result
 from litlab.sweeps.leaderboard import rank
 
 LR = "optimizer.lr"
@@ -19,7 +19,7 @@ def test_leaderboard_has_the_top_ten_and_what_trains_the_winner(capsys: pytest.C
     jobs = [job({LR: lr}, 1 - lr / 64, 0.5) for lr in range(1, 13)]
     print_leaderboard(rank([*jobs, failed({LR: 99})]), Path("logs/sweep"))
     said = lines(capsys)
-    assert said[1] == "rank lr val/accuracy test/accuracy n seconds status"
+    assert said[1] == "rank lr val/accuracy test/accuracy n train s status"
     assert said[2] == "1 1 0.9844 0.5000 1 4.0 completed"
     assert said[11].startswith("10 10 ")
     assert said[12:] == [
@@ -46,3 +46,45 @@ def test_nothing_wins_where_nothing_is_ranked(capsys: pytest.CaptureFixture[str]
     said = lines(capsys)
     assert not any("winner" in line for line in said)
     assert any(line.startswith("mind: 1 setting is not ranked") for line in said)
+
+
+def test_there_may_be_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    print_leaderboard(rank([{"status": "unreadable", "error": "half of it", "run_dir": "s/0"}]), Path("/sweep"))
+    said = lines(capsys)
+    assert "rank n train s status" in said and "mind: s/0/result.json is left out: half of it" in said
+
+
+def test_each_metric_has_its_winner(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [job({"data": "digits"}, 0.9), job({"data": "breast_cancer"}, 0.99, metric="val/auroc")]
+    print_leaderboard(rank(jobs), Path("/sweep"))
+    assert [line for line in lines(capsys) if "winner" in line] == [
+        "the winner by val/accuracy: python scripts/train.py data=digits seed=0",
+        "the winner by val/auroc: python scripts/train.py data=breast_cancer seed=0",
+    ]
+
+
+def test_paths_are_quoted_for_a_shell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = tmp_path / "with space"
+    (folder / "0" / "tensorboard").mkdir(parents=True)
+    print_leaderboard(rank([job({LR: 1})]), folder)
+    assert lines(capsys)[-2:] == [f"summary: '{folder}/summary.md'", f"curves: tensorboard --logdir '{folder}'"]
+    result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
+    print_result(result, folder / "0", folder)
+    assert f"curves tensorboard --logdir '{folder}'" in lines(capsys)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_error_takes_the_room_that_is_left_and_is_not_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    error = "optimizer.lr=abc: " + "a-word-of-more-than-thirty-characters must be a number above 0, as 0.01"
+    print_leaderboard(rank([job({LR: 0.1}), failed({LR: "abc"}, error)]), Path("/sweep"))
+    said = capsys.readouterr().out.splitlines()
+    start = next(line.index("status") for line in said if "status" in line)
+    table = [line for line in said if len(line) == len(said[2])]
+    assert "".join(line[start:] for line in table[3:]).replace(" ", "") == f"completedfailed:{error}".replace(" ", "")
+    assert all(len(line) <= width for line in table)

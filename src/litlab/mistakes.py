@@ -1,6 +1,9 @@
 """What Hydra's errors mean to the user."""
 
+import re
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 # Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
@@ -11,6 +14,7 @@ EXTRAS = {
     "hydra/launcher/ray": "ray",
     "hydra/sweeper/optuna": "optuna",
 }
+SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To use it| requires --multirun)")
 
 
 def hydra_message(error: BaseException) -> str | None:
@@ -23,11 +27,16 @@ def hydra_message(error: BaseException) -> str | None:
         if extra := EXTRAS.get(f"{group}/{name}"):
             install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
             return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
-        return f"{group}={name}: there is no conf/{group}/{name}.yaml; choose from {', '.join(sorted(error.options))}"
+        options = sorted(error.options)
+        what = f"there is no conf/{group}/{name}.yaml{_guess(name, options)}"
+        return f"{group}={name}: {what}; choose from {', '.join(options)}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
-        known = ", ".join(str(key) for key in cause.parent_node if not str(key).startswith("_"))
-        return f"{cause.full_key}: there is no such setting; there are {known} (+{cause.full_key}=... adds one)"
+        known = [str(key) for key in cause.parent_node if not str(key).startswith("_")]
+        what = f"there is no such setting{_guess(cause.full_key.rpartition('.')[2], known)}"
+        return f"{cause.full_key}: {what}; there are {', '.join(known)} (+{cause.full_key}=... adds one)"
+    if isinstance(error, HydraException) and (several := SEVERAL.match(one_line(error))):
+        return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
     if isinstance(error, HydraException | OmegaConfBaseException):
         override = getattr(error, "override", None)  # what could not be parsed
         return (f"{override}: " if override else "") + one_line(error).split(" See https")[0]
@@ -39,6 +48,12 @@ def hydra_message(error: BaseException) -> str | None:
     ):
         return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
     return None
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    """The known name that a wrong one looks like, as a question; nothing if there is none."""
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def one_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What a run tells the user on the terminal."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from litlab.results import Result
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.summary import command, headline, table
+from litlab.sweeps.summary import command, headline, table, winners
 
 MAX_ROWS = 40  # of a table on the terminal
 TOP = 10  # rows of a leaderboard
@@ -38,7 +39,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
         table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")
     table.add_row("run directory", _short(run_dir))
     if (run_dir / "tensorboard").is_dir():
-        table.add_row("curves", f"tensorboard --logdir {_short(log_dir)}")
+        table.add_row("curves", f"tensorboard --logdir {_typed(log_dir)}")
     console = Console(soft_wrap=True)
     console.print(table)
     for hint in result.get("hints", ()):
@@ -63,16 +64,19 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
 def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     """How many jobs completed and failed, the top ten, what trains the winner, and where the summary lies: `folder`."""
     console = Console(soft_wrap=True, highlight=False)
-    names, *rows = table(board, TOP, text=60)
+    names, *rows = table(board, TOP)
     short = short_keys(board.columns)
     grid = Table(box=box.SIMPLE, pad_edge=False)
-    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
-        justify: Any = "left" if name in ("status", "metric") else "right"
-        least = min(max(map(len, cells)), 20) if name == "status" else None  # an error may take several lines
-        grid.add_column(Text(short.get(name, name)), justify=justify, no_wrap=least is None, min_width=least)
+    for name in names:
+        if name == "status":
+            grid.add_column(name, overflow="fold", width=min(max([len(name), *(len(row[-1]) for row in rows)]), 20))
+        else:
+            justify: Any = "left" if name == "metric" else "right"
+            grid.add_column(Text(short.get(name, name)), justify=justify, no_wrap=True)
     for row in rows:
         grid.add_row(*map(Text, row))
     _widen(console, grid)
+    grid.columns[-1].width = None  # an error takes the room that is left, on several lines
     console.print()
     console.print(Text(headline(board)))
     console.print(grid)
@@ -80,11 +84,11 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
         console.print(f"... and {len(board.rows) - TOP:,} more")
     for remark in board.remarks:
         console.print(Text(f"mind: {remark}"))
-    if board.winner:
-        console.print(Text(f"the winner: {command(board.winner)}"))
-    console.print(Text(f"summary: {_short(folder / 'summary.md')}"))
+    for name, winner in winners(board):
+        console.print(Text(f"{name}: {command(winner)}"))
+    console.print(Text(f"summary: {_typed(folder / 'summary.md')}"))
     if next(folder.glob("*/tensorboard"), None):
-        console.print(Text(f"curves: tensorboard --logdir {_short(folder)}"))
+        console.print(Text(f"curves: tensorboard --logdir {_typed(folder)}"))
 
 
 def _widen(console: Console, table: Table) -> None:
@@ -111,3 +115,8 @@ def _cell(value: Any) -> str:
 def _short(path: Path) -> str:
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
+
+
+def _typed(path: Path) -> str:
+    """As one types it in a shell."""
+    return shlex.quote(_short(path))

@@ -73,6 +73,8 @@ class Search(OptunaSweeperImpl):
             if done >= self.n_trials:
                 print(f"all {done} trials are done; for more: hydra.sweeper.n_trials={done + self.n_trials}")
                 return
+            if done:
+                print(f"{done} of {self.n_trials} trials are completed already", flush=True)
             self.n_trials = jobs.total = self.n_trials - done
             seed = self.sampler_config.get("seed")
             self.sampler = instantiate(self.sampler_config, **({} if seed is None else {"seed": seed + len(trials)}))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.types import TaskFunction
@@ -13,9 +12,10 @@ from litlab import report
 from litlab.checks import check
 from litlab.errors import RunError, signals_raised
 from litlab.sweeps.estimate import estimate, list_jobs, spoken
-from litlab.sweeps.folder import claim, clear, results, resumed
+from litlab.sweeps.folder import REQUEST, claim, clear, held, results, resumed
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.leaderboard import summarize
+from litlab.sweeps.naming import short
 from litlab.sweeps.plan import Planner
 from litlab.sweeps.worker import is_sweeper
 
@@ -42,23 +42,25 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
         total: how many jobs there will be; 0: not known.
 
     Raises:
+        RequestError: another sweep is at work in the folder; nothing is written or printed.
         RunError: jobs failed, or did not begin.
     """
     jobs = Jobs(sweeper.launcher, sweeper.hydra_context, sweeper.config, sweeper.folder)
     sweeper.launcher = jobs
-    request = jobs.folder / "multirun.yaml"
-    OmegaConf.save(sweeper.config, request)
-    try:
-        with jobs.sweep(swept, total):
-            yield jobs
-    except BaseException:
-        if results(jobs.folder):
-            with contextlib.suppress(Exception):  # it must not hide what ended the sweep
-                report.print_leaderboard(summarize([jobs.folder]), jobs.folder)
-        elif sweeper.config.sweep.resume is None:
-            clear(jobs.folder, request)
-        raise
-    report.print_leaderboard(summarize([jobs.folder]), jobs.folder)
+    with held(jobs.folder):
+        request = jobs.folder / REQUEST
+        OmegaConf.save(sweeper.config, request)
+        try:
+            with jobs.sweep(swept, total):
+                yield jobs
+        except BaseException:
+            if jobs.jobs and results(jobs.folder):
+                with contextlib.suppress(Exception):  # it must not hide what ended the sweep
+                    _conclude(jobs)
+            elif sweeper.config.sweep.resume is None:
+                clear(jobs.folder, request)
+            raise
+        _conclude(jobs)
     what = []
     if jobs.failed:
         what += [f"{len(jobs.failed)} of {len(jobs.jobs)} jobs failed"]
@@ -97,10 +99,11 @@ def dry_run(sweeper: Any, task: TaskFunction, swept: Sequence[str], overrides: S
     each = spoken(min(seconds))
     each = each if each == spoken(max(seconds)) else f"{each} to {spoken(max(seconds))}"
     beside = f", {at_once} at a time" if at_once > 1 else ""
-    print(f"{len(pending)} jobs to run, about {each} each{beside}: {spoken(sum(seconds) / at_once)} in all")
+    if len(pending) == 1:
+        print(f"1 job to run, about {each}")
+    else:
+        print(f"{len(pending)} jobs to run, about {each} each{beside}: {spoken(sum(seconds) / at_once)} in all")
 
 
-def short(path: Path) -> str:
-    """A path as seen from here, where that leads down."""
-    relative = os.path.relpath(path)
-    return relative if not relative.startswith("..") else str(path)
+def _conclude(jobs: Jobs) -> None:
+    report.print_leaderboard(summarize([jobs.folder], not_begun=jobs.not_begun), jobs.folder)

@@ -45,10 +45,11 @@ def test_values_have_their_place_on_the_axis() -> None:
 @pytest.mark.parametrize(("mode", "best"), [("max", (1, 0)), ("min", (0, 1))])
 def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best: tuple[int, int]) -> None:
     means = np.array([[0.5, 0.25], [0.875, np.nan], [0.75, np.nan]])
-    figure = heatmap(LR, BATCH, means, {(1, 1): "failed"}, "val/accuracy", mode)
+    written = {(0, 0): "0.500", (0, 1): "0.250", (1, 0): "0.875", (1, 1): "failed", (2, 0): "0.750"}
+    figure = heatmap(LR, BATCH, means, written, "val/accuracy", mode)
     axes = figure.axes[0]
     texts = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
-    assert texts == {(0, 0): "0.5", (0, 1): "0.25", (1, 0): "0.875", (1, 1): "failed", (2, 0): "0.75", (2, 1): "-"}
+    assert texts == written | {(2, 1): "-"}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("data.batch_size", "optimizer.lr")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0.01", "0.03", "0.1"]
     (frame,) = axes.lines
@@ -57,6 +58,14 @@ def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best
     darkness = -image.cmap(image.norm(np.array([0.25, 0.875])))[:, :3].sum(axis=1)
     assert darkness.argmax() == (1 if mode == "max" else 0)
     canvas.pixels(figure)
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_all_of_the_best_cells_are_framed(mode: str) -> None:
+    means = np.array([[0.5, 0.25], [0.875, 0.875], [0.25, np.nan]])
+    axes = heatmap(LR, BATCH, means, {}, "val/accuracy", mode).axes[0]
+    framed = {(float(line.get_ydata()[:4].mean()), float(line.get_xdata()[:4].mean())) for line in axes.lines}
+    assert framed == ({(1, 0), (1, 1)} if mode == "max" else {(0, 1), (2, 0)})
 
 
 def test_a_large_heatmap_has_no_numbers() -> None:
@@ -70,6 +79,8 @@ def test_a_large_heatmap_has_no_numbers() -> None:
 def test_one_diverged_value_does_not_take_all_colours() -> None:
     assert shown_range(np.array([0.1, 0.9, 0.91, 0.92, np.nan]), "max") == pytest.approx((0.875, 0.92))
     assert shown_range(np.array([1e9, 1.0, 1.1, 1.2]), "min") == pytest.approx((1.0, 1.45))
+    assert shown_range(np.array([0.9722, 0.9389, 0.9278, 0.85]), "max") == (0.85, 0.9722), "0.85 did not diverge"
+    assert shown_range(np.array([0.1, 0.3, 0.7]), "min") == (0.1, 0.7)
     for mode in ("max", "min"):
         low, high = shown_range(np.array([0.0, 0.0]), mode)
         assert low < high

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from litlab.sweeps.naming import differing, folder_name
+from litlab.sweeps.naming import differing, folder_name, short, unlike
 from litlab.sweeps.watch import line
 
 SMALL = ("trainer.accelerator=cpu", "threads=1", "logger=none", "trainer.max_epochs=1")
@@ -45,7 +45,9 @@ def test_a_grid(sweep, tmp_path):
     assert not [word for word in result["overrides"] if "sweep" in word]
     assert (result["settings"]["optimizer"]["lr"], result["settings"]["seed"]) == (0.01, 1)
     assert "paths" not in result["settings"] and str(tmp_path) not in json.dumps(result["settings"])
-    lines = out.splitlines()
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    begin, *lines = out.splitlines()
+    assert begin == f"4 jobs in {short(folder)}"
     assert lines[0].startswith("1/4  lr=0.1 seed=0  val/accuracy 0.9000  test/accuracy 0.8900  ")
     assert lines[3].startswith("4/4  lr=0.01 seed=1  val/accuracy 0.7990  test/accuracy 0.7890  ")
     assert "the winner: python scripts/train.py" in out
@@ -84,24 +86,28 @@ def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
     assert err.startswith("error: 1 of 3 jobs failed, 1 did not begin (sweep.on_failure=stop); see ")
     assert statuses(results) == {"0_seed=12": "completed", "1_seed=13": "failed"}
     (summary,) = tmp_path.rglob("summary.md")
+    assert "jobs: 1 completed, 1 failed, 1 not begun." in summary.read_text()
     assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["0_seed=12", "1_seed=13"]
 
 
 def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
-    code, _, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
+    code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
+    assert "jobs: 1 failed, 1 not begun." in out
     assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
     assert statuses(results) == {"1_optimizer=adam": "failed"}
 
 
 def test_no_swept_values_and_one_job(sweep):
-    code, _, err, results = sweep("seed=4")
-    assert (code, err) == (0, "")
+    code, out, err, results = sweep("seed=4")
+    assert (code, err) == (0, "") and out.startswith("1 job in ")
     assert statuses(results) == {"0": "completed"} and results["0"]["swept"] == []
 
 
 def test_the_same_job_runs_once(sweep):
     code, out, _, results = sweep("seed=0,0,1")
     assert code == 0 and list(sorted(results)) == ["0_seed=0", "1_seed=1"]
+    assert out.startswith("3 jobs in ")
+    assert out.splitlines()[1] == "seed=0  the same as one before"
     assert "2/2  seed=1" in out
 
 
@@ -133,7 +139,7 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
-    assert out.startswith("1 of 4 jobs are completed already\n2/4  seed=13  failed: ")
+    assert "\n1 of 4 jobs are completed already\n2/4  seed=13  failed: " in out
     names = ["0_seed=0", "1_seed=13", "2_seed=1", "3_seed=13", "4_seed=1", "5_seed=2"]
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
@@ -143,7 +149,7 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
     code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
     assert (code, err) == (0, "")
-    assert out.startswith("3 of 3 jobs are completed already\n") and len(again) == 6
+    assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
 
 
 @pytest.mark.slow
@@ -151,7 +157,7 @@ def test_resume_compares_the_resolved_settings(sweep, tmp_path):
     sweep("seed=0,1")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
     code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", f"sweep.resume={folder}")  # the defaults
-    assert code == 0 and out.startswith("2 of 2 jobs are completed already") and len(results) == 2
+    assert code == 0 and "\n2 of 2 jobs are completed already" in out and len(results) == 2
     _, _, _, results = sweep("seed=0,1", "optimizer.lr=0.2", f"sweep.resume={folder}")
     assert len(results) == 4
 
@@ -161,9 +167,55 @@ def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
 
     from litlab.sweeps.folder import LOCK
 
-    with FileLock(tmp_path / LOCK):
-        code, _, err = command("-m", "seed=0,1", f"sweep.resume={tmp_path}")
-    assert code == 2 and f"sweep.resume={tmp_path}: another sweep is at work there" in err
+    folder = tmp_path / "busy"
+    (folder / "0").mkdir(parents=True)
+    (folder / "multirun.yaml").write_text("of the other one")
+    (folder / "0" / "result.json").write_text('{"status": "completed"}')
+    with FileLock(folder / LOCK):
+        code, out, err = command("-m", "seed=0,1", f"sweep.resume={folder}")
+    assert (code, out) == (2, "")
+    assert f"sweep.resume={folder}: another sweep is at work there" in err and len(err.splitlines()) == 1
+    assert (folder / "multirun.yaml").read_text() == "of the other one"
+    assert {path.name for path in folder.iterdir()} <= {"0", "multirun.yaml", LOCK}
+
+
+@pytest.mark.parametrize("words", [["-m", "seed=0,1"], ["--dry-run"]])
+def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path, words):
+    """Not any folder, nor a single run's, nor the folder that runs lie in."""
+    run = tmp_path / "runs" / "a run"
+    run.mkdir(parents=True)
+    (run / "result.json").write_text("{}")
+    for folder in (tmp_path, run.parent, run):
+        code, out, err = command(*words, f"sweep.resume={folder}")
+        assert (code, out) == (2, "")
+        assert (
+            f"sweep.resume={folder}: that is no sweep's folder, it has no multirun.yaml; name a sweep's, logs/" in err
+        )
+    assert sorted(tmp_path.rglob("*")) == [run.parent, run, run / "result.json"]
+
+
+def test_a_job_that_joins_a_sweep_is_named_by_what_is_its_own(sweep, tmp_path):
+    sweep("optimizer.lr=0.1,0.01", "threads=1")
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    code, out, err, results = sweep("optimizer.lr=0.03", "threads=1", f"sweep.resume={folder}")
+    assert (code, err) == (0, "")
+    assert sorted(results) == ["0_lr=0.1", "1_lr=0.01", "2_lr=0.03"]
+    assert results["2_lr=0.03"]["swept"] == ["optimizer.lr"] and "1/1  lr=0.03" in out
+
+
+def test_a_mistake_in_a_resumed_sweep_is_told_alone(sweep, tmp_path):
+    sweep("seed=0")
+    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    before = (folder / "summary.md").read_text()
+    code, out, err, _ = sweep("optimizer.lrr=1,2", f"sweep.resume={folder}")
+    assert (code, out) == (2, "") and err.startswith("error: optimizer.lrr: ") and len(err.splitlines()) == 1
+    assert (folder / "summary.md").read_text() == before
+
+
+def test_a_folder_with_a_space_is_told_quoted(command, quick_train, tmp_path):
+    folder = tmp_path / "a sweep"
+    code, out, _ = command("-m", "seed=0", f"hydra.sweep.dir='{folder}'")
+    assert code == 0 and out.splitlines()[0] == f"1 job in '{short(folder)}'"
 
 
 def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
@@ -222,7 +274,7 @@ def test_a_job_that_is_killed_once_runs_again(sweep, forking):
         "0_seed=8": "completed", "1_seed=9": "failed", "2_seed=10": "completed", "3_seed=9": "completed",
     }  # fmt: skip
     assert results["1_seed=9"]["error"] == "the process was killed"
-    assert sorted(line[:3] for line in out.splitlines()[:3]) == ["1/3", "2/3", "3/3"] and "failed" not in out
+    assert sorted(line[:3] for line in out.splitlines()[1:4]) == ["1/3", "2/3", "3/3"] and "failed" not in out
 
 
 @pytest.mark.slow
@@ -242,7 +294,8 @@ def test_a_launcher_that_cannot_begin(command, quick_train, launcher, monkeypatc
 
     monkeypatch.setattr(launcher, "launch", broken)
     code, out, err = command("-m", "seed=0,1")
-    assert (code, out) == (1, "") and err.startswith("error: OSError: no cluster here (test_jobs.py:")
+    assert code == 1 and out.startswith("2 jobs in ") and len(out.splitlines()) == 1
+    assert err.startswith("error: OSError: no cluster here (test_jobs.py:")
     assert not list(tmp_path.rglob("*.*"))
 
 
@@ -267,6 +320,12 @@ def test_a_launcher_that_cannot_begin(command, quick_train, launcher, monkeypatc
 )
 def test_names(overrides, swept, name):
     assert folder_name(7, differing(overrides, swept)) == name
+
+
+def test_what_a_job_is_given_unlike_others():
+    words = ["data=digits", "+model.x=1", "seed=0", "sweep.resume=a", "~callbacks.pictures"]
+    assert unlike(words, [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]) == ["model.x", "seed"]
+    assert unlike(words, []) == []
 
 
 def test_names_are_short():
@@ -306,6 +365,11 @@ def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_p
     assert not (tmp_path / "logs").exists()
 
 
+def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train):
+    code, out, err = command("seed=3", "trainer.max_epochs=21", "--dry-run")
+    assert (code, out, err) == (0, "1 job to run, about 10 s\n", "")
+
+
 @pytest.mark.slow
 def test_a_dry_run_of_a_resumed_sweep(sweep, command, tmp_path):
     sweep("seed=0,1")
@@ -314,7 +378,7 @@ def test_a_dry_run_of_a_resumed_sweep(sweep, command, tmp_path):
     code, out, _ = command("-m", "seed=0,1,2", "--dry-run", f"sweep.resume={folder}")
     assert code == 0
     assert out.splitlines()[:3] == ["1/3  seed=0  completed already", "2/3  seed=1  completed already", "3/3  seed=2"]
-    assert out.splitlines()[3].startswith("1 jobs to run, about ")
+    assert out.splitlines()[3].startswith("1 job to run, about ")
     assert sorted(folder.rglob("*")) == before
 
 

@@ -45,12 +45,18 @@ def test_lower_is_better_where_the_mode_says_so() -> None:
 def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
     board = rank([job({LR: lr}, best) for lr, best in ((0.3, 0.5), (0.02, 0.9), (0.1, 0.9), (0.003, 0.9))])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.003), (1, 0.02), (1, 0.1), (4, 0.3)]
-    assert board.winner is board.rows[0]
+    assert board.winners == board.rows[:1]
 
 
 def test_one_seed_has_no_deviation() -> None:
     (row,) = rank([job({LR: 0.1}, 0.9)]).rows
     assert (row.best.mean, row.best.std, row.best.n) == (0.9, None, 1)
+
+
+def test_the_start_of_a_process_is_not_in_the_seconds() -> None:
+    first, second = job(seconds=14.7, seconds_training=1.5), job(seed=1, seconds=1.7, seconds_training=0.5)
+    assert rank([first, second]).rows[0].seconds == 1.0
+    assert rank([job(seconds=3.0), second]).rows[0].seconds == 1.75, "an earlier version has no seconds_training"
 
 
 def test_unfinished_settings_come_last_each_with_what_became_of_it() -> None:
@@ -81,10 +87,10 @@ def test_without_validation_nothing_is_ranked_by_the_test() -> None:
     board = rank([job({LR: lr}, None, test) for lr, test in ((0.1, 0.7), (0.01, 0.6), (1, 0.9))])
     assert told(board) == [(None, lr, None, 0, "completed") for lr in (0.01, 0.1, 1)]
     assert [row.test.mean for row in board.rows] == [0.6, 0.7, 0.9]
-    assert board.winner is None
+    assert board.winners == []
     (remark,) = board.remarks
     assert remark.startswith("3 settings are not ranked") and "data.val_size" in remark
-    assert rank([job(metric="test/accuracy")]).winner is None
+    assert rank([job(metric="test/accuracy")]).winners == []
 
 
 def test_without_a_best_epoch_the_last_validation_counts() -> None:
@@ -151,6 +157,7 @@ def test_several_metrics_are_ranked_each_by_itself() -> None:
     board = rank(jobs)
     assert board.metrics == [("val/rmse", "min"), ("val/accuracy", "max")]
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 2), (2, 1), (1, 4), (2, 3)]
+    assert [row.values for row in board.winners] == [(2,), (4,)]
 
 
 def test_results_of_earlier_versions_are_told_apart_by_what_was_typed() -> None:

@@ -167,6 +167,7 @@ def test_the_direction_follows_the_task(search):
 def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
+    assert capsys.readouterr().out == "3 of 5 trials are completed already\n"
     assert len(more.asked) == more.total == 2
     assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
     assert search("hydra.sweeper.n_trials=5").asked == []

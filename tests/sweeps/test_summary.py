@@ -1,6 +1,7 @@
 """summary.csv and summary.md to the letter, and which pictures there are."""
 
 import csv
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 from sweep_results import failed, job
 
 from litlab.sweeps.leaderboard import Leaderboard, rank
-from litlab.sweeps.rows import Spread
-from litlab.sweeps.summary import as_csv, as_markdown, decimals, plain, spread
+from litlab.sweeps.pictures import draw
+from litlab.sweeps.summary import as_csv, as_markdown, plain
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
@@ -33,7 +34,7 @@ def test_csv_is_plain_and_of_full_precision(board: Leaderboard) -> None:
     text = as_csv(board)
     assert "../s/0;../s/1" in as_csv(board, Path("other"))
     assert text.splitlines()[0] == (
-        "rank,optimizer.lr,data.batch_size,metric,mode,best_mean,best_std,test_mean,test_std,n,seconds,"
+        "rank,optimizer.lr,data.batch_size,metric,mode,best_mean,best_std,test_mean,test_std,n,seconds_training,"
         "status,error,run_dirs"
     )
     first, second, third = csv.DictReader(text.splitlines())
@@ -47,7 +48,11 @@ def test_csv_is_plain_and_of_full_precision(board: Leaderboard) -> None:
     ]
     assert float(first["best_mean"]) == board.rows[0].best.mean == pytest.approx(0.9223)
     assert float(first["best_std"]) == board.rows[0].best.std == pytest.approx(0.02 / 2**0.5)
-    assert (first["seconds"], first["status"], first["error"]) == ("4.5", "2 of 3 completed", "RunError: diverged")
+    assert (first["seconds_training"], first["status"], first["error"]) == (
+        "4.5",
+        "2 of 3 completed",
+        "RunError: diverged",
+    )
     assert first["run_dirs"] == "s/0;s/1;s/2"
     assert (second["best_mean"], second["best_std"], second["n"]) == ("0.75", "", "1")
     assert (third["rank"], third["metric"], third["mode"], third["best_mean"], third["n"]) == ("", "", "", "", "0")
@@ -61,7 +66,7 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
         "3 settings of optimizer.lr, data.batch_size; jobs: 3 completed, 2 failed. "
         "Ranked by the mean over seeds of the best val/accuracy (higher is better), never by the test.",
         "",
-        "| rank | optimizer.lr | data.batch_size | val/accuracy | test/accuracy | n | seconds | status |",
+        "| rank | optimizer.lr | data.batch_size | val/accuracy | test/accuracy | n | train s | status |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         "| 1 | 0.1 | 32 | 0.922 ± 0.014 | 0.905 ± 0.007 | 2 | 4.5 | 2 of 3 completed |",
         "| 2 | 0.01 | 32 | 0.750 | 0.700 | 1 | 4.0 | completed |",
@@ -79,14 +84,50 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
     ]
 
 
-def test_the_command_can_be_pasted_into_a_shell() -> None:
-    text = as_markdown(rank([job(overrides=["data=digits", "model.hidden=[8, 4]", "seed=0"])]))
-    assert "    python scripts/train.py data=digits 'model.hidden=[8, 4]' seed=0" in text.splitlines()
+def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell() -> None:
+    """A value with a space has quotes that Hydra is to see, unless it came from the shell without."""
+    words = [
+        "data=digits",
+        "model.hidden=[8, 4]",
+        "paths.log_dir='/tmp/a b'",
+        "+x='$a'",
+        'y="a b"',
+        "z='it\\'s'",
+        "seed=0",
+    ]
+    lines = as_markdown(rank([job(overrides=words)])).splitlines()
+    typed = next(line.strip() for line in lines if line.startswith("    "))
+    assert typed.startswith(
+        "python scripts/train.py data=digits 'model.hidden=[8, 4]' \"paths.log_dir='/tmp/a b'\" '+x='\"'\"'$a'"
+    )
+    said = subprocess.run(["sh", "-c", typed.replace("python scripts/train.py", "printf '%s\\n'")], capture_output=True)
+    assert said.stdout.decode().splitlines() == words
+
+
+def test_each_metric_has_its_winner() -> None:
+    board = rank([job({LR: 0.1}, 0.5), job({LR: 0.2}, 0.25, metric="val/rmse", mode="min"), job({LR: 0.3}, 0.7)])
+    lines = as_markdown(board).splitlines()
+    for metric, rate in (("val/accuracy", 0.3), ("val/rmse", 0.2)):
+        place = lines.index(f"What trains the winner by {metric}:")
+        assert lines[place + 2] == f"    python scripts/train.py optimizer.lr={rate} seed=0"
+    assert "What trains the winner:" not in lines
+
+
+def test_n_counts_the_completed_jobs_also_without_validation() -> None:
+    board = rank([job({LR: 0.1}, None, 0.5, seed=seed) for seed in (0, 1)] + [failed({LR: 0.1}, seed=2)])
+    assert "|  | 0.1 | - | 0.5000 ± 0.0000 | 2 | 4.0 | 2 of 3 completed |" in as_markdown(board)
+    assert next(csv.DictReader(as_csv(board).splitlines()))["n"] == "2"
+
+
+def test_without_any_metric_there_are_no_columns_of_it() -> None:
+    lines = as_markdown(rank([failed({LR: 1}, status="interrupted"), failed({LR: 2}, status="running")])).splitlines()
+    assert "| rank | optimizer.lr | n | train s | status |" in lines
+    assert "|  | 2 | 0 | - | running |" in lines
 
 
 def test_metrics_of_joined_sweeps_are_a_column() -> None:
     text = as_markdown(rank([job({LR: 0.1}, 0.5), job({LR: 0.2}, 0.25, metric="val/rmse", mode="min")]))
-    assert "| rank | optimizer.lr | metric | validation | test | n | seconds | status |" in text
+    assert "| rank | optimizer.lr | metric | validation | test | n | train s | status |" in text
     assert "| 1 | 0.1 | val/accuracy | 0.5000 | 0.8000 | 1 | 4.0 | completed |" in text
     assert "val/accuracy (higher is better) and val/rmse (lower is better)" in text
 
@@ -104,30 +145,6 @@ def test_a_long_table_is_cut_but_not_the_csv() -> None:
 )
 def test_values_are_as_one_types_them(value: Any, text: str) -> None:
     assert plain(value) == text
-
-
-@pytest.mark.parametrize(
-    ("spreads", "digits"),
-    [
-        ([Spread(0.97, 0.0029, 3)], 4),
-        ([Spread(0.97, 0.0009, 3)], 4),
-        ([Spread(0.97, 0.014, 3)], 3),
-        ([Spread(97.2, 12.0, 3)], 0),
-        ([Spread(0.97, None, 1), Spread(0.9, None, 1)], 4),
-        ([Spread(None, None, 0), Spread(97.2, None, 1)], 2),
-        ([Spread(12345.0, None, 1)], 0),
-        ([Spread(0.97, 0.0, 3)], 4),
-        ([Spread(None, None, 0)], 4),
-    ],
-)
-def test_as_many_decimals_as_the_spread_lets_one_tell(spreads: list[Spread], digits: int) -> None:
-    assert decimals(spreads) == digits
-
-
-def test_a_small_number_keeps_its_digits() -> None:
-    assert spread(Spread(0.97213, 0.0029, 3), 4) == "0.9721 ± 0.0029"
-    assert spread(Spread(0.000012344, None, 1), 4) == "0.00001234"
-    assert spread(Spread(0.0, None, 1), 2) == "0.00"
 
 
 def names(folder: Path) -> set[str]:
@@ -156,4 +173,24 @@ def test_each_metric_has_its_picture(tmp_path: Path) -> None:
 
 def test_a_search_at_random_draws_no_heatmap_full_of_holes(tmp_path: Path) -> None:
     rank([job({LR: 0.1 + number / 7, BATCH: 10 + number}, number) for number in range(9)]).write(tmp_path)
-    assert "summary_parallel.png" in names(tmp_path)
+    assert "summary_scatter.png" in names(tmp_path)
+    rank([job({LR: number, "model": "cnn" if number % 2 else "mlp"}, number) for number in range(9)]).write(tmp_path)
+    assert {"summary_scatter.png"} == {name for name in names(tmp_path) if name.endswith(".png")}, "half is filled"
+
+
+def test_a_heatmap_has_the_digits_of_the_table() -> None:
+    jobs = [job({LR: lr, BATCH: batch}, best) for lr, batch, best in ((1, 32, 0.9722), (1, 64, 0.85), (2, 32, 0.9))]
+    board = rank([*jobs, failed({LR: 2, BATCH: 64})])
+    kind, figure = draw(board.columns, board.rows, "val/accuracy", "max")
+    assert kind == "heatmap" and figure is not None
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.9722", "0.8500", "0.9000", "failed"}
+    assert "| 0.8500 |" in as_markdown(board)
+
+
+def test_values_that_are_no_numbers_are_in_the_order_of_the_jobs() -> None:
+    shapes: list[Any] = [[64], [64, 32], [128], [16]]
+    jobs = [job({"model.hidden": shape}, 0.1 * n, run_dir=f"s/{n}_x") for n, shape in enumerate(shapes, 9)]
+    board = rank(jobs)
+    _, figure = draw(board.columns, board.rows, "val/accuracy", "max")
+    assert figure is not None
+    assert [each.get_text() for each in figure.axes[0].get_xticklabels()] == ["[64]", "[64, 32]", "[128]", "[16]"]

@@ -12,21 +12,25 @@ from litlab.plots.setting import Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
 MAX_CELLS = 20  # rows or columns of a heatmap whose cells have numbers in them
+OUTLIER = (
+    20  # beyond so many times the usual distance from the best, half of the settings would share 5 % of the colours
+)
 
 
 def heatmap(
-    rows: Setting, columns: Setting, means: Array, marks: Mapping[tuple[int, int], str], metric: str, mode: str
+    rows: Setting, columns: Setting, means: Array, texts: Mapping[tuple[int, int], str], metric: str, mode: str
 ) -> Figure:
-    """The metric of each pair of values, darker where it is better, the best one framed.
+    """The metric of each pair of values, darker where it is better, the best ones framed.
 
     Args:
         rows: the setting of the R rows.
         columns: the setting of the C columns.
         means: shape (R, C); NaN where there is none.
-        marks: what to write instead, by row and column, such as `failed`; nothing: there is no job.
+        texts: what to write, by row and column: the number, or such as `failed`; nothing: there is no job.
         metric: its name.
         mode: max or min, what is better.
     """
@@ -35,9 +39,7 @@ def heatmap(
     figure, axes = new_figure(min(2.4 + 0.08 * labels + 0.75 * width, 14), min(1.5 + 0.5 * height, 11))
     low, high = shown_range(means, mode)
     image = axes.imshow(means, cmap="Blues" if mode == "max" else "Blues_r", vmin=low, vmax=high, aspect="auto")
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    beyond = bool(np.nanmin(means) < low), bool(np.nanmax(means) > high)
-    figure.colorbar(image, label=metric, ax=axes, extend=extend[beyond])
+    colour_bar(figure, axes, image, means, (low, high), metric)
     for axis, setting, count in ((axes.xaxis, columns, width), (axes.yaxis, rows, height)):
         step = -(-count // 40)  # more labels than this would cover each other
         axis.set_ticks(range(0, count, step), setting.labels[::step])
@@ -46,21 +48,19 @@ def heatmap(
     if max(height, width) <= MAX_CELLS:
         middle = (low + high) / 2
         for place, mean in np.ndenumerate(means):
-            if np.isfinite(mean):
-                dark = mean > middle if mode == "max" else mean < middle
-                text, colour = f"{mean:.4g}", "white" if dark else "black"
-            else:
-                text, colour = marks.get(place, "-"), ORANGE
+            dark = mean > middle if mode == "max" else mean < middle
+            colour = ("white" if dark else "black") if np.isfinite(mean) else ORANGE
+            text = texts.get(place, "-")
             axes.text(place[1], place[0], text, ha="center", va="center", fontsize=8, color=colour, in_layout=False)
     axes.set_facecolor("#E4E4E4")  # where there is no value
-    row, column = np.unravel_index(np.nanargmax(means if mode == "max" else -means), means.shape)
-    axes.plot(
-        column + np.array((-0.5, 0.5, 0.5, -0.5, -0.5)),
-        row + np.array((-0.5, -0.5, 0.5, 0.5, -0.5)),
-        color=ORANGE,
-        linewidth=2,
-        clip_on=False,
-    )
+    for row, column in np.argwhere(means == (high if mode == "max" else low)):
+        axes.plot(
+            column + np.array((-0.5, 0.5, 0.5, -0.5, -0.5)),
+            row + np.array((-0.5, -0.5, 0.5, 0.5, -0.5)),
+            color=ORANGE,
+            linewidth=2,
+            clip_on=False,
+        )
     axes.set(xlabel=columns.name, ylabel=rows.name)
     axes.set_title(f"{metric}: the best is framed", fontsize=10)
     return figure
@@ -148,13 +148,29 @@ def _label_axis(axes: Axes, place: int, labels: Sequence[tuple[float, str]]) -> 
 
 
 def shown_range(means: Array, mode: str) -> tuple[float, float]:
-    """From where to where a metric is worth its colours: a diverged setting does not make all others look the same."""
-    known = means[np.isfinite(means)]
-    best, middle = (known.max() if mode == "max" else known.min()), np.median(known)
-    reach = 3 * abs(best - middle) or abs(best) or 1.0
-    if mode == "max":
-        return float(max(known.min(), best - reach)) if known.min() < best else best - 1e-3 * reach, float(best)
-    return float(best), float(min(known.max(), best + reach)) if known.max() > best else best + 1e-3 * reach
+    """From where to where a metric is worth its colours: from its worst to its best value.
+
+    But a diverged setting does not make all others look the same: what is farther from the best value than OUTLIER
+    times the median is beyond the colours.
+    """
+    known, sign = means[np.isfinite(means)], 1 if mode == "max" else -1
+    best, middle = float((sign * known).max()) * sign, float(np.median(known))
+    usual = abs(best - middle) or (abs(best) or 1.0) / 3
+    worst = float((sign * known[abs(known - best) <= OUTLIER * usual]).min()) * sign
+    if abs(known - best).max() > OUTLIER * usual and abs(worst - best) < 3 * usual:
+        worst = best - sign * 3 * usual
+    if worst == best:
+        worst = best - sign * 3e-3 * usual
+    return (worst, best) if mode == "max" else (best, worst)
+
+
+def colour_bar(
+    figure: Figure, axes: Axes, drawn: ScalarMappable, means: Array, ends: tuple[float, float], metric: str
+) -> None:
+    """What the colours mean; the bar is pointed where values are beyond its ends."""
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    beyond = bool(np.nanmin(means) < ends[0]), bool(np.nanmax(means) > ends[1])
+    figure.colorbar(drawn, label=metric, ax=axes, extend=extend[beyond])
 
 
 def _ticks(axes: Axes, setting: Setting, places: Array) -> None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from litlab.errors import RunError
 from litlab.sweeps.folder import identity, quoted, read, results
-from litlab.sweeps.job import Job
+from litlab.sweeps.job import TWIN, Job
 
 MEASURED = 4  # jobs at most
 NO_TIME = ("seed", "optimizer", "scheduler")  # settings that change the result and hardly the time
@@ -66,11 +66,12 @@ def list_jobs(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) ->
         elif job.identity in done:
             state = "completed already"
         elif job.identity in pending:
-            state = "the same as one before"
+            state = TWIN
         else:
             state, pending[job.identity] = "", job
         settings = " ".join(f"{key}={text}" for key, text in job.differing(swept).items())
-        print("  ".join(filter(None, [f"{number}/{len(jobs)}", settings, state])), flush=True)
+        if settings or state:  # a single run has neither
+            print("  ".join(filter(None, [f"{number}/{len(jobs)}", settings, state])), flush=True)
     return list(pending.values())
 
 

@@ -13,6 +13,7 @@ from litlab.errors import RequestError
 from litlab.results import FILE, Result
 from litlab.sweeps.naming import folder_name
 
+REQUEST = "multirun.yaml"  # in every sweep's folder, from its beginning: the config that was asked for
 LOCK = ".sweep.lock"
 STOP = ".stop"  # in a sweep's folder: jobs that have not begun are not to begin
 
@@ -24,7 +25,7 @@ def claim(config: DictConfig) -> Path:
     (`sweep.resume`, `hydra.sweep.dir`).
 
     Raises:
-        RequestError: sweep.resume is no folder.
+        RequestError: sweep.resume is no sweep's folder.
         OSError: it cannot be made.
     """
     folder = resumed(config)
@@ -42,16 +43,19 @@ def resumed(config: DictConfig) -> Path | None:
     """The folder of the sweep that is to go on, if there is one.
 
     Raises:
-        RequestError: it is not there.
+        RequestError: it is not there, or is no sweep's.
     """
-    resume = config.sweep.resume
-    if resume is None:
+    if config.sweep.resume is None:
         return None
-    if not Path(str(resume)).is_dir():
-        raise RequestError(
-            f"sweep.resume={resume}: there is no such folder; name a sweep's, logs/train/multiruns/DATE_TIME"
-        )
-    return Path(str(resume))
+    resume = str(config.sweep.resume)
+    example = "name a sweep's, logs/train/multiruns/DATE_TIME"
+    if not resume.strip():  # as of a variable of the shell that is not set; it would mean the folder one is in
+        raise RequestError(f"sweep.resume={resume}: no folder is given; {example}")
+    if not Path(resume).is_dir():
+        raise RequestError(f"sweep.resume={resume}: there is no such folder; {example}")
+    if not (Path(resume) / REQUEST).is_file():
+        raise RequestError(f"sweep.resume={resume}: that is no sweep's folder, it has no {REQUEST}; {example}")
+    return Path(resume)
 
 
 def _set_folder(config: DictConfig, folder: Path) -> None:
@@ -81,7 +85,7 @@ def _made(folder: Path) -> bool:
 
 def clear(folder: Path, *files: Path) -> None:
     """Remove the folder of a sweep of which no job came to begin, if nothing but these files is in it."""
-    for file in (*files, folder / LOCK):
+    for file in (*files, folder / LOCK, folder / STOP):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()

@@ -15,8 +15,7 @@ from litlab.sweeps.folder import list_of, quoted, read
 from litlab.sweeps.naming import differing
 
 WORST = 1e9  # of a metric of which no job has a value: finite, for a search must be able to reckon with it
-
-
+TWIN = "the same as one before"  # what is said of a job that does not run for that
 NOWHERE = Path(os.devnull)
 
 

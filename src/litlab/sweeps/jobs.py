@@ -1,6 +1,7 @@
 """The jobs of a sweep: composed, run by whatever launcher there is, and accounted for whatever happens to them."""
 
 import contextlib
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,9 @@ from omegaconf import DictConfig
 
 from litlab.errors import Interrupted, RunError, signals_raised
 from litlab.results import FILE, is_alive, write
-from litlab.sweeps.folder import STOP, claim_job, free_number, held, identity, results
-from litlab.sweeps.job import Job, value
+from litlab.sweeps.folder import STOP, claim_job, free_number, identity, results
+from litlab.sweeps.job import TWIN, Job, value
+from litlab.sweeps.naming import short, unlike
 from litlab.sweeps.plan import Planner
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
@@ -47,6 +49,7 @@ class Jobs:
         self.total = 0  # jobs of the whole sweep, if that is known
         self.jobs: list[Job] = []  # of all launches so far
         self._launched = 0
+        self._to_come = 0  # jobs that had not been launched when the sweep was stopped
 
     @contextlib.contextmanager
     def sweep(self, swept: Sequence[str], total: int = 0) -> Iterator[None]:
@@ -54,15 +57,15 @@ class Jobs:
 
         Raises:
             Interrupted: the sweep was stopped.
-            RequestError: another sweep is at work in the folder.
         """
         self.swept, self.total = swept, total
         is_sweeper()
-        with held(self.folder), signals_raised():
+        with signals_raised():
             try:
                 yield
             except BaseException as error:
                 stop(self.folder, self.jobs)
+                self._to_come = max(self.total - len(self.jobs), 0)
                 if isinstance(error, Interrupted):
                     error.run_dir = self.folder
                 raise
@@ -83,6 +86,8 @@ class Jobs:
         jobs = [self.planner.plan(overrides) for overrides in job_overrides]
         if all(job.mistake for job in [*self.jobs, *jobs]):
             raise next(job.mistake for job in jobs if job.mistake)
+        if not self.jobs:
+            self._begin(jobs)
         known = _goes_or_went_well(self.folder)
         first = {job.identity: job for job in self.jobs if job.is_completed}
         failing, pending, begun = [], [], []
@@ -91,6 +96,8 @@ class Jobs:
                 failing.append(job)
             elif (twin := first.setdefault(job.identity, job)) is not job:
                 job.twin = twin
+                told = " ".join(f"{key}={text}" for key, text in job.differing(self.swept).items())
+                print(f"{told}  {TWIN}".lstrip(), flush=True)
             elif job.identity in known:
                 job.folder = known[job.identity]
                 job.is_told = not job.is_running
@@ -107,6 +114,14 @@ class Jobs:
             self._await(begun)
             self._run([] if failing and self.config.sweep.on_failure == "stop" else pending)
         return [self._returned(job) for job in jobs]
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        """Say what is about to run; a job alone that joins those of an earlier session is named by what is its own."""
+        if not self.swept and self.config.sweep.resume is not None:
+            earlier = [result.get("overrides") or () for result in results(self.folder).values()]
+            self.swept = unlike(jobs[0].overrides, earlier)
+        number = self.total or len(jobs)
+        print(f"{number} job{'s' if number != 1 else ''} in {shlex.quote(short(self.folder))}", flush=True)
 
     def _run(self, jobs: Sequence[Job], alone: bool = False) -> None:
         """Launch jobs until each has a final result, or is not to begin."""
@@ -180,6 +195,12 @@ class Jobs:
     def waiting(self) -> list[Job]:
         """The jobs that did not begin."""
         return [job for job in self.jobs if job.result is None and job.twin is None]
+
+    @property
+    def not_begun(self) -> int:
+        """How many jobs have no result in the folder, not of an earlier session either."""
+        known = {identity(result.get("settings", {})) for result in results(self.folder).values()}
+        return sum(job.identity not in known for job in self.waiting) + self._to_come
 
 
 def _goes_or_went_well(folder: Path) -> dict[str, Path]:

@@ -34,9 +34,9 @@ class Leaderboard:
         return list(dict.fromkeys((row.metric, row.mode) for row in self.rows if row.metric and row.rank))
 
     @property
-    def winner(self) -> Row | None:
-        """The first of the first metric."""
-        return self.rows[0] if self.rows and self.rows[0].rank else None
+    def winners(self) -> list[Row]:
+        """The first row of each metric."""
+        return [next(row for row in self.rows if row.rank and row.metric == metric) for metric, _ in self.metrics]
 
     def write(self, folder: Path) -> None:
         """Write summary.csv, summary.md and the pictures to `folder`, each whole or not at all."""
@@ -45,13 +45,20 @@ class Leaderboard:
         write(self, folder)
 
 
-def summarize(folders: Sequence[Path], out: Path | None = None) -> Leaderboard:
+def summarize(folders: Sequence[Path], out: Path | None = None, not_begun: int = 0) -> Leaderboard:
     """Read, rank and write to `out`, or else to the first folder.
+
+    Args:
+        folders: of sweeps.
+        out: where to write.
+        not_begun: jobs that left no result, because the sweep was stopped before.
 
     Raises:
         RequestError: there is no such folder, or no result below it.
     """
     board = rank(read(folders))
+    if not_begun:
+        board.jobs["not begun"] = not_begun
     board.write(out or folders[0])
     return board
 

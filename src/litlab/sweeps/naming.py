@@ -1,7 +1,9 @@
 """What the jobs of a sweep are called: by the settings that differ, in names that every file system takes."""
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 MAX_BYTES = 99  # of a folder's name
 
@@ -28,6 +30,18 @@ def differing(overrides: Iterable[str], swept: Sequence[str]) -> dict[str, str]:
     return {short[key]: given[key] for key in swept if key in given}
 
 
+def unlike(overrides: Iterable[str], others: Iterable[Collection[str]]) -> list[str]:
+    """The settings of a job that at least one of the others was not given so; `sweep.*` and deletions do not count.
+
+    Args:
+        overrides: the job's.
+        others: the overrides of each other job.
+    """
+    others = list(others)
+    words = (word for word in overrides if not key_of(word).startswith("sweep.") and not word.startswith("~"))
+    return [key_of(word) for word in words if any(word not in other for other in others)]
+
+
 def folder_name(number: int, settings: dict[str, str]) -> str:
     """The name of a job's folder: its number, and what differs: 3_lr=0.1,batch_size=32.
 
@@ -36,6 +50,12 @@ def folder_name(number: int, settings: dict[str, str]) -> str:
     texts = [f"{_plain(key)}={_plain(value)}" for key, value in settings.items()]
     name = "_".join(filter(None, [str(number), ",".join(texts)]))
     return name.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(",=-. ")
+
+
+def short(path: Path) -> str:
+    """A path as seen from here, where that leads down."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
 
 
 def _plain(text: str) -> str:

@@ -40,7 +40,7 @@ class Row:
     mode: str  # max or min
     best: Spread  # of the metric, in each job at its best epoch
     test: Spread  # of the same metric of the test split
-    seconds: float | None  # mean of a job, start-up included
+    seconds: float | None  # mean of a job's training; the start-up, which a process has once, is not in it
     status: str  # completed, 2 of 3 completed, running, died, interrupted, failed: <error>
     error: str | None  # of the jobs that did not complete
     jobs: tuple[Result, ...]
@@ -80,7 +80,7 @@ def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
         mode=monitor.get("mode") or "max",
         best=Spread.of(_numbers(validation(job) for job in completed)),
         test=Spread.of(_numbers((job.get("metrics") or {}).get(test_metric(metric)) for job in completed)),
-        seconds=Spread.of(_numbers(job.get("seconds") for job in completed)).mean,
+        seconds=Spread.of(_numbers(map(_seconds, completed))).mean,
         status=status,
         error=error,
         jobs=tuple(jobs),
@@ -99,6 +99,11 @@ def validation(result: Result) -> float | None:
 def test_metric(metric: str | None) -> str:
     """The name of a metric on the test split: val/accuracy is test/accuracy."""
     return f"test/{(metric or '').partition('/')[2]}"
+
+
+def _seconds(result: Result) -> float | None:
+    """Of training; results of earlier versions have the whole time alone."""
+    return result.get("seconds") if result.get("seconds_training") is None else result["seconds_training"]
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:

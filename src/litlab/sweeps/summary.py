@@ -3,18 +3,17 @@
 import csv
 import io
 import json
-import math
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from litlab.files import write_whole
 from litlab.plots import canvas
+from litlab.sweeps.digits import decimals, spread
 from litlab.sweeps.pictures import pictures
-from litlab.sweeps.rows import Row, Spread, test_metric
+from litlab.sweeps.rows import Row, test_metric
 
 if TYPE_CHECKING:
     from litlab.sweeps.leaderboard import Leaderboard
@@ -39,10 +38,10 @@ def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
     """A line per row, of full precision; what there is not is empty. The run directories are relative to `folder`."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    measured = ("metric", "mode", "best_mean", "best_std", "test_mean", "test_std", "n", "seconds")
+    measured = ("metric", "mode", "best_mean", "best_std", "test_mean", "test_std", "n", "seconds_training")
     lines.writerow(["rank", *board.columns, *measured, "status", "error", "run_dirs"])
     for row in board.rows:
-        numbers = [row.best.mean, row.best.std, row.test.mean, row.test.std, row.best.n, row.seconds]
+        numbers = [row.best.mean, row.best.std, row.test.mean, row.test.std, len(row.completed), row.seconds]
         told = [row.status, row.error, ";".join(os.path.relpath(job["run_dir"], folder) for job in row.jobs)]
         lines.writerow([row.rank, *map(plain, row.values), row.metric, row.metric and row.mode, *numbers, *told])
     return text.getvalue()
@@ -69,8 +68,8 @@ def as_markdown(board: "Leaderboard", drawn: Sequence[str] = ()) -> str:
     lines += map(_line, rows)
     if len(board.rows) > MAX_ROWS:
         lines += ["", f"... and {len(board.rows) - MAX_ROWS:,} more rows, in summary.csv"]
-    if winner := board.winner:
-        lines += ["", "What trains the winner:", "", f"    {command(winner)}"]
+    for name, winner in winners(board):
+        lines += ["", f"What trains {name}:", "", f"    {command(winner)}"]
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     if board.remarks:
@@ -92,63 +91,52 @@ def headline(board: "Leaderboard") -> str:
     return text
 
 
-def table(board: "Leaderboard", limit: int, text: int = MAX_TEXT) -> list[list[str]]:
+def table(board: "Leaderboard", limit: int) -> list[list[str]]:
     """The names of the columns, then the first rows; numbers rounded to what their spread lets one tell.
 
     Args:
         board: what to show.
         limit: rows at most.
-        text: characters of a status at most.
     """
-    metrics = board.metrics
-    alone = metrics[0][0] if len(metrics) == 1 else None
-    measured = [alone, test_metric(alone)] if alone else ["metric", "validation", "test"]
-    rows, digits = board.rows[:limit], {}
-    for metric in dict.fromkeys(row.metric for row in rows):
-        same = [row for row in rows if row.metric == metric]
-        digits[metric] = decimals([row.best for row in same])
-    lines = [["rank", *board.columns, *measured, "n", "seconds", "status"]]
-    for row in rows:
+    metrics = list(dict.fromkeys(row.metric for row in board.rows if row.metric))
+    alone = metrics[0] if len(metrics) == 1 else None
+    measured = [alone, test_metric(alone)] if alone else ["metric", "validation", "test"] if metrics else []
+    digits = {
+        metric: decimals([row.best for row in board.rows if row.metric == metric])
+        for metric in dict.fromkeys(row.metric for row in board.rows)
+    }
+    lines = [["rank", *board.columns, *measured, "n", "train s", "status"]]
+    for row in board.rows[:limit]:
         number = digits[row.metric]
         lines.append(["" if row.rank is None else str(row.rank), *map(shown, row.values)])
-        lines[-1] += [row.metric or "-"] if not alone else []
-        lines[-1] += [
-            spread(row.best, number),
-            spread(row.test, number),
-            str(row.best.n),
-            _seconds(row),
-            _short(row.status, text),
-        ]
+        lines[-1] += [row.metric or "-"] if len(metrics) > 1 else []
+        lines[-1] += [spread(row.best, number), spread(row.test, number)] if metrics else []
+        lines[-1] += [str(len(row.completed)), _seconds(row), _short(row.status)]
     return lines
 
 
-def decimals(spreads: Sequence[Spread]) -> int:
-    """How many to show: two digits of the usual deviation over seeds (one from 8 on: 0.0009); else four of the best."""
-    deviations = [each.std for each in spreads if each.std]
-    best = next((abs(each.mean) for each in spreads if each.mean), 1.0)
-    digits = 1 - math.log10(1.25 * median(deviations)) if deviations else 3 - math.log10(best) + 1e-9
-    return min(max(math.ceil(digits), 0), 10)
-
-
-def spread(of: Spread, digits: int) -> str:
-    """Mean ± standard deviation; a number that so few decimals would hide gets four digits."""
-    if of.mean is None:
-        return "-"
-    digits = max(digits, 3 - math.floor(math.log10(abs(of.mean)))) if 0 < abs(of.mean) < 10 ** (1 - digits) else digits
-    return f"{of.mean:.{digits}f}" + ("" if of.std is None else f" ± {of.std:.{digits}f}")
+def winners(board: "Leaderboard") -> list[tuple[str, Row]]:
+    """What to call each metric's winner, and its row."""
+    alone = len(board.winners) == 1
+    return [("the winner" if alone else f"the winner by {row.metric}", row) for row in board.winners]
 
 
 def command(row: Row) -> str:
     """What to type to train a row's setting."""
-    return shlex.join(["python", "scripts/train.py", *row.overrides])
+    return " ".join(["python", "scripts/train.py", *map(_word, row.overrides)])
+
+
+def _word(override: str) -> str:
+    """Quoted once for a shell: around the single quotes that Hydra is to see, double ones that expand nothing."""
+    return f'"{override}"' if "'" in override and not set(override) & set('"$`\\!') else shlex.quote(override)
 
 
 def _seconds(row: Row) -> str:
     return "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
 
 
-def _short(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
 
 
 def _line(cells: Any) -> str:
