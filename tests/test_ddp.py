@@ -59,6 +59,10 @@ def test_the_number_of_processes_is_torchruns(compose: Callable[..., Any], monke
 
 
 def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, world_size: int, local_world_size: int) -> None:
+    from lightning_utilities.core.rank_zero import rank_zero_only
+
+    # A Trainer puts its rank there for the whole process: other tests' loggers would write nothing.
+    monkeypatch.setattr(rank_zero_only, "rank", 0)
     place = {"RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": local_world_size}
     place |= {"LOCAL_RANK": rank % local_world_size, "GROUP_RANK": rank // local_world_size}
     for name, value in place.items():

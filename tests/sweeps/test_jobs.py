@@ -56,6 +56,7 @@ def test_a_grid(sweep, tmp_path):
     assert [row["optimizer.lr"] for row in rows] == ["0.1", "0.01"]
 
 
+@pytest.mark.slow
 def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
     """One diverges, one raises, one cannot be composed, one is against the rules."""
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.momentum=0.9", "optimizer.lr=0.1,1e6,-1")
@@ -103,6 +104,7 @@ def test_no_swept_values_and_one_job(sweep):
     assert statuses(results) == {"0": "completed"} and results["0"]["swept"] == []
 
 
+@pytest.mark.slow
 def test_the_same_job_runs_once(sweep):
     code, out, _, results = sweep("seed=0,0,1")
     assert code == 0 and list(sorted(results)) == ["0_seed=0", "1_seed=1"]
@@ -111,6 +113,7 @@ def test_the_same_job_runs_once(sweep):
     assert "2/2  seed=1" in out
 
 
+@pytest.mark.slow
 def test_deletions_and_additions(sweep):
     code, _, err, results = sweep("~callbacks.pictures", "+model.extra=a,b", "seed=1")
     assert code == 0, err
@@ -194,6 +197,7 @@ def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path, wor
     assert sorted(tmp_path.rglob("*")) == [run.parent, run, run / "result.json"]
 
 
+@pytest.mark.slow
 def test_a_job_that_joins_a_sweep_is_named_by_what_is_its_own(sweep, tmp_path):
     sweep("optimizer.lr=0.1,0.01", "threads=1")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
@@ -203,6 +207,7 @@ def test_a_job_that_joins_a_sweep_is_named_by_what_is_its_own(sweep, tmp_path):
     assert results["2_lr=0.03"]["swept"] == ["optimizer.lr"] and "1/1  lr=0.03" in out
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_resumed_sweep_is_told_alone(sweep, tmp_path):
     sweep("seed=0")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()

@@ -144,6 +144,7 @@ def study_of(folder: Path):
     return optuna.load_study(study_name="litlab", storage=f"sqlite:///{folder}/optuna.db")
 
 
+@pytest.mark.slow
 def test_a_search_finds_what_is_best(search):
     jobs = search("hydra.sweeper.n_trials=20", "threads=1")
     assert len(jobs.asked) == jobs.total == 20
