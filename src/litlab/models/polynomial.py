@@ -35,7 +35,7 @@ class Polynomial(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 1) to (N, num_outputs)."""
         x = inputs.flatten(1)
-        powers = [torch.ones_like(x)]
-        for _ in range(self.degree):
+        powers = [x, torch.ones_like(x)]
+        for _ in range(self.degree - 1):
             powers.insert(0, powers[0] * x)  # Tensor.pow with a tensor of exponents takes ten times as long
         return torch.cat(powers, 1) @ self.coefficients
