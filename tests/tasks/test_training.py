@@ -199,6 +199,20 @@ def test_callbacks_see_every_step(fit, same_weights):
     assert same_weights(seen.weights, fit(*setting).weights)
 
 
+def test_hooks_of_the_optimizer_see_every_step(fit, same_weights):
+    steps: list[str] = []
+
+    class Registers(L.Callback):
+        def on_train_start(self, trainer, pl_module):
+            trainer.optimizers[0].register_step_pre_hook(lambda *_: steps.append("before"))
+            trainer.optimizers[0].register_step_post_hook(lambda *_: steps.append("after"))
+
+    setting = ("optimizer=adam", "scheduler=none", "trainer.max_epochs=1")
+    seen = fit(*setting, callbacks=[Registers()])
+    assert steps == ["before", "after"] * 20
+    assert same_weights(seen.weights, fit(*setting).weights)
+
+
 @pytest.mark.parametrize("hooked", [False, True])
 def test_gradients_are_clipped_before_the_step(fit, hooked):
     """Plain SGD: a step moves the weights by rate times gradient, of norm 0.01 at most."""

@@ -64,7 +64,7 @@ class Task(Training, Evaluation):
         self.losses = TrainingLosses(accumulate_grad_batches)
         self.augmentation = augmentation
         self.validated = "val"
-        self.direct = False
+        self.direct, self.bare_step = False, None
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""

@@ -11,6 +11,7 @@ from torch.func import functional_call, grad_and_value
 from torch.optim import Optimizer
 
 from litlab.data.loader import Batch
+from litlab.tasks.update import bare_step
 
 Named = dict[str, Tensor]
 STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
@@ -86,9 +87,7 @@ class CompiledStep:
         self._space = [torch.zeros_like(weight) for weight in self._weights.values()]
         for group in optimizer.param_groups:
             group["lr"] = torch.as_tensor(group["lr"])  # a number would be part of the graph: compiled anew each time
-        update: Any = type(optimizer).step
-        while hasattr(update, "__wrapped__"):  # its profiling and its switch for gradients break the graph
-            update = update.__wrapped__
+        update = bare_step(optimizer)  # what torch wraps around it breaks the graph
 
         # Local names, not self: what is reached through self is looked up and guarded anew in each call, 8% of a step.
         differentiate, weights, buffers = self._differentiate, self._weights, self._buffers

@@ -11,11 +11,13 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from litlab.data.loader import Batch, Shard
 from litlab.tasks.compiled import STEPS, CompiledStep
 from litlab.tasks.losses import TrainingLosses
 from litlab.tasks.schedule import Schedule
+from litlab.tasks.update import bare_step, is_hooked
 
 # Hooks that Lightning calls around every optimizer step; where a callback has one, it gets its calls.
 STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")
@@ -39,21 +41,21 @@ class Training(L.LightningModule):
     accumulate: int
     clip_val: float | None
     clip_algorithm: str | None
-    direct: bool  # see on_fit_start
+    direct: bool  # whether the short way through a step (see `_update`) means the same as Lightning's
+    bare_step: Callable[[Optimizer], Any] | None  # of the optimizer, after its first step
 
-    def on_fit_start(self) -> None:
-        """Whether the short way through a step (see `_update`) means the same as Lightning's."""
+    def on_train_start(self) -> None:
+        """Find the way through a step; seed dropout and augmentation, which differ between the devices."""
         trainer = self.trainer
+        self.bare_step = None
         self.direct = (
             not isinstance(trainer.strategy, DDPStrategy)
             and getattr(trainer.precision_plugin, "scaler", None) is None
             and not any(is_overridden(hook, each, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
+            and not any(is_hooked(optimizer) for optimizer in trainer.optimizers)
         )
-
-    def on_train_start(self) -> None:
-        """Dropout and augmentation differ between the devices. (The loader has its seed by now, the same on all.)"""
-        if self.trainer.world_size > 1:
-            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
+        if trainer.world_size > 1:  # the loader has its seed by now, the same on all
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
     def on_train_epoch_start(self) -> None:
         """Count the epoch's batches anew."""
@@ -141,7 +143,12 @@ class Training(L.LightningModule):
             self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
         if self.direct:  # Lightning's own way costs as much again as a small network's step
             optimizer._on_before_step()
-            optimizer.optimizer.step()
+            if self.bare_step is None:  # the first is torch's own: a scheduler looks whether there was one
+                optimizer.optimizer.step()
+                self.bare_step = bare_step(optimizer.optimizer)
+            else:
+                with torch.no_grad():
+                    self.bare_step(optimizer.optimizer)
             optimizer._on_after_step()  # counts the step: checkpoints, max_steps and logs go by it
             for group in optimizer.param_groups:  # as zero_grad does, in a thirtieth of its time
                 for weight in group["params"]:
