@@ -6,7 +6,8 @@ That is a label for profilers, a call of hooks and a switch for gradients, twice
 from collections.abc import Callable
 from typing import Any
 
-from torch.optim import Optimizer, optimizer as torch_optimizer
+from torch.optim import Optimizer
+from torch.optim import optimizer as torch_optimizer
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
