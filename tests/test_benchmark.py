@@ -24,7 +24,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Real IDX files; each label is one bright band of the image, so that a few steps learn something."""
     import torch
 
-    from litlab.data import fetch
+    from litlab.data import idx
 
     random = torch.Generator().manual_seed(0)
     raw = tmp_path / "data" / "MNIST" / "raw"
@@ -39,7 +39,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
             (raw / file).write_bytes(header + values.numpy().tobytes())
             md5[file] = hashlib.md5((raw / file).read_bytes()).hexdigest()
-    monkeypatch.setitem(fetch.SOURCES, "MNIST", replace(fetch.SOURCES["MNIST"], md5=md5))
+    monkeypatch.setitem(idx.SOURCES, "MNIST", replace(idx.SOURCES["MNIST"], md5=md5))
     return tmp_path / "data"
 
 

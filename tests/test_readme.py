@@ -48,12 +48,12 @@ def test_a_training_runs_as_printed(
     command: str, compose: Callable[..., Any], small_fashion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a small copy of the data set and for one epoch."""
-    from litlab.data import fetch
+    from litlab.data import idx
     from litlab.train import train
 
     small_fashion.write(tmp_path / "FashionMNIST" / "raw")
     small_fashion.write(tmp_path / "MNIST" / "raw")
-    monkeypatch.setitem(fetch.SOURCES, "MNIST", fetch.Source("MNIST", fetch.SOURCES["FashionMNIST"].md5))
+    monkeypatch.setitem(idx.SOURCES, "MNIST", idx.Source("MNIST", idx.SOURCES["FashionMNIST"].md5))
     overrides = [word for word in shlex.split(command)[2:] if not word.startswith(("trainer.max_epochs", "-m"))]
     small = [] if "data=digits" in overrides or any("experiment" in word for word in overrides) else ["data.val_size=8"]
     config = compose(*overrides, *small, f"paths.data_dir={tmp_path}", "trainer.max_epochs=1")

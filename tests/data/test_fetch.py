@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-from litlab.data import fetch, roads
+from litlab.data import fetch, idx, roads
 from litlab.errors import RequestError, RunError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -140,10 +140,10 @@ def test_the_mirror_serves_what_is_missing_once(
     fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
 
-    assert mirror.asked == [f"/{file}.gz" for file in fetch.FILES]
+    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES]
     raw = tmp_path / "FashionMNIST" / "raw"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == {
-        f"{file}.gz": small_fashion.packed[file] for file in fetch.FILES
+        f"{file}.gz": small_fashion.packed[file] for file in idx.FILES
     }
     assert not list((tmp_path / "FashionMNIST").glob(".partial-*"))
     assert capfd.readouterr() == ("", "")
@@ -161,7 +161,7 @@ def test_the_next_mirror_takes_over_from_one_that_fails(
 
     assert_loads(small_fashion, tmp_path / "data")
 
-    assert mirror.asked == [f"/{file}.gz" for file in fetch.FILES[:3]]
+    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES[:3]]
 
 
 def test_a_mirror_that_serves_other_bytes_is_refused_though_the_content_is_right(
@@ -247,7 +247,7 @@ def test_a_damaged_file_beside_a_whole_copy_goes_without_a_download(
     assert_loads(small_fashion, tmp_path)
 
     assert mirror.asked == []
-    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{file}.gz" for file in fetch.FILES)
+    assert sorted(path.name for path in raw.iterdir()) == sorted(f"{file}.gz" for file in idx.FILES)
 
 
 def test_a_damaged_file_without_a_replacement_is_named_and_kept(small_fashion: Any, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_apt_brings_the_files_without_installing_them(
     assert {path.relative_to(home).as_posix() for path in home.rglob("*")} == {
         ".lock",
         "raw",
-        *(f"raw/{file}.gz" for file in fetch.FILES),
+        *(f"raw/{file}.gz" for file in idx.FILES),
     }
     assert capfd.readouterr() == ("", "")
 
@@ -359,11 +359,11 @@ def test_when_all_roads_fail_one_line_says_what_was_tried_and_what_to_do(
 
     message, raw = str(error.value), tmp_path / "FashionMNIST" / "raw"
     assert "\n" not in message
-    assert f"no whole {', '.join(fetch.FILES)} in {raw} or {small_fashion.system_dir};" in message
+    assert f"no whole {', '.join(idx.FILES)} in {raw} or {small_fashion.system_dir};" in message
     assert f"{mirror.url} does not serve {TRAIN_IMAGES}.gz (HTTP Error 404: not here);" in message
     assert f"{closed} does not serve {TRAIN_IMAGES}.gz (<urlopen error" in message
     assert "apt-get download dataset-fashion-mnist is not possible (no apt-get and dpkg here);" in message
-    assert f"put {', '.join(f'{file}.gz' for file in fetch.FILES)} in {raw}, or set paths.data_dir" in message
+    assert f"put {', '.join(f'{file}.gz' for file in idx.FILES)} in {raw}, or set paths.data_dir" in message
 
 
 def test_mnist_has_no_package_to_ask_apt_for(
@@ -476,7 +476,7 @@ def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_whole(
     assert_loads(small_fashion, tmp_path)
 
     assert not list(home.glob(".partial-*"))
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz", *(f"/{file}.gz" for file in fetch.FILES)]
+    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz", *(f"/{file}.gz" for file in idx.FILES)]
 
 
 def test_two_processes_at_once_download_each_file_once(small_fashion: Any, mirror: Mirror, tmp_path: Path) -> None:
@@ -488,7 +488,7 @@ def test_two_processes_at_once_download_each_file_once(small_fashion: Any, mirro
         process.join(20)
 
     assert [process.exitcode for process in both] == [0, 0]
-    assert mirror.asked == [f"/{file}.gz" for file in fetch.FILES]
+    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES]
 
 
 @pytest.mark.skipif(not (SHARED / "MNIST" / "raw").is_dir(), reason="no ../shared/data/MNIST/raw")
@@ -499,13 +499,13 @@ def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(
 
     raw = SHARED / "MNIST" / "raw"
     assert [
-        (f"{file}.gz", hashlib.md5((raw / f"{file}.gz").read_bytes()).hexdigest()) for file in fetch.FILES
+        (f"{file}.gz", hashlib.md5((raw / f"{file}.gz").read_bytes()).hexdigest()) for file in idx.FILES
     ] == MNIST.resources
 
     # Links, and no mirrors: where this test fails, it must not write into the shared folder.
     monkeypatch.setattr(MNIST, "mirrors", [])
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    for file in fetch.FILES:
+    for file in idx.FILES:
         (tmp_path / "MNIST" / "raw" / f"{file}.gz").symlink_to(raw / f"{file}.gz")
     loaded = fetch.load("MNIST", tmp_path)
 
@@ -520,8 +520,8 @@ def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(
 def test_the_real_package_of_debian_is_fashion_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import FashionMNIST
 
-    source = replace(fetch.SOURCES["FashionMNIST"], system_dir=None)
-    monkeypatch.setitem(fetch.SOURCES, "FashionMNIST", source)
+    source = replace(idx.SOURCES["FashionMNIST"], system_dir=None)
+    monkeypatch.setitem(idx.SOURCES, "FashionMNIST", source)
     monkeypatch.setattr(FashionMNIST, "mirrors", [])
 
     loaded = fetch.load("FashionMNIST", tmp_path)
