@@ -31,7 +31,7 @@ def table(**settings: Any) -> Any:
 
 
 def described(data: Any) -> dict[str, Any]:
-    from litlab import describe
+    from litlab import describe, remarks
 
     splits = data.raw_splits()
     columns = describe.columns(data, splits["train"])
@@ -40,7 +40,7 @@ def described(data: Any) -> dict[str, Any]:
         "classes": describe.describe_classes(data, splits),
         "columns": [describe.describe_column(name, values) for name, values in columns.items()],
     }
-    return result | {"remarks": describe.remarks(data, result)}
+    return result | {"remarks": remarks.remarks(data, result)}
 
 
 def test_splits_have_sizes_types_duplicates_and_leaks() -> None:
