@@ -139,9 +139,8 @@ class Training(L.LightningModule):
     def _update(self, optimizer: Any) -> None:
         if self.compiled is not None and self.trainer.world_size > 1:
             self.compiled.average_gradients(self.trainer.strategy.reduce)
-        if self.clip_val:
-            self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
         if self.direct:  # Lightning's own way costs as much again as a small network's step
+            self.on_before_optimizer_step(optimizer.optimizer)
             optimizer._on_before_step()
             if self.bare_step is None:  # the first is torch's own: a scheduler looks whether there was one
                 optimizer.optimizer.step()
@@ -157,6 +156,11 @@ class Training(L.LightningModule):
             optimizer.step()
             optimizer.zero_grad()
         self._step_schedule()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients: here they are whole, and no longer scaled for half precision."""
+        if self.clip_val:
+            self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
 
     def _step_schedule(self) -> None:
         if self.schedule is not None:
