@@ -77,3 +77,23 @@ def test_a_scheduler_that_watches_a_validation_needs_one(compose):
     config = compose("scheduler=plateau", "data.val_size=0")
     with pytest.raises(RequestError, match=r"scheduler\.monitor=val/loss: there is no validation; set data\.val_size"):
         build_task(config, build_data(config))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("data=digits task=regression", "the targets of these data are 10 classes; take task=classification"),
+        ("data=digits task=binary", "the targets of these data are 10 classes; take task=classification"),
+        (
+            "data=breast_cancer task=classification",
+            "the targets of these data are two classes with one output; take task=binary",
+        ),
+        ("data=sine task=binary", "the targets of these data are numbers; take task=regression"),
+        ("data=california task=classification", "the targets of these data are numbers; take task=regression"),
+    ],
+)
+def test_a_task_for_other_targets_is_refused(compose, words, message):
+    config = compose(*words.split())
+    with pytest.raises(RequestError) as error:
+        build_task(config, build_data(config))
+    assert str(error.value) == f"{words.split()[1]}: {message}"

@@ -52,7 +52,11 @@ def build_data(config: DictConfig) -> TensorData:
 
 
 def build_task(config: DictConfig, data: TensorData) -> Task:
-    """Model, optimizer, scheduler and task of a config, for these data."""
+    """Model, optimizer, scheduler and task of a config, for these data.
+
+    Raises:
+        RequestError: something cannot be built so, or the task is not for such targets.
+    """
     monitor = str(config.scheduler.get("monitor") or "")
     if monitor.startswith("val/") and not data.has_validation:
         raise RequestError(
@@ -70,6 +74,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
+    _check_targets(task, data)
     return task
 
 
@@ -133,6 +138,19 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list
         else:
             callbacks.append(instantiate("callbacks", config))
     return callbacks
+
+
+def _check_targets(task: Task, data: TensorData) -> None:
+    if not hasattr(data, "class_names"):  # others' data, which do not tell
+        return
+    if data.class_names is None:
+        kind, are = "regression", "numbers"
+    elif data.num_outputs == 1:
+        kind, are = "binary", "two classes with one output"
+    else:
+        kind, are = "classification", f"{len(data.class_names)} classes"
+    if task.kind and task.kind != kind:
+        raise RequestError(f"task={task.kind}: the targets of these data are {are}; take task={kind}")
 
 
 def _check_device(accelerator: str) -> None:

@@ -9,7 +9,6 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 from torch import nn
 
-from litlab.errors import RequestError
 from litlab.tasks.binary import Binary
 
 
@@ -57,8 +56,3 @@ def test_loss_is_that_of_scikit_learn(samples):
 
 def test_a_sure_network_has_a_finite_loss():
     assert float(task().loss(torch.tensor([[-200.0]]), torch.tensor([1]))) == pytest.approx(200.0)
-
-
-def test_two_outputs_are_refused():
-    with pytest.raises(RequestError, match="task=classification"):
-        task(num_outputs=2)

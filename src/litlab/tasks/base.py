@@ -34,6 +34,7 @@ class Task(Training, Evaluation):
         augmentation: from a training batch's inputs to inputs of the same shape, changed at random; on the device.
     """
 
+    kind = ""  # of targets: classification, binary (two classes with one output), regression; nothing: any
     pictures: tuple[str, ...] = ()  # of the tested model, by their names in `litlab.callbacks.pictures`
 
     def __init__(

@@ -14,7 +14,6 @@ from torchmetrics.classification import (
     BinaryRecall,
 )
 
-from litlab.errors import RequestError
 from litlab.tasks.base import Task
 from litlab.tasks.class_weights import class_weights
 
@@ -28,17 +27,13 @@ class Binary(Task):
         num_outputs: 1.
         class_weights: balanced: both classes have the same weight in the loss, however many samples they have; None:
             each sample has.
-
-    Raises:
-        RequestError: the data have another number of outputs.
     """
 
+    kind = "binary"
     pictures = ("confusion_matrix", "mistakes")
     weight: Tensor | None
 
     def __init__(self, *args: Any, num_outputs: int, class_weights: str | None = None, **kwargs: Any) -> None:
-        if num_outputs != 1:
-            raise RequestError(f"task=binary: these data have {num_outputs} outputs, not 1; try task=classification")
         self.class_weights = class_weights
         super().__init__(*args, **kwargs)
         self.register_buffer("weight", None, persistent=False)

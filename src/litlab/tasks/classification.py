@@ -28,6 +28,7 @@ class Classification(Task):
             sample has.
     """
 
+    kind = "classification"
     pictures = ("confusion_matrix", "mistakes")
     weight: Tensor | None
 

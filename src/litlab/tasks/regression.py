@@ -19,6 +19,7 @@ class Regression(Task):
             batch, and the loss of a split is the mean over its batches, so take one batch per split.
     """
 
+    kind = "regression"
     pictures = ("predicted_vs_actual", "residuals", "fit")
 
     def __init__(self, *args: Any, num_outputs: int, reduction: str = "mean", **kwargs: Any) -> None:
