@@ -46,6 +46,19 @@ def test_a_stuck_loss_names_the_learning_rate_both_ways() -> None:
     assert "2.31" in hint and "ignores the input has 2.3" in hint
 
 
+def test_a_stuck_loss_of_changed_samples_names_the_plain_ones() -> None:
+    (hint,) = judged({"augmentation": {"shift": 14}}, train=[2.31, 2.30, 2.31], tested=1.0)
+    assert ": try augmentation=none, optimizer.lr=0.01, " in hint
+
+
+def test_a_rehearsal_says_that_it_is_none() -> None:
+    from litlab.hints import hints
+
+    config = OmegaConf.create(CONFIG | {"trainer": {"fast_dev_run": True}})
+    (hint,) = hints(config, None, None, [{"train/loss": 2.3}], {"test/loss": 2.3})  # type: ignore[arg-type]
+    assert hint == "trainer.fast_dev_run: a rehearsal on a batch or a few of each split; these numbers mean nothing"
+
+
 def test_a_loss_that_falls_too_slowly_names_a_higher_rate_and_more_epochs() -> None:
     (hint,) = judged({"data.normalize": True}, train=[9.0, 8.0, 7.0], tested=3.0)
     assert hint.endswith("try optimizer.lr=1, trainer.max_epochs=30")

@@ -76,6 +76,14 @@ def test_paths_are_quoted_for_a_shell(
     assert f"curves tensorboard --logdir '{folder}'" in lines(capsys)
 
 
+def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
+    result["metrics"] = {"train/loss": 0.2073, "val/loss": 0.3, "test/accuracy": 0.94}
+    print_result(result, Path("logs/run"), Path("logs"))
+    said = [line for line in lines(capsys) if "/" in line.split()[0]]
+    assert said == ["train/loss 0.2073", "test/accuracy 0.9400"]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_an_error_takes_the_room_that_is_left_and_is_not_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int

@@ -65,8 +65,10 @@ def hints(
         history: of each epoch its metrics.
         metrics: of the tested weights.
     """
+    if OmegaConf.select(config, "trainer.fast_dev_run"):
+        return ["trainer.fast_dev_run: a rehearsal on a batch or a few of each split; these numbers mean nothing"]
     train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
-    if not train or "test/loss" not in metrics or OmegaConf.select(config, "trainer.fast_dev_run"):
+    if not train or "test/loss" not in metrics:
         return []
     counts = torch.bincount(data.splits["train"].targets.cpu()).tolist() if data.class_names else []
 
@@ -110,7 +112,8 @@ def stuck(run: Evidence) -> str | None:
     if falling and run.left > 1:
         longer = f"trainer.max_epochs={10 * len(run.train)}"
         return f"{found}; it falls, but slowly: try " + run.settings(faster, longer, "data.normalize=true")
-    return f"{found}: try " + run.settings(slower, faster, "data.normalize=true")
+    plain = "augmentation=none, " if run.config.get("augmentation") else ""  # it may leave nothing to see
+    return f"{found}: try {plain}" + run.settings(slower, faster, "data.normalize=true")
 
 
 def by_heart(run: Evidence) -> str | None:

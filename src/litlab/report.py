@@ -20,7 +20,7 @@ TOP = 10  # rows of a leaderboard
 
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
-    """One table: best validation, test metrics, time, speed, the run directory and how to look at the curves; hints."""
+    """One table: best validation, train and test metrics, time, speed, the run directory, how to see curves; hints."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -32,7 +32,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     if monitor["best"] is not None:
         table.add_row(f"best {monitor['metric']}", f"{monitor['best']:.4f}  (epoch {monitor['epoch']})")
     for name, value in metrics.items():
-        if name.startswith("test/"):
+        if name.startswith(("train/", "test/")):
             table.add_row(name, f"{value:.4f}")
     table.add_row("seconds", f"{result['seconds_training']:.1f} training, {result['seconds']:.1f} in all")
     if result["samples_per_second"]:
