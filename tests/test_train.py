@@ -142,6 +142,28 @@ def test_resuming_is_going_on(run, same_weights, setting):
     assert resumed["metrics"]["train/loss"] == whole["metrics"]["train/loss"]
 
 
+def test_the_best_weights_of_the_first_part_stay_the_best(run, same_weights):
+    """The mode is turned round, so that the first epoch has what is called the best."""
+    setting = (*PLAIN, "task.mode=min")
+    first, first_dir = run(*setting, "trainer.max_epochs=2")
+    last = first_dir / "checkpoints" / "last.ckpt"
+    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
+    assert first["monitor"] == resumed["monitor"] and resumed["monitor"]["epoch"] == 1
+    assert resumed["checkpoint"] == str(resumed_dir / "checkpoints" / "best.ckpt")
+    best = [load(folder / "checkpoints" / "best.ckpt")["state_dict"] for folder in (first_dir, resumed_dir)]
+    assert same_weights(*best)
+    assert resumed["metrics"]["test/accuracy"] == first["metrics"]["test/accuracy"]
+
+
+def test_better_weights_of_the_second_part_take_their_place(run):
+    first, first_dir = run(*PLAIN, "trainer.max_epochs=1")
+    last = first_dir / "checkpoints" / "last.ckpt"
+    resumed, resumed_dir = run(*PLAIN, "trainer.max_epochs=4", f"resume_from={last}")
+    assert resumed["monitor"]["best"] > first["monitor"]["best"] and resumed["monitor"]["epoch"] > 1
+    assert sorted(path.name for path in (resumed_dir / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert load(first_dir / "checkpoints" / "best.ckpt")["epoch"] == 0  # the first run keeps what it had
+
+
 def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_weights, monkeypatch):
     """Onecycle knows the length of the run; the second half must go on with it."""
     from litlab.tasks.base import Task

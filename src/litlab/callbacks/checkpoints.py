@@ -1,12 +1,14 @@
-"""Checkpoints that are whole, whatever happens while they are written."""
+"""Checkpoints that are whole, whatever happens while they are written, and a best one that outlives its run."""
 
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -28,3 +30,24 @@ class WholeFiles(TorchCheckpointIO):
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+class BestModelCheckpoint(ModelCheckpoint):
+    """Lightning's, but a run that goes on from another's checkpoint takes over its best one, too.
+
+    Lightning's own forgets it where the folder is another: the best of the second part would be called the best.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the state in a checkpoint, and the file that it names as the best, if it is still there."""
+        best, score = Path(state_dict["best_model_path"]), state_dict["best_model_score"]
+        assert self.dirpath is not None
+        if state_dict["dirpath"] != self.dirpath and score is not None and best.is_file():
+            taken = Path(self.dirpath, best.name)
+            taken.parent.mkdir(parents=True, exist_ok=True)
+            aside = taken.with_name(f".{taken.name}.{os.getpid()}")
+            shutil.copyfile(best, aside)
+            aside.replace(taken)
+            paths = dict.fromkeys(("best_model_path", "kth_best_model_path"), str(taken))
+            state_dict = state_dict | paths | {"dirpath": self.dirpath, "best_k_models": {str(taken): score}}
+        super().load_state_dict(state_dict)
