@@ -97,3 +97,26 @@ def test_a_task_for_other_targets_is_refused(compose, words, message):
     with pytest.raises(RequestError) as error:
         build_task(config, build_data(config))
     assert str(error.value) == f"{words.split()[1]}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "task.monitor=val/acc",
+            "task.monitor=val/acc: there is no such metric (did you mean val/accuracy?); choose from",
+        ),
+        ("task.monitor=val/loss", "task.mode=max: of val/loss less is better; set task.mode=min, too"),
+        ("task.mode=min", "task.mode=min: of val/accuracy more is better; set task.mode=max, too"),
+    ],
+)
+def test_what_is_monitored_is_a_metric_in_the_right_direction(compose, words, message):
+    config = compose(words)
+    with pytest.raises(RequestError) as error:
+        build_task(config, build_data(config))
+    assert str(error.value).startswith(message)
+
+
+def test_a_loss_may_be_monitored(compose):
+    config = compose("task.monitor=val/loss", "task.mode=min")
+    assert build_task(config, build_data(config)).mode == "min"

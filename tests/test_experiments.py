@@ -40,6 +40,7 @@ def test_exam_scores(run):
 def test_line(run):
     result = run("line", 1)
     weight, bias = weights(result).tolist()
+    assert result["weights"] == {"1.weight": [weight], "1.bias": [bias]}
     assert weight == pytest.approx(2, abs=0.002)
     assert bias == pytest.approx(0, abs=0.005)
     assert result["metrics"]["test/loss"] < 1e-5
@@ -48,7 +49,7 @@ def test_line(run):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_breast_cancer_logistic(run, seed):
     result = run("breast_cancer_logistic", 30, f"seed={seed}")
-    assert result["parameters"] == 31
+    assert result["parameters"] == 31 and "weights" not in result
     assert result["metrics"]["test/auroc"] >= 0.99
 
 

@@ -144,7 +144,7 @@ def test_resuming_is_going_on(run, same_weights, setting):
 
 def test_the_best_weights_of_the_first_part_stay_the_best(run, same_weights):
     """The mode is turned round, so that the first epoch has what is called the best."""
-    setting = (*PLAIN, "task.mode=min")
+    setting = (*PLAIN, "callbacks.checkpoint.mode=min")
     first, first_dir = run(*setting, "trainer.max_epochs=2")
     last = first_dir / "checkpoints" / "last.ckpt"
     resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")

@@ -18,6 +18,7 @@ from litlab.data.tensors import TensorData
 from litlab.devices import refuse_what_cannot_be_shared
 from litlab.errors import RequestError
 from litlab.launcher import Launcher
+from litlab.mistakes import guess
 from litlab.ranks import place
 from litlab.sweeps import gpus
 from litlab.tasks.base import Task
@@ -55,7 +56,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
     """Model, optimizer, scheduler and task of a config, for these data.
 
     Raises:
-        RequestError: something cannot be built so, or the task is not for such targets.
+        RequestError: something cannot be built so, the task is not for such targets, or has no such metric to monitor.
     """
     monitor = str(config.scheduler.get("monitor") or "")
     if monitor.startswith("val/") and not data.has_validation:
@@ -75,6 +76,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
     _check_targets(task, data)
+    _check_monitor(task)
     return task
 
 
@@ -151,6 +153,18 @@ def _check_targets(task: Task, data: TensorData) -> None:
         kind, are = "classification", f"{len(data.class_names)} classes"
     if task.kind and task.kind != kind:
         raise RequestError(f"task={task.kind}: the targets of these data are {are}; take task={kind}")
+
+
+def _check_monitor(task: Task) -> None:
+    higher_is_better: dict[str, bool | None] = {"val/loss": False, "train/loss": False}
+    higher_is_better |= {f"val/{name}": metric.higher_is_better for name, metric in task.metrics.items()}
+    if task.monitor not in higher_is_better:
+        what = f"there is no such metric{guess(task.monitor, higher_is_better)}"
+        raise RequestError(f"task.monitor={task.monitor}: {what}; choose from {', '.join(higher_is_better)}")
+    higher = higher_is_better[task.monitor]  # None: the metric does not tell
+    if higher is not None and task.mode != (right := "max" if higher else "min"):
+        better = "more" if higher else "less"
+        raise RequestError(f"task.mode={task.mode}: of {task.monitor} {better} is better; set task.mode={right}, too")
 
 
 def _check_device(accelerator: str) -> None:

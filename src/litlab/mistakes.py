@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 # Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
 EXTRAS = {
@@ -28,12 +29,14 @@ def hydra_message(error: BaseException) -> str | None:
             install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
             return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
         options = sorted(error.options)
-        what = f"there is no conf/{group}/{name}.yaml{_guess(name, options)}"
+        what = f"there is no conf/{group}/{name}.yaml{guess(name, options)}"
         return f"{group}={name}: {what}; choose from {', '.join(options)}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
         known = [str(key) for key in cause.parent_node if not str(key).startswith("_")]
-        what = f"there is no such setting{_guess(cause.full_key.rpartition('.')[2], known)}"
+        if elsewhere := _elsewhere(cause):
+            return f"{cause.full_key}: there is no such setting{elsewhere}"
+        what = f"there is no such setting{guess(cause.full_key.rpartition('.')[2], known)}"
         return f"{cause.full_key}: {what}; there are {', '.join(known)} (+{cause.full_key}=... adds one)"
     if isinstance(error, HydraException) and (several := SEVERAL.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
@@ -50,9 +53,20 @@ def hydra_message(error: BaseException) -> str | None:
     return None
 
 
-def _guess(name: str, known: Iterable[str]) -> str:
+def _elsewhere(error: Any) -> str:
+    """Where else in the config there is a setting of the wrong one's name, as a question; nothing if nowhere."""
+    from omegaconf import DictConfig
+
+    name = error.full_key.rpartition(".")[2]
+    nodes = error.parent_node._get_root().items_ex(resolve=False)
+    found = [f"{group}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def guess(name: str, known: Iterable[str]) -> str:
     """The known name that a wrong one looks like, as a question; nothing if there is none."""
-    near = get_close_matches(name, list(known), n=1)
+    known = list(known)
+    near = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 

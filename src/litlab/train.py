@@ -23,6 +23,8 @@ from litlab.results import Result
 from litlab.tasks.base import Task
 from litlab.tune import tuned
 
+FEW = 10  # weights of a model that the result shows
+
 
 def train(config: DictConfig, result: Result | None = None) -> Result:
     """Run the experiment that `config` (conf/train.yaml, composed) describes, and fill in its result.
@@ -58,7 +60,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
 
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
-        result |= select(task, trainer)
+        result |= select(task, trainer) | describe_weights(task)
         result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
     result["hints"] = hints(config, task, data, history.epochs, result["metrics"])
@@ -125,6 +127,12 @@ def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = Fa
     trainer.test(task, datamodule=data, verbose=False)
     metrics |= trainer.callback_metrics
     return {name: float(value) for name, value in metrics.items()}
+
+
+def describe_weights(task: Task) -> dict[str, Any]:
+    """The tested weights by name, where they are few: those of a line or a polynomial are the answer itself."""
+    weights = {name: weight.flatten().tolist() for name, weight in task.model.named_parameters()}
+    return {"weights": weights} if sum(map(len, weights.values())) <= FEW else {}
 
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:

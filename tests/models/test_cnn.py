@@ -43,7 +43,7 @@ def test_images_too_small_are_refused():
 
 def test_a_table_is_refused_before_it_is_loaded(compose):
     config = compose("data=california", "model=cnn", "paths.data_dir=/nowhere")
-    with pytest.raises(RequestError, match=r"model=cnn: needs images .* these are 8; try model=mlp"):
+    with pytest.raises(RequestError, match=r"model=cnn: needs images .* these are 8 columns; try model=mlp"):
         build_task(config, build_data(config))
 
 

@@ -54,8 +54,10 @@ class CNN(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         if len(input_shape) != 3:
-            shape = "x".join(map(str, input_shape))
-            raise RequestError(f"model=cnn: needs images (channels x height x width), these are {shape}; try model=mlp")
+            columns = f"{input_shape[0]} column{'s' if input_shape[0] != 1 else ''}"
+            raise RequestError(
+                f"model=cnn: needs images (channels x height x width), these are {columns}; try model=mlp"
+            )
         make_activation = activation_class(activation)
         width, *sizes = input_shape
         layers: list[nn.Module] = []

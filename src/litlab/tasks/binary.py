@@ -7,13 +7,13 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import (
     BinaryAccuracy,
-    BinaryAUROC,
     BinaryCalibrationError,
     BinaryF1Score,
     BinaryPrecision,
     BinaryRecall,
 )
 
+from litlab.tasks.auroc import DefinedBinaryAUROC
 from litlab.tasks.base import Task
 from litlab.tasks.class_weights import class_weights
 
@@ -63,6 +63,6 @@ class Binary(Task):
             "precision": BinaryPrecision(validate_args=False),
             "recall": BinaryRecall(validate_args=False),
             "f1": BinaryF1Score(validate_args=False),
-            "auroc": BinaryAUROC(validate_args=False),
+            "auroc": DefinedBinaryAUROC(),
             "calibration_error": BinaryCalibrationError(validate_args=False),
         }

@@ -7,13 +7,13 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import (
     MulticlassAccuracy,
-    MulticlassAUROC,
     MulticlassCalibrationError,
     MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
 )
 
+from litlab.tasks.auroc import DefinedMulticlassAUROC
 from litlab.tasks.base import Task
 from litlab.tasks.class_weights import class_weights
 
@@ -73,6 +73,6 @@ class Classification(Task):
             "precision": MulticlassPrecision(classes, validate_args=False),
             "recall": MulticlassRecall(classes, validate_args=False),
             "f1": MulticlassF1Score(classes, validate_args=False),
-            "auroc": MulticlassAUROC(classes, validate_args=False),
+            "auroc": DefinedMulticlassAUROC(classes),
             "calibration_error": MulticlassCalibrationError(classes, validate_args=False),
         }

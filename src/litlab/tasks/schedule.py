@@ -67,6 +67,10 @@ class Schedule:
         if not lengths:
             raise RequestError(f"scheduler.{auto[0]}=auto: needs the length of the run; set trainer.max_epochs")
         steps = min(lengths)
+        if not steps:
+            raise RequestError(
+                f"scheduler.{auto[0]}=auto: the run has no steps (trainer.max_epochs=0); take scheduler=none"
+            )
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
 
     def after_step(self, step: int) -> None:
