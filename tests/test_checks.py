@@ -17,6 +17,8 @@ from litlab.errors import RequestError
         ("data.passes_per_epoch", [1, 100], [0, 0.5]),
         ("data.normalize", [True, False], ["yes", 1, None]),
         ("model.dropout", [0, 0.5], [1, -0.1, "x"]),
+        ("model.hidden_sizes", [[], [64], [256, 128]], [64, [0], [1.5], "64"]),
+        ("trainer.accelerator", ["auto", "cpu", "gpu"], ["gpuu", None]),
         ("task.steps_per_execution", [1, 16], [0, None]),
         ("task.mode", ["min", "max"], ["best", None]),
         ("optimizer.lr", [0.1, 1, 1e-30], [0, -1, "x", None]),
@@ -41,6 +43,13 @@ def test_a_setting(setting, right, wrong):
             check(OmegaConf.create({group: {name: value}} if group else {name: value}))
         assert str(error.value).startswith(f"{setting}={value}: must be ")
         assert "{example}" not in str(error.value)
+
+
+@pytest.mark.parametrize("momentum", [{"momentum": 0.0}, {}])
+def test_nesterov_needs_a_momentum(momentum):
+    with pytest.raises(RequestError) as error:
+        check(OmegaConf.create({"optimizer": {"lr": 0.1, "nesterov": True, **momentum}}))
+    assert str(error.value).endswith("Nesterov's needs one above 0; set optimizer.nesterov=false, too")
 
 
 def test_all_mistakes_come_at_once():

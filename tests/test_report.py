@@ -1,5 +1,6 @@
 """What a sweep tells on the terminal."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -78,10 +79,12 @@ def test_paths_are_quoted_for_a_shell(
 
 def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
-    result["metrics"] = {"train/loss": 0.2073, "val/loss": 0.3, "test/accuracy": 0.94}
+    result["weights"] = {"coefficients": [-0.0932732, 0.0]}
+    result["metrics"] = {"train/loss": 0.2073, "val/loss": 0.3, "test/loss": 4.67e-06, "test/auroc": math.nan}
     print_result(result, Path("logs/run"), Path("logs"))
-    said = [line for line in lines(capsys) if "/" in line.split()[0]]
-    assert said == ["train/loss 0.2073", "test/accuracy 0.9400"]
+    said = lines(capsys)
+    assert "model.coefficients -0.0932732, 0" in said
+    assert [line for line in said if "/" in line.split()[0]] == ["train/loss 0.2073", "test/loss 4.67e-06", "test/auroc -"]
 
 
 @pytest.mark.parametrize("width", [80, 120])

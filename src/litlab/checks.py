@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from litlab.errors import RequestError
 
@@ -30,6 +30,14 @@ NOT_NEGATIVE_INT = Rule(lambda value: _is_int(value) and value >= 0, "a whole nu
 POSITIVE = Rule(lambda value: _is_number(value) and value > 0, "a number above 0, such as {example}")
 NOT_NEGATIVE = Rule(lambda value: _is_number(value) and value >= 0, "a number from 0, such as {example}")
 SHARE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1, such as {example}")
+WIDTHS = Rule(
+    lambda value: isinstance(value, list | ListConfig) and all(_is_int(each) and each > 0 for each in value),
+    "a list of whole numbers from 1, such as {example}",
+)
+SIZE = Rule(
+    lambda value: value >= 0 if _is_int(value) else isinstance(value, float) and 0 <= value < 1,
+    "a share below 1, or a whole number of samples",
+)
 BOOL = Rule(lambda value: isinstance(value, bool), "true or false")
 SEED = Rule(lambda value: _is_int(value) and 0 <= value < 2**32, "a whole number from 0, such as {example}")
 CHECKPOINT = Rule(
@@ -50,8 +58,8 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "resume_from": (CHECKPOINT, None),
     "data.batch_size": (POSITIVE_INT, 64),
     "data.eval_batch_size": (POSITIVE_INT, 1024),
-    "data.val_size": (NOT_NEGATIVE, 0.1),
-    "data.test_size": (NOT_NEGATIVE, 0.2),
+    "data.val_size": (SIZE, 0.1),
+    "data.test_size": (SIZE, 0.2),
     "data.test_on_train": (BOOL, False),
     "data.split_seed": (SEED, 0),
     "data.normalize": (BOOL, True),
@@ -59,6 +67,8 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "data.shuffle": (BOOL, True),
     "data.drop_last": (BOOL, False),
     "model.dropout": (SHARE, 0.1),
+    "model.hidden_sizes": (WIDTHS, [64]),
+    "model.channels": (WIDTHS, [32, 64]),
     "model.zero_init": (BOOL, False),
     "model.degree": (POSITIVE_INT, 3),
     "model.kernel_size": (POSITIVE_INT, 3),
@@ -83,6 +93,7 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "scheduler.frequency": (POSITIVE_INT, 1),
     "sweep.on_failure": (one_of("continue", "stop"), "continue"),
     "sweep.dry_run": (BOOL, True),
+    "trainer.accelerator": (one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"), "auto"),
     "trainer.max_epochs": (LENGTH, 10),
     "trainer.max_steps": (LENGTH, 1000),
     "trainer.accumulate_grad_batches": (POSITIVE_INT, 1),
@@ -121,7 +132,13 @@ def check(config: DictConfig, only: str = "") -> None:
         if value is None and (setting in OPTIONAL or not _is_set(config, setting)):
             continue
         if not rule.holds(value):
-            mistakes.append(f"{setting}={value}: must be {rule.text.format(example=example)}")
+            or_null = ", or null" if setting in OPTIONAL else ""
+            mistakes.append(f"{setting}={value}: must be {rule.text.format(example=example)}{or_null}")
+    momentum = OmegaConf.select(config, "optimizer.momentum")
+    if not only and OmegaConf.select(config, "optimizer.nesterov") and not momentum:
+        mistakes.append(
+            f"optimizer.momentum={momentum}: Nesterov's needs one above 0; set optimizer.nesterov=false, too"
+        )
     if mistakes:
         raise RequestError("\n".join(mistakes))
 

@@ -1,5 +1,6 @@
 """What a run tells the user on the terminal."""
 
+import math
 import os
 import shlex
 from pathlib import Path
@@ -29,11 +30,13 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     if choices:
         table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
     table.add_row("parameters", f"{result['parameters']:,}")
+    for name, values in result.get("weights", {}).items():
+        table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
     if monitor["best"] is not None:
         table.add_row(f"best {monitor['metric']}", f"{monitor['best']:.4f}  (epoch {monitor['epoch']})")
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
-            table.add_row(name, f"{value:.4f}")
+            table.add_row(name, _metric(value))
     table.add_row("seconds", f"{result['seconds_training']:.1f} training, {result['seconds']:.1f} in all")
     if result["samples_per_second"]:
         table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")
@@ -53,7 +56,8 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     console.print(f"\n{result['question']}", markup=False, highlight=False)
     for title in ("splits", "classes", "columns"):
         if rows := result[title]:
-            _print_rows(console, title, rows[:MAX_ROWS])
+            of = " (training split)" if title == "columns" else ""
+            _print_rows(console, title + of, rows[:MAX_ROWS])
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {_short(run_dir / 'plots')}", highlight=False)
@@ -104,6 +108,11 @@ def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> Non
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)
+
+
+def _metric(value: float) -> str:
+    """Four decimals, of a small one three digits; - for what is undefined."""
+    return "-" if math.isnan(value) else f"{value:.4f}" if abs(value) >= 0.001 or not value else f"{value:.3g}"
 
 
 def _cell(value: Any) -> str:
