@@ -36,7 +36,7 @@ WIDTHS = Rule(
 )
 SIZE = Rule(
     lambda value: value >= 0 if _is_int(value) else isinstance(value, float) and 0 <= value < 1,
-    "a share below 1, or a whole number of samples",
+    "a share below 1, such as {example}, or a whole number of samples",
 )
 BOOL = Rule(lambda value: isinstance(value, bool), "true or false")
 SEED = Rule(lambda value: _is_int(value) and 0 <= value < 2**32, "a whole number from 0, such as {example}")
