@@ -20,13 +20,7 @@ def remarks(data: TensorData, result: Result) -> list[str]:
         result: its `splits`, `classes` and `columns`, as `litlab.describe` makes them.
     """
     told = [*_faults(data, result), *_ranges(data, result["columns"]), *_splits(data, result["splits"])]
-    counts = {row["class"]: row["train"] for row in result["classes"]}
-    if counts and max(counts.values()) >= IMBALANCE * min(counts.values()):
-        rarest, common = (choose(counts, key=counts.__getitem__) for choose in (min, max))
-        told.append(
-            f"the classes are out of balance ({counts[common]:,} samples of {common}, {counts[rarest]:,} of {rarest}): "
-            "try task.class_weights=balanced, and look at F1 rather than at accuracy"
-        )
+    told += _classes({row["class"]: row["train"] for row in result["classes"]})
     if len(data.input_shape) == 3:
         told.append("neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not")
     return told
@@ -69,6 +63,28 @@ def _ranges(data: TensorData, rows: list[Row]) -> list[str]:
     return told
 
 
+def _classes(counts: dict[str, int]) -> list[str]:
+    """Of the training samples of each class."""
+    there = {name: count for name, count in counts.items() if count}
+    absent = [name for name in counts if name not in there]
+    told = []
+    if len(there) == 1:
+        told.append(
+            f"all training samples are of {_some(list(there))}: there is nothing to tell apart, so look at load()"
+        )
+    elif there and absent:
+        told.append(
+            f"no training sample of {_some(absent)}: the model cannot learn {'it' if len(absent) == 1 else 'them'}"
+        )
+    if there and max(there.values()) >= IMBALANCE * min(there.values()):
+        rarest, common = (choose(there, key=there.__getitem__) for choose in (min, max))
+        told.append(
+            f"the classes are out of balance ({there[common]:,} samples of {common}, {there[rarest]:,} of {rarest}): "
+            "try task.class_weights=balanced, and look at F1 rather than at accuracy"
+        )
+    return told
+
+
 def _splits(data: TensorData, rows: list[Row]) -> list[str]:
     told, samples = [], rows[0]["samples"]
     if rows[0]["duplicates"]:
@@ -81,8 +97,11 @@ def _splits(data: TensorData, rows: list[Row]) -> list[str]:
                 f"training split too: the {row['split']} metrics flatter{why}"
             )
     if samples < FEW:
-        told.append(f"only {samples:,} training samples: prefer a small model, such as model=linear, and several seeds")
-    if not data.has_validation:
+        told.append(
+            f"only {samples:,} training samples: a run's result depends on the seed and the split, so take several "
+            "seeds (-m seed=0,1,2)"
+        )
+    if not data.has_validation and round(0.1 * samples):  # as many as that share would be
         told.append("there is no validation split, so nothing can select weights: data.val_size=0.1 makes one")
     return told
 

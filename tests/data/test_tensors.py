@@ -15,7 +15,7 @@ from litlab.errors import RequestError
 class Table(TensorData):
     """100 samples of 3 columns, and 40 of a test split that looks quite different."""
 
-    input_shape, num_outputs = (3,), 2
+    input_shape, num_outputs = (3,), 1
 
     def __init__(self, official_test: bool = True, **settings: Any) -> None:
         super().__init__(**settings)
@@ -46,7 +46,7 @@ def test_validation_is_carved_from_the_training_split_alone():
     assert splits["test"].targets.tolist() == list(range(40))
     raw, _ = Table().load()
     for part in ("train", "val"):
-        assert torch.equal(splits[part].inputs, raw.inputs[splits[part].targets])  # samples keep their targets
+        assert torch.equal(splits[part].inputs, raw.inputs[splits[part].targets.long()])  # samples keep their targets
 
 
 def test_without_an_official_test_split_one_is_carved_first():
@@ -76,11 +76,11 @@ def test_splits_depend_on_split_seed_alone():
 def test_normalization_knows_the_training_split_alone():
     raw, _ = Table().load()
     splits = loaded(Table(val_size=30, normalize=True))
-    kept = raw.inputs[splits["train"].targets]
+    kept = raw.inputs[splits["train"].targets.long()]
     mean, std = kept.mean(dim=0), kept.std(dim=0, correction=0)
     std[2] = 1  # the constant column
     for part in ("train", "val"):
-        expected = (raw.inputs[splits[part].targets] - mean) / std
+        expected = (raw.inputs[splits[part].targets.long()] - mean) / std
         torch.testing.assert_close(splits[part].inputs, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(splits["test"].inputs, ((1000 - mean) / std).expand(40, 3), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(splits["train"].inputs.mean(dim=0), torch.zeros(3), rtol=0, atol=1e-5)
@@ -121,6 +121,7 @@ def test_strange_values_are_told(monkeypatch, value, part):
 
 def test_labels_outside_the_classes_are_told(monkeypatch):
     monkeypatch.setattr(Table, "class_names", ("a", "b"))
+    monkeypatch.setattr(Table, "num_outputs", 2)
     with pytest.raises(RequestError, match="label lies outside the classes 0 to 1"):
         loaded(Table())
 

@@ -1,20 +1,15 @@
 """What all data sets share: splitting, normalizing, and batches from memory."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
+from litlab.data.splits import Split, carve, refuse_unfit
 from litlab.errors import RequestError
-
-
-class Split(NamedTuple):
-    """One split: inputs (N, ...), float32; targets (N,) or (N, K), float32, or for classes (N,), int64."""
-
-    inputs: Tensor
-    targets: Tensor
 
 
 class TensorData(L.LightningDataModule):
@@ -64,7 +59,11 @@ class TensorData(L.LightningDataModule):
         self.splits: dict[str, Split] = {}
 
     def load(self) -> tuple[Split, Split | None]:
-        """The training split and the official test split, or None where `test_size` is to be drawn from the first."""
+        """The training split and the official test split, or None where `test_size` is to be drawn from the first.
+
+        Inputs (N, *input_shape); targets (N,), the numbers of classes, or (N,) or (N, num_outputs), numbers to predict.
+        Of any type of numbers: `raw_splits` makes float32 of them, and int64 of classes.
+        """
         raise NotImplementedError
 
     @property
@@ -76,55 +75,34 @@ class TensorData(L.LightningDataModule):
         """Load, carve and normalize, once.
 
         Raises:
-            RequestError: a split would be empty, or the data hold something that is no number or no class.
+            RequestError: there is no test split, or the data hold something that is no number or no class; and as
+                `raw_splits`.
         """
         if self.splits:
             return
         splits = self.raw_splits()
-        self._check(splits)
+        if not len(splits["test"].inputs):
+            raise RequestError(f"data.test_size={self.test_size}: there is no test split then; try 0.2")
+        refuse_unfit(self, splits)
         if self.normalize:
             mean, std = _statistics(splits["train"].inputs)
-            for split in splits.values():
-                split.inputs.sub_(mean).div_(std)
+            for part, (inputs, targets) in splits.items():  # one at a time, and not in place: load() may keep its own
+                splits[part] = Split((inputs - mean).div_(std), targets)
         self.splits = splits
 
     def raw_splits(self) -> dict[str, Split]:
-        """The splits train, val (perhaps without samples) and test as loaded: neither checked nor normalized."""
-        train, test = self.load()
+        """The splits train, val and test (both perhaps without samples) as loaded: with gaps, and not normalized.
+
+        Raises:
+            RequestError: `load` gives something else than samples as this class says they are, or too few to carve.
+        """
+        train, test = as_splits(self, self.load())
         if test is None and self.test_on_train:
-            test = Split(*(tensor.clone() for tensor in train))
+            test = train
         elif test is None:
-            train, test = self._carve(train, self.test_size, "test_size")
-        train, val = self._carve(train, self.val_size, "val_size")
+            train, test = carve(train, self.test_size, "test_size", self.split_seed)
+        train, val = carve(train, self.val_size, "val_size", self.split_seed)
         return {"train": train, "val": val, "test": test}
-
-    def _carve(self, split: Split, size: int | float, setting: str) -> tuple[Split, Split]:
-        total = len(split.inputs)
-        if not size:
-            return split, Split(split.inputs[:0], split.targets[:0])
-        count = round(size * total) if isinstance(size, float) and size < 1 else int(size)
-        if count >= total:
-            raise RequestError(f"data.{setting}={size}: must leave something of {total} samples; try {total // 10}")
-        order = torch.randperm(total, generator=torch.Generator().manual_seed(self.split_seed))
-        kept, carved = order[count:], order[:count]
-        return Split(split.inputs[kept], split.targets[kept]), Split(split.inputs[carved], split.targets[carved])
-
-    def _check(self, splits: dict[str, Split]) -> None:
-        name = type(self).__name__
-        for part, (inputs, targets) in splits.items():
-            if part != "val" and not len(inputs):
-                raise RequestError(f"data={name}: the {part} split is empty; see data.val_size and data.test_size")
-            if not _finite(inputs):
-                raise RequestError(f"data={name}: the {part} inputs hold NaN or infinite values; clean the data first")
-            if not _finite(targets):
-                raise RequestError(f"data={name}: the {part} targets hold NaN or infinite values; clean the data first")
-            if (
-                self.class_names
-                and len(targets)
-                and not 0 <= int(targets.min()) <= int(targets.max()) < len(self.class_names)
-            ):
-                last = len(self.class_names) - 1
-                raise RequestError(f"data={name}: a {part} label lies outside the classes 0 to {last}")
 
     def _loader(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         trainer = self.trainer
@@ -168,11 +146,6 @@ class TensorData(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Nothing: it is there already, and Lightning's search through the batch costs time."""
         return batch
-
-
-def _finite(values: Tensor) -> bool:
-    """Whether all are; their sum is not if one is not, and takes a tenth of the time of asking each."""
-    return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
 def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,128 @@
+"""What training refuses that describe shows, and what is carved from a split."""
+
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from litlab.checks import check
+from litlab.data.splits import Split
+from litlab.data.tensors import TensorData
+from litlab.errors import RequestError
+
+X = torch.arange(12.0).reshape(6, 2)
+LABELS = torch.tensor([0, 1, 0, 1, 0, 1])
+VALUES = torch.linspace(0, 1, 6)
+
+
+class Given(TensorData):
+    """Two columns; load() gives what the test wants."""
+
+    input_shape, num_outputs = (2,), 1
+
+    def __init__(self, train: Split, test: Split | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.given = train, test
+
+    def load(self) -> tuple[Split, Split | None]:
+        return self.given
+
+
+class Classes(Given):
+    num_outputs = 2
+    class_names = ("no", "yes")
+
+
+def told(data: TensorData) -> str:
+    """The one line that training shows."""
+    with pytest.raises(RequestError) as error:
+        data.setup()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_gaps_and_labels_outside_are_for_setup_to_refuse():
+    gaps = X.clone()
+    gaps[1, 1] = float("nan")
+    data = Classes(Split(gaps, LABELS), Split(X, LABELS + 1))
+    splits = data.raw_splits()
+    assert splits["train"].inputs.isnan().sum() == 1 and splits["test"].targets.max() == 2
+    assert told(data) == (
+        "data=Classes: the train inputs hold NaN or infinite values in column 1; mend them in load() "
+        "(scripts/describe.py shows the columns)"
+    )
+
+
+def test_the_columns_with_gaps_are_named(monkeypatch):
+    monkeypatch.setattr(Given, "feature_names", ("height", "width"))
+    gaps = torch.full_like(X, float("inf"))
+    assert told(Given(Split(X, VALUES), Split(gaps, VALUES))) == (  # describe.py shows the training columns alone
+        "data=Given: the test inputs hold NaN or infinite values in height and 1 more; mend them in load()"
+    )
+
+
+def test_targets_with_gaps_are_told():
+    assert told(Given(Split(X, VALUES.log()), test_on_train=True)) == (
+        "data=Given: the train targets hold NaN or infinite values; mend them in load() "
+        "(scripts/describe.py shows the columns)"
+    )
+
+
+def test_labels_outside_are_told():
+    assert told(Classes(Split(X, LABELS + 1), test_on_train=True)) == (
+        "data=Classes: a train label lies outside the classes 0 to 1; mend load() or class_names"
+    )
+
+
+# ---- carving
+
+
+@pytest.mark.parametrize("setting", ["val_size", "test_size"])
+@pytest.mark.parametrize(("samples", "share"), [(3, 0.1), (5, 0.1), (6, 0.01)])
+def test_a_share_that_is_no_sample_is_refused(setting, samples, share):
+    data = Given(Split(X[:samples], VALUES[:samples]), **{setting: share})
+    assert told(data) == f"data.{setting}={share}: of {samples} samples that is none; take a whole number, such as 1"
+
+
+@pytest.mark.parametrize("size", [6, 1.0, 1.5])
+def test_what_leaves_nothing_is_refused(size):
+    assert told(Given(Split(X, VALUES), test_size=size)) == (
+        f"data.test_size={size}: must leave something of 6 samples; try 1"
+    )
+
+
+@pytest.mark.parametrize("size", [0, 0.0])
+def test_without_a_test_split_there_is_no_training(size):
+    data = Given(Split(X, VALUES), test_size=size)
+    assert told(data) == f"data.test_size={size}: there is no test split then; try 0.2"
+
+
+@pytest.mark.parametrize("setting", ["data.val_size", "data.test_size"])
+def test_a_size_is_a_share_below_one_or_whole(setting):
+    group, name = setting.split(".")
+    for right in (0, 0.0, 0.1, 0.999, 1, 5000):
+        check(OmegaConf.create({group: {name: right}}))
+    example = {"val_size": 0.1, "test_size": 0.2}[name]
+    for wrong in (1.0, 1.5, -0.1, -1, float("nan"), True, "a"):
+        with pytest.raises(RequestError) as error:
+            check(OmegaConf.create({group: {name: wrong}}))
+        assert str(error.value) == (
+            f"{setting}={wrong}: must be a share below 1, such as {example}, or a whole number of samples"
+        )
+
+
+# ---- normalizing
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_normalizing_leaves_what_load_gave(same):
+    kept = X.clone()
+    rows = Split(kept, VALUES)
+    for _ in range(2):  # load() may give the same tensors to two jobs of a sweep
+        data = Given(rows, rows if same else None, normalize=True, test_on_train=True)
+        data.setup()
+        assert torch.equal(kept, X)
+        for part in ("train", "test"):
+            torch.testing.assert_close(data.splits[part].inputs.mean(0), torch.zeros(2))
+            torch.testing.assert_close(data.splits[part].inputs.std(0, correction=0), torch.ones(2))
