@@ -8,30 +8,35 @@ import pytest
 from omegaconf import OmegaConf
 
 CONFIG = {
-    "data": {"normalize": False},
-    "model": {"hidden_sizes": [256, 128], "dropout": 0.0},
+    "data": {"normalize": False, "batch_size": 64},
+    "model": {"_target_": "litlab.models.mlp.MLP", "hidden_sizes": [256, 128], "dropout": 0.0},
     "optimizer": {"lr": 0.1, "weight_decay": 0.0},
-    "task": {"class_weights": None},
-    "trainer": {"max_epochs": 10, "overfit_batches": 0.0},
+    "task": {"class_weights": None, "monitor": "val/accuracy"},
+    "trainer": {"max_epochs": 10, "max_steps": -1, "overfit_batches": 0.0},
     "callbacks": {"checkpoint": {}},
 }
+LINEAR = {"_target_": "litlab.models.mlp.MLP", "zero_init": False}
 
 
-def judged(change: dict[str, Any] | None = None, **evidence: Any) -> list[str]:
+def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evidence: Any) -> list[str]:
     """The hints on a run that has learned well, but for what is given."""
-    from litlab.hints import Evidence, judge
+    from litlab.evidence import Evidence
+    from litlab.hints import judge
 
     good: dict[str, Any] = {"train": [1.0, 0.5, 0.2], "val": [0.9, 0.5, 0.25], "constant_train": 2.3}
     good |= {
         "constant_val": 2.3,
         "tested": 0.1,
+        "untrained": lambda: untrained,
+        "steps": 1000,
         "samples": 10_000,
         "parameters": 5000,
         "class_counts": {"a": 9, "b": 8},
+        "unanswered": {},
     }
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
-        OmegaConf.update(config, name, value)
+        OmegaConf.update(config, name, value, merge=False)
     return judge(Evidence(config=config, **(good | evidence)))
 
 
@@ -42,8 +47,13 @@ def test_a_good_run_gets_none() -> None:
 
 def test_a_stuck_loss_names_the_learning_rate_both_ways() -> None:
     (hint,) = judged(train=[2.31, 2.30, 2.31], tested=1.0)
-    assert "optimizer.lr=0.01" in hint and "optimizer.lr=1" in hint and "data.normalize=true" in hint
-    assert "2.31" in hint and "ignores the input has 2.3" in hint
+    assert hint.endswith(": try optimizer.lr=0.01, optimizer.lr=1, data.normalize=true")
+    assert hint.startswith("the last epoch's mean training loss is 2.31, and an answer that ignores the input has 2.3:")
+
+
+def test_a_loss_that_has_come_to_the_constant_answers_is_not_on_its_way() -> None:
+    (hint,) = judged(train=[2.32, 2.302, 2.301], tested=1.0)  # each epoch a bit better
+    assert "slowly" not in hint and "optimizer.lr=0.01, optimizer.lr=1" in hint
 
 
 def test_a_stuck_loss_of_changed_samples_names_the_plain_ones() -> None:
@@ -51,21 +61,98 @@ def test_a_stuck_loss_of_changed_samples_names_the_plain_ones() -> None:
     assert ": try augmentation=none, optimizer.lr=0.01, " in hint
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (LINEAR, ": try model=mlp, optimizer.lr=0.01, "),
+        (LINEAR | {"hidden_sizes": []}, ": try model.hidden_sizes=[256,128], optimizer.lr=0.01, "),
+        (LINEAR | {"hidden_sizes": [8]}, ": try optimizer.lr=0.01, "),
+        ({"_target_": "litlab.models.cnn.CNN"}, ": try optimizer.lr=0.01, "),
+    ],
+)
+def test_a_stuck_linear_model_is_told_to_have_hidden_layers(model: dict[str, Any], said: str) -> None:
+    (hint,) = judged({"model": model}, train=[2.31, 2.30, 2.31], tested=1.0)
+    assert said in hint
+
+
+@pytest.mark.parametrize(
+    ("rate", "train", "tested", "said"),
+    [  # as measured on the digits
+        (100.0, [3.77e25, 195.3, 43.77], 173.0, "loss is 43.77, and an answer that ignores the input has 2.3; it rose"),
+        (10.0, [1.1e7, 1.3e6, 3.5, 2.38, 2.34, 2.31], 1.2, "rose to 1.1e+07, from 2.4 untrained"),
+        (1.0, [1.68, 660870.0, 35.1, 2.31, 2.30], 0.4, "rose to 6.609e+05"),  # the tested weights are of epoch 1
+        (10.0, [68.77], 2.0, "rose to 68.77"),
+    ],
+)
+def test_a_loss_that_rose_far_above_the_untrained_models_names_a_lower_rate(
+    rate: float, train: list[float], tested: float, said: str
+) -> None:
+    (hint,) = judged({"optimizer.lr": rate}, train=train, tested=tested, val=[])
+    assert said in hint
+    assert hint.endswith(": the learning rate is too high: try optimizer.lr=0.1, or tune=lr, which looks for one")
+
+
+def test_a_lower_rate_is_a_tenth_where_the_rate_was_no_absurd_one() -> None:
+    (hint,) = judged({"optimizer.lr": 0.02, "tune": {"apply": True}}, train=[9.0, 3.9, 3.7], tested=1.6)
+    assert hint.endswith("too high: try optimizer.lr=0.002")  # tune=lr has been there already
+
+
+def test_a_high_first_loss_that_came_down_is_fine() -> None:
+    assert judged(train=[1e7, 1.0, 0.2]) == []
+
+
+def test_a_loss_that_falls_too_slowly_names_a_higher_rate_and_more_epochs() -> None:
+    (hint,) = judged({"data.normalize": True}, untrained=9.9, train=[9.0, 8.0, 7.0], tested=3.0)
+    assert hint.endswith("it falls, but slowly: try optimizer.lr=1, trainer.max_epochs=30")
+
+
+def test_a_tiny_rate_shows_within_one_epoch() -> None:
+    slow = {"optimizer.lr": 1e-9, "data.normalize": True, "trainer.max_epochs": 1}
+    (hint,) = judged(slow, untrained=29662.0, train=[28395.0], val=[], constant_train=420.8, tested=64.0)
+    assert hint.endswith("it falls, but slowly: try optimizer.lr=1e-08, trainer.max_epochs=10")
+    (hint,) = judged(slow, untrained=2.32, train=[2.32, 2.32], tested=1.0)  # not a digit of it
+    assert hint.endswith("try optimizer.lr=1e-08, trainer.max_epochs=20")
+    (hint,) = judged(slow, train=[2.4, 2.38, 2.41], val=[2.39, 2.39, 2.38], tested=1.03)  # dropout
+    assert hint.endswith("try optimizer.lr=1e-08, trainer.max_epochs=30")
+
+
+def test_too_few_steps_name_more_epochs_and_smaller_batches() -> None:
+    (hint,) = judged({"data.batch_size": 100_000}, steps=2, train=[2.32, 2.29], tested=0.99)
+    assert hint.endswith("; optimizer steps were too few (2): try trainer.max_epochs=20, data.batch_size=64")
+    (hint,) = judged(steps=2, samples=100, train=[2.32], tested=0.99)
+    assert hint.endswith("(2): try trainer.max_epochs=10, data.batch_size=4")
+    (hint,) = judged({"data.batch_size": 1, "trainer.max_steps": 2}, steps=2, train=[2.32], tested=0.99)
+    assert hint.endswith("(2): try trainer.max_steps=20")
+    assert judged(steps=2) == []  # enough, as it seems
+
+
 def test_a_rehearsal_says_that_it_is_none() -> None:
     from litlab.hints import hints
 
     config = OmegaConf.create(CONFIG | {"trainer": {"fast_dev_run": True}})
-    (hint,) = hints(config, None, None, [{"train/loss": 2.3}], {"test/loss": 2.3})  # type: ignore[arg-type]
+    (hint,) = hints(config, None, None, [{"train/loss": 2.3}], {"test/loss": 2.3}, 1)  # type: ignore[arg-type]
     assert hint == "trainer.fast_dev_run: a rehearsal on a batch or a few of each split; these numbers mean nothing"
-
-
-def test_a_loss_that_falls_too_slowly_names_a_higher_rate_and_more_epochs() -> None:
-    (hint,) = judged({"data.normalize": True}, train=[9.0, 8.0, 7.0], tested=3.0)
-    assert hint.endswith("try optimizer.lr=1, trainer.max_epochs=30")
 
 
 def test_a_high_mean_over_the_first_epoch_is_no_stuck_loss() -> None:
     assert judged(train=[100.0], val=[], tested=0.2) == []
+
+
+def test_a_few_batches_to_learn_by_heart_get_a_verdict() -> None:
+    few = {"trainer.overfit_batches": 3}
+    (hint,) = judged(few, train=[2.3, 0.0004], val=[], tested=4.0, samples=20, class_counts={"a": 900, "b": 8})
+    assert hint == (
+        "debug=overfit: the loss on its 3 batches fell to 0.0004: the model can learn; the test is of a model that saw "
+        "3 batches"
+    )
+    (hint,) = judged(few, train=[2.3] * 29 + [1.9], val=[])
+    assert hint == (
+        "debug=overfit: the loss on its 3 batches is still 1.9 after epoch 30 (ignoring its input: 2.3): try "
+        "another optimizer.lr, or look for a fault in the model, the loss or the data; the test is of a model that saw "
+        "3 batches"
+    )
+    assert "the loss on its 1 batch fell" in judged({"trainer.overfit_batches": 1})[0]
+    assert "the loss on its few batches fell" in judged({"trainer.overfit_batches": 0.01})[0]
 
 
 @pytest.mark.parametrize(
@@ -78,17 +165,13 @@ def test_overfitting_names_what_the_run_can_set(val: list[float], said: str) -> 
 
 
 def test_overfitting_names_only_settings_there_are() -> None:
-    from litlab.hints import overfitting
-
-    config = OmegaConf.create(CONFIG | {"model": {}, "callbacks": {"early_stopping": {}}})
-    hint = overfitting(evidence_of(config, val=[1.5]))
-    assert hint is not None and hint.endswith("try optimizer.weight_decay=0.001, more data")
+    (hint,) = judged({"model": LINEAR, "callbacks": {"early_stopping": {}}}, val=[1.5])
+    assert hint.endswith("try optimizer.weight_decay=0.001, more data")
 
 
-def evidence_of(config: Any, **evidence: Any) -> Any:
-    from litlab.hints import Evidence
-
-    return Evidence(config, [0.2], evidence["val"], 2.3, 2.3, 0.1, 10_000, 5000, {})
+def test_overfitting_is_validation_above_training() -> None:
+    """A validation of one sample: its constant answer's loss is almost none."""
+    assert judged(train=[2.2, 0.0065], val=[1.3, 3e-5, 8.6e-5], constant_val=1e-7) == []
 
 
 def test_no_loss_on_too_little_data_names_more_of_it() -> None:
@@ -98,9 +181,8 @@ def test_no_loss_on_too_little_data_names_more_of_it() -> None:
     assert "data.val_size=0.1" in hint
 
 
-def test_no_loss_is_fine_where_validation_agrees_or_it_was_asked_for() -> None:
+def test_no_loss_is_fine_where_validation_agrees() -> None:
     assert judged(train=[1.0, 1e-4], val=[0.1, 0.05], samples=20) == []
-    assert judged({"trainer.overfit_batches": 3}, train=[1.0, 1e-4], val=[], samples=20) == []
     assert judged(train=[1.0, 1e-9], val=[], samples=3, parameters=2) == []  # the line through three points
 
 
@@ -111,6 +193,64 @@ def test_classes_out_of_balance_name_the_weights() -> None:
     assert judged(class_counts={"cat": 3000, "dog": 900}) == []
 
 
+def test_a_class_that_is_never_answered_is_named() -> None:
+    rare: dict[str, Any] = {"class_counts": {"common": 1900, "rare": 100}, "unanswered": {"rare": 20}}
+    (hint,) = judged(**rare)
+    assert hint == (
+        "the model never answers 'rare', which 20 test samples are: try task.class_weights=balanced, "
+        "task.monitor=val/f1 (selects by F1), more samples of it"
+    )
+    (hint,) = judged({"task.class_weights": "balanced", "task.monitor": "val/f1"}, **rare)
+    assert hint.endswith(": try more samples of it")
+    (hint,) = judged(val=[], **rare)
+    assert hint.endswith(": try task.class_weights=balanced, more samples of it")
+
+
+def test_classes_that_are_never_answered_are_named() -> None:
+    counts = dict.fromkeys("abcdefgh", 100) | {"b": 20}
+    (hint,) = judged(class_counts=counts, unanswered={"b": 10, "c": 20, "d": 4})  # four samples tell nothing
+    assert hint.startswith("2 of 8 classes are never answered, which 30 test samples are: 'b', 'c': try task.class")
+    assert hint.endswith("more samples of them")
+    (hint,) = judged(class_counts=counts, unanswered=dict.fromkeys("bcdefg", 10))
+    assert "60 test samples are: 'b', 'c', 'd', 'e', 'f', ...: try" in hint
+    (hint,) = judged(unanswered={"b": 20})  # in balance
+    assert hint.endswith("20 test samples are: try trainer.max_epochs=30, task.monitor=val/f1 (selects by F1)")
+
+
+def test_a_model_that_has_learned_nothing_is_not_told_of_classes_in_balance() -> None:
+    stuck: dict[str, Any] = {"train": [2.31, 2.30, 2.31], "tested": 1.0, "unanswered": {"b": 20}}
+    assert len(judged(**stuck)) == 1
+    assert "the model never answers 'b'" in judged(class_counts={"a": 90, "b": 9}, **stuck)[1]
+
+
+def test_what_is_never_answered_is_found_in_the_last_test() -> None:
+    from types import SimpleNamespace
+
+    import torch
+    from torchmetrics import MetricCollection
+    from torchmetrics.classification import BinaryAccuracy, BinaryRecall, MulticlassPrecision, MulticlassRecall
+
+    from litlab.evidence import unanswered
+
+    three = MetricCollection({"precision": MulticlassPrecision(3), "recall": MulticlassRecall(3)})
+    two = MetricCollection({"accuracy": BinaryAccuracy(), "recall": BinaryRecall()})
+    none = MetricCollection({"accuracy": BinaryAccuracy()})
+    three.update(torch.eye(3)[[0, 2, 0, 0]], torch.tensor([0, 1, 1, 2]))
+    for each in (two, none):
+        each.update(torch.tensor([0.1, 0.4, 0.2, 0.2]), torch.tensor([0, 1, 0, 1]))
+
+    def names(metrics: Any, tested: int = 4) -> dict[str, int]:
+        metrics.compute()
+        return unanswered(SimpleNamespace(metrics=metrics), "abc", tested)  # type: ignore[arg-type]
+
+    assert names(three) == {"b": 2}
+    assert names(two) == {"b": 2}
+    assert names(none) == {} == names(three, tested=8)  # another device has seen the other half
+    two.reset()
+    two.update(torch.tensor([0.9, 0.9]), torch.tensor([0, 1]))
+    assert names(two, tested=2) == {"a": 1}
+
+
 def test_targets_that_are_all_equal_get_no_hint_on_the_fit() -> None:
     assert judged(constant_train=0.0, constant_val=0.0) == []
 
@@ -119,7 +259,7 @@ def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[
     import torch
 
     from litlab.data.tensors import Split
-    from litlab.hints import constant_loss
+    from litlab.evidence import constant_loss
 
     task = fit("data=digits", "model=linear", "trainer.max_epochs=1").task
     labels = torch.tensor([0, 0, 0, 1] * 25)
@@ -133,9 +273,27 @@ def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[
     )
 
 
-def test_the_default_digits_run_gets_no_hint_and_a_crawling_one_does(compose: Callable[..., Any]) -> None:
+def test_the_untrained_models_loss_disturbs_no_random_numbers(fit: Callable[..., Any]) -> None:
+    import torch
+
+    from litlab.evidence import untrained_loss
+
+    run = fit("experiment=exam_scores", "optimizer.lr=0")
+    targets, state = run.data.splits["train"].targets, torch.get_rng_state()
+    assert untrained_loss(run.config, run.task, run.data) == pytest.approx(float(targets.square().mean()))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_default_digits_run_gets_no_hint_and_others_do(compose: Callable[..., Any]) -> None:
     from litlab.train import train
 
-    assert train(compose("trainer.max_epochs=10"))["hints"] == []
-    (hint,) = train(compose("optimizer.lr=1e-7"))["hints"]
-    assert "optimizer.lr=1e-06" in hint
+    def hinted(*overrides: str) -> list[str]:
+        return train(compose(*overrides, pictures=False))["hints"]
+
+    assert hinted("trainer.max_epochs=10") == []
+    (hint,) = hinted("optimizer.lr=1e-7")
+    assert hint.endswith("try optimizer.lr=1e-06, trainer.max_epochs=20")
+    (hint,) = hinted("optimizer.lr=100", "trainer.max_epochs=3")
+    assert "try optimizer.lr=0.1, or tune=lr" in hint
+    (hint,) = hinted("data.batch_size=100000")
+    assert "try trainer.max_epochs=20, data.batch_size=64" in hint

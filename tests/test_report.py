@@ -42,6 +42,18 @@ def test_no_number_is_cut_on_a_narrow_terminal(
     assert said[0].startswith("2 settings of optimizer.lr, data.batch_size, model; jobs: 2 completed, 1 failed.")
 
 
+@pytest.mark.parametrize("width", [40, 80, 110])
+def test_a_status_is_whole_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    jobs = [job({LR: 0.00123 * k, "data.batch_size": 2**k, "optimizer.weight_decay": 1e-5 * k}, 0.9) for k in (1, 2, 3)]
+    print_leaderboard(rank([*jobs, *({**each, "seed": 1} for each in jobs)]), Path("/sweep"))
+    said = capsys.readouterr().out.splitlines()
+    assert sum(line.rstrip().endswith(" completed") for line in said) == 3
+    assert sum("train s   status" in line for line in said) == 1
+
+
 def test_nothing_wins_where_nothing_is_ranked(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard(rank([job({LR: 1}, None, 0.5)]), Path("/sweep"))
     said = lines(capsys)
@@ -84,7 +96,11 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
     assert "model.coefficients -0.0932732, 0" in said
-    assert [line for line in said if "/" in line.split()[0]] == ["train/loss 0.2073", "test/loss 4.67e-06", "test/auroc -"]
+    assert [line for line in said if "/" in line.split()[0]] == [
+        "train/loss 0.2073",
+        "test/loss 4.67e-06",
+        "test/auroc -",
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -63,7 +63,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result |= select(task, trainer) | describe_weights(task)
         result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
-    result["hints"] = hints(config, task, data, history.epochs, result["metrics"])
+    result["hints"] = hints(config, task, data, history.epochs, result["metrics"], result["steps"])
     log_metrics(loggers, config, result)
     return result
 

@@ -54,7 +54,7 @@ class TrainingLosses:
                 at = step - (len(losses) - 1 - position) // self.accumulate
                 raise RunError(
                     f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g}): try "
-                    f"optimizer.lr={float(f'{rate / 10:.1g}'):g}, "
+                    f"optimizer.lr={lower_rate(rate):g} (or tune=lr, which looks for one), "
                     f"trainer.gradient_clip_val=1, another loss, or look at the data"
                 )
             self.epoch.add(loss, size)
@@ -84,3 +84,8 @@ class WeightedMean:
         mean = self.mean
         self.total, self.weight = 0.0, 0
         return mean
+
+
+def lower_rate(rate: float) -> float:
+    """The learning rate to try after one that was too high: a tenth, to one digit, and no more than 0.1."""
+    return min(float(f"{rate / 10:.1g}"), 0.1)

@@ -1,0 +1,155 @@
+"""What is known of a finished run, for the hints to judge by."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
+
+from litlab.data.tensors import Split, TensorData
+from litlab.tasks.base import Task
+from litlab.tasks.losses import WeightedMean
+
+SAMPLES = 20_000  # that the constant answer's loss is computed on
+FEWER = 2000  # that the untrained model's is, which takes longer
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a finished run. A constant answer's loss is the scale on which losses are judged."""
+
+    config: DictConfig
+    train: Sequence[float]  # mean loss of each epoch
+    val: Sequence[float]  # likewise; nothing without validation
+    constant_train: float  # the least loss of an answer that does not look at its input
+    constant_val: float
+    tested: float  # the test loss, as a share of the constant answer's
+    untrained: Callable[[], float]  # the training loss before the first step
+    steps: int  # of the optimizer
+    samples: int
+    parameters: int
+    class_counts: Mapping[str, int]  # of the training split; nothing where there are no classes
+    unanswered: Mapping[str, int]  # classes that the tested model never answers, with their test samples
+
+    @property
+    def left(self) -> float:
+        """The training loss at the end: 0 for none, 1 for that of the constant answer."""
+        return self.train[-1] / self.constant_train
+
+    @property
+    def gap(self) -> float:
+        """How far validation lies above training at the end, on the same scale; 0 without validation, or below."""
+        above = self.val and self.constant_val > 0 and self.val[-1] > self.train[-1]
+        return max(self.val[-1] / self.constant_val - self.left, 0.0) if above else 0.0
+
+    def settings(self, *wanted: str) -> str:
+        """Those of NAME=VALUE that this config has and does not say already, as a list in words."""
+        having = [each for each in wanted if _has(self.config, each.split("=")[0])]
+        return ", ".join(each for each in having if not _says(self.config, each))
+
+
+def gather(
+    config: DictConfig,
+    task: Task,
+    data: TensorData,
+    history: Sequence[Mapping[str, float]],
+    metrics: Mapping[str, float],
+    steps: int,
+) -> Evidence | None:
+    """What the arguments of `litlab.hints.hints` tell; None of a run without training or test."""
+    train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
+    if not train or "test/loss" not in metrics:
+        return None
+    names = data.class_names or ()
+    counts = torch.bincount(data.splits["train"].targets.cpu()).tolist() if names else []
+
+    def constant(part: str, batch_size: int) -> float:
+        return constant_loss(task, data.splits[part], data.num_outputs, batch_size)
+
+    return Evidence(
+        config=config,
+        train=train,
+        val=val,
+        constant_train=constant("train", data.batch_size),
+        constant_val=constant("val", data.eval_batch_size) if val else 0.0,
+        tested=metrics["test/loss"] / max(constant("test", data.eval_batch_size), 1e-12),
+        untrained=functools.cache(lambda: untrained_loss(config, task, data)),
+        steps=steps,
+        samples=len(data.splits["train"].inputs),
+        parameters=sum(weight.numel() for weight in task.model.parameters()),
+        class_counts=dict(zip(names, counts, strict=False)),
+        unanswered=unanswered(task, names, len(data.splits["test"].targets)),
+    )
+
+
+def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -> float:
+    """The least loss of outputs that are the same for every sample, found by L-BFGS; of batches of a split."""
+    batches = [targets.to(task.device) for targets in _batches(split.targets, batch_size, SAMPLES)]
+    outputs = torch.zeros(1, num_outputs, device=task.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([outputs], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        losses = [task.loss(outputs.expand(len(batch), -1), batch) * len(batch) for batch in batches]
+        loss = torch.stack(losses).sum() / sum(map(len, batches))
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+        return float(closure().detach())
+
+
+def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
+    """The loss of the config's model as it is built, on batches of the training split."""
+    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    split = data.splits["train"]
+    with torch.random.fork_rng(), torch.no_grad():  # nobody's random numbers change
+        torch.manual_seed(config.seed)
+        model = hydra.utils.instantiate(config.model, **shape).to(task.device)
+        mean = WeightedMean()
+        for batch in zip(*(_batches(values, data.batch_size, FEWER) for values in split), strict=True):
+            inputs, targets = (values.to(task.device) for values in batch)
+            mean.add(float(task.loss(model(inputs), targets)), len(targets))
+    return mean.mean
+
+
+def unanswered(task: Task, class_names: Sequence[str], tested: int) -> dict[str, int]:
+    """Classes that were never answered in the last test, each with its samples there.
+
+    Nothing where the task's metrics do not tell, or have not seen all `tested` samples (several devices).
+    """
+    recall = dict(task.metrics.items()).get("recall")
+    if not isinstance(recall, BinaryStatScores | MulticlassStatScores):
+        return {}
+    hits, alarms, quiet, misses = (getattr(recall, name) for name in ("tp", "fp", "tn", "fn"))
+    answers, labels = hits + alarms, hits + misses
+    if isinstance(recall, BinaryStatScores):  # what it counts is class 1's
+        answers, labels = torch.stack((quiet + misses, answers)), torch.stack((quiet + alarms, labels))
+    if int(labels.sum()) != tested:
+        return {}
+    counts = zip(class_names, answers.flatten().tolist(), labels.flatten().tolist(), strict=False)
+    return {name: there for name, given, there in counts if there and not given}
+
+
+def _batches(values: Tensor, batch_size: int, samples: int) -> list[Tensor]:
+    """About so many samples from all over a split, in batches as in training: these matter where a loss is a sum."""
+    stride = math.ceil(len(values) / min(batch_size, len(values)))
+    return [values[start::stride] for start in range(0, stride, max(1, stride * batch_size // samples))]
+
+
+def _has(config: DictConfig, setting: str) -> bool:
+    group, _, name = setting.rpartition(".")
+    node: Any = OmegaConf.select(config, group)
+    return node is not None and name in node
+
+
+def _says(config: DictConfig, setting: str) -> bool:
+    name, _, value = setting.partition("=")
+    return str(OmegaConf.select(config, name)).lower() == value
