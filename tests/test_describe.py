@@ -78,6 +78,72 @@ def test_columns_have_range_spread_skewness_and_gaps() -> None:
     assert (gaps["not finite"], plain["not finite"]) == (2, 0)
 
 
+def test_rounding_is_zero_and_what_is_small_stays() -> None:
+    import torch
+
+    from litlab.describe import describe_column
+
+    wave = torch.sin(torch.linspace(-torch.pi, torch.pi, 1000))
+    row = describe_column("wave", wave)
+    assert (row["mean"], row["skewness"]) == (0.0, 0.0)
+    assert describe_column("small", 1e-9 + 1e-12 * wave)["mean"] == pytest.approx(1e-9)
+
+
+def regression(inputs: int, outputs: int, name: str = "target") -> Any:
+    """Data of so many columns and numbers to predict, 20 rows."""
+    import torch
+
+    from litlab.data.tensors import Split, TensorData
+
+    class Numbers(TensorData):
+        input_shape, num_outputs, target_name = (inputs,), outputs, name
+
+        def load(self) -> tuple[Split, None]:
+            return Split(torch.rand(20, inputs), torch.rand(20, outputs).squeeze(1)), None
+
+    return Numbers()
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "targets"),
+    [
+        ((1, 1), "from 1 value to 1 number.", ["target: y"]),
+        ((2, 1, "price ($)"), "from 2 values to 1 number, price ($).", ["target: price ($)"]),
+        ((1, 2, "place"), "from 1 value to 2 numbers, place.", ["target: place 0", "target: place 1"]),
+    ],
+)
+def test_what_is_predicted_has_its_words(given: tuple[Any, ...], asked: str, targets: list[str]) -> None:
+    from litlab import describe
+
+    data = regression(*given)
+    assert describe.question(data) == f"Regression: {asked}"
+    assert [name for name in describe.columns(data, data.load()[0]) if ":" in name] == targets
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "last"),
+    [
+        ((39, 1), "Values of the training split", "target: y"),
+        ((60, 1), "Values of the training split: 40 of 61 columns", "target: y"),
+    ],
+)
+def test_columns_that_are_not_drawn_are_told(given: tuple[int, int], told: str, last: str) -> None:
+    from litlab.describe import draw_features
+
+    data = regression(*given)
+    figure = draw_features(data, data.load()[0], 20)
+    assert figure.get_suptitle() == told
+    assert len(figure.axes) == 40 and figure.axes[-1].get_title() == last
+
+
+def test_faulty_columns_are_drawn(tmp_path: Path) -> None:
+    from litlab.describe import draw
+
+    data = table()
+    draw(data, data.raw_splits(), tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"classes.png", "features.png"}
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -87,7 +153,8 @@ def test_columns_have_range_spread_skewness_and_gaps() -> None:
         "far from the others in tail (tail: mean 25, from 0 to 1000)",
         "1 of 40 training samples repeat",
         "3 of 3 test samples have inputs that are in the training split too",
-        "only 40 training samples",
+        "only 40 training samples: a run's result depends on the seed and the split, so take several seeds "
+        "(-m seed=0,1,2)",
         "data.val_size=0.1",
         "(35 samples of no, 5 of yes): try task.class_weights=balanced",
     ],
@@ -99,6 +166,60 @@ def test_each_fault_has_its_sentence(said: str) -> None:
 def test_what_is_set_already_is_not_proposed() -> None:
     remarks = described(table(normalize=True, val_size=0.1))["remarks"]
     assert not any("try data.normalize" in remark or "data.val_size" in remark for remark in remarks)
+
+
+def labelled(labels: list[int], **settings: Any) -> list[str]:
+    """Remarks on a table of one column with these labels of the classes a, b and c."""
+    import torch
+
+    from litlab.data.tensors import Split, TensorData
+
+    class Labelled(TensorData):
+        input_shape, num_outputs, class_names = (1,), 3, ("a", "b", "c")
+
+        def load(self) -> tuple[Split, None]:
+            return Split(torch.linspace(0, 1, len(labels)).unsqueeze(1), torch.tensor(labels)), None
+
+    return list(described(Labelled(**settings))["remarks"])
+
+
+def test_a_class_without_samples_is_told() -> None:
+    told = labelled([0, 0, 0, 1, 1, 1])
+    assert "no training sample of c: the model cannot learn it" in told
+    assert not any("balance" in remark for remark in told)
+
+
+def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
+    told = labelled([0] * 8 + [1])
+    assert "no training sample of c: the model cannot learn it" in told
+    assert any("(8 samples of a, 1 of b): try task.class_weights=balanced" in remark for remark in told)
+
+
+def test_one_class_alone_is_told() -> None:
+    told = labelled([1] * 7)
+    assert "all training samples are of b: there is nothing to tell apart, so look at load()" in told
+    assert not any("balance" in remark or "no training sample" in remark for remark in told)
+
+
+@pytest.mark.parametrize(("samples", "proposed"), [(5, False), (6, True)])
+def test_a_validation_is_proposed_where_it_has_samples(samples: int, proposed: bool) -> None:
+    sentence = "there is no validation split, so nothing can select weights: data.val_size=0.1 makes one"
+    told = labelled([0, 1, 2] * 2 if samples == 6 else [0, 1, 2, 0, 1])
+    assert (sentence in told) is proposed
+    assert any("data.val_size" in remark for remark in told) is proposed
+
+
+def test_what_load_gives_wrongly_is_told_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    from litlab.errors import RequestError
+
+    data = table()
+    monkeypatch.setattr(type(data), "input_shape", (3,))
+    monkeypatch.setattr(type(data), "feature_names", None)
+    with pytest.raises(RequestError) as error:
+        described(data)
+    assert str(error.value) == (
+        "data=Table: load() gives train inputs of shape (40, 4); with input_shape = (3,) they must be (N, 3)"
+    )
 
 
 def test_minus_zero_is_zero() -> None:
@@ -130,6 +251,7 @@ def test_the_command_prints_tables_and_leaves_pictures(tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     assert "Classification: from 1 x 8 x 8 values to one of 10 classes." in said
     assert "also in train" in said and "model=cnn" in said
+    assert "columns (training split)" in said
     assert {file.name for file in (run_dir / "plots").iterdir()} == {"samples.png", "classes.png", "features.png"}
     result = json.loads((run_dir / "result.json").read_text())
     assert result["status"] == "completed"

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,11 @@ from litlab.plots import canvas, dataset
 from litlab.remarks import Row, remarks
 from litlab.results import Result
 
-SHOWN = 24  # images; and as many columns
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 24  # images
+MAX_PANELS = 40  # columns whose values are drawn
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 
 
@@ -43,10 +48,12 @@ def describe(config: DictConfig, result: Result | None = None) -> Result:
 
 def question(data: TensorData) -> str:
     """What the task is."""
-    shape = " x ".join(map(str, data.input_shape))
-    if data.class_names is None:
-        return f"Regression: from {shape} values to {data.num_outputs} number(s), {data.target_name}."
-    return f"Classification: from {shape} values to one of {len(data.class_names)} classes."
+    shape, count = " x ".join(map(str, data.input_shape)), data.num_outputs
+    given = f"from {shape} value{'' if math.prod(data.input_shape) == 1 else 's'}"
+    if data.class_names is not None:
+        return f"Classification: {given} to one of {len(data.class_names)} classes."
+    what = f", {data.target_name}" if data.target_name != TensorData.target_name else ""
+    return f"Regression: {given} to {count} number{'' if count == 1 else 's'}{what}."
 
 
 def describe_splits(splits: dict[str, Split]) -> list[Row]:
@@ -99,8 +106,10 @@ def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
         names = data.feature_names or tuple(f"column {number}" for number in range(count))
     values = {name: inputs[:, number].flatten() for number, name in enumerate(names)}
     if data.class_names is None:
-        for number, target in enumerate(split.targets.reshape(len(split.targets), -1).unbind(1)):
-            values[f"target: {data.target_name}" + (f" {number}" if number else "")] = target
+        name = data.target_name if data.target_name != TensorData.target_name else "y"
+        targets = split.targets.reshape(len(split.targets), -1).unbind(1)
+        for number, target in enumerate(targets):
+            values[f"target: {name}" + (f" {number}" if len(targets) > 1 else "")] = target
     return values
 
 
@@ -111,9 +120,9 @@ def describe_column(name: str, values: Tensor) -> Row:
     row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
     if len(finite):
         low, high = float(finite.min()), float(finite.max())
-        std, mean = torch.std_mean(finite, correction=0)
-        row |= {"min": low, "mean": float(mean), "max": high, "std": float(std) if low < high else 0.0}
-        row["skewness"] = float((finite - mean).div_(std).pow_(3).mean()) if low < high else 0.0
+        std, mean = map(float, torch.std_mean(finite, correction=0)) if low < high else (0.0, low)
+        row |= {"min": low, "mean": _rounded(mean, std), "max": high, "std": std}
+        row["skewness"] = _rounded(float((finite - mean).div_(std).pow_(3).mean()), 1.0) if low < high else 0.0
     return row | {"not finite": len(values) - len(finite)}
 
 
@@ -123,18 +132,30 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
         names = data.class_names
-        titles = [names[int(t)] if names else f"{float(t):.3g}" for t in targets[:SHOWN]]
+        titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[:SHOWN]]
         figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
-    shown = list(columns(data, Split(inputs[:DRAWN], targets[:DRAWN])).items())
-    chosen = dict(shown[:SHOWN] + shown[SHOWN:][-1:])
-    figures["features"] = dataset.feature_histograms(
-        {name: values.numpy() for name, values in chosen.items()},
-        "Values of the training split" if len(inputs) <= DRAWN else f"Values of the first {DRAWN:,} training samples",
-    )
+    figures["features"] = draw_features(data, Split(inputs[:DRAWN], targets[:DRAWN]), len(inputs))
     for name, figure in figures.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
+
+
+def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
+    """Histograms of the columns of `split`, the first of so many samples; of many columns the first, and a target."""
+    every = list(columns(data, split).items())
+    chosen = every
+    if len(every) > MAX_PANELS:
+        chosen = every[:MAX_PANELS] if data.class_names is not None else [*every[: MAX_PANELS - 1], every[-1]]
+    heading = "Values of the training split" if samples <= DRAWN else f"Values of the first {DRAWN:,} training samples"
+    if len(chosen) < len(every):
+        heading += f": {len(chosen)} of {len(every):,} columns"
+    return dataset.feature_histograms({name: values.numpy() for name, values in chosen}, heading)
+
+
+def _rounded(value: float, scale: float) -> float:
+    """Zero, where `value` is but the rounding of numbers of this scale."""
+    return value if abs(value) > 1e-6 * scale else 0.0
 
 
 def _shape(tensor: Tensor) -> str:

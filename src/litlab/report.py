@@ -96,9 +96,9 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
 
 
 def _widen(console: Console, table: Table) -> None:
-    """Make room for all that must not be wrapped: a number that is cut is no number."""
+    """Make room for all columns as they are: a number that is cut is no number."""
     given, console.width = console.width, 1000
-    console.width = max(given, console.measure(table).minimum)
+    console.width = max(given, console.measure(table).maximum)  # the minimum would break "train s" in two
 
 
 def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:

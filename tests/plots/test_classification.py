@@ -19,6 +19,14 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn() -> None:
     np.testing.assert_allclose(shares, metrics.confusion_matrix(targets, predicted, normalize="true"))
 
 
+def test_cells_have_borders() -> None:
+    axes = classification.confusion_matrix(np.arange(3), np.zeros(3, int), ("a", "b", "c")).axes[0]
+    rows, columns = (lines.get_segments() for lines in axes.collections)
+    np.testing.assert_allclose(rows, [[[-0.5, 0.5], [2.5, 0.5]], [[-0.5, 1.5], [2.5, 1.5]]])
+    np.testing.assert_allclose(columns, [[[0.5, -0.5], [0.5, 2.5]], [[1.5, -0.5], [1.5, 2.5]]])
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 2.5), (2.5, -0.5))
+
+
 def test_confusion_matrix_of_many_classes_and_absent_ones_has_no_numbers() -> None:
     figure = classification.confusion_matrix(np.array([0, 1]), np.array([0, 2]), [str(each) for each in range(100)])
     assert not figure.axes[0].texts

@@ -30,5 +30,24 @@ def test_feature_histograms_tell_long_tails_and_bear_what_is_not_finite() -> Non
     columns = {"even": np.arange(100.0), "tail": tail, "gaps": np.array([1, np.nan]), "none": np.array([np.inf])}
     figure = dataset.feature_histograms(columns)
     assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", "linear", "linear"]
+    assert [axes.get_title() for axes in figure.axes] == ["even", "tail (log count)", "gaps", "none"]
+    assert figure.get_supxlabel() == "value; counts are logarithmic where most bars would be too low to see"
+    assert [text.get_text() for text in figure.axes[3].texts] == ["no finite value"]
     assert sum(figure.axes[0].patches[0].get_data().values) == 100
     canvas.pixels(figure)
+
+
+def test_one_low_bar_makes_no_logarithmic_counts() -> None:
+    peaks = np.r_[RANDOM.normal(-122, 0.5, 6000), RANDOM.normal(-118, 0.5, 9000), -114.0]
+    figure = dataset.feature_histograms({"Longitude": peaks})
+    assert figure.axes[0].get_yscale() == "linear"
+    assert figure.get_supxlabel() == "value"
+
+
+def test_counts_have_whole_ticks_and_long_names_are_cut_late() -> None:
+    columns = {"x": np.array([1.0, 2.0, 3.0]), "target: house value (100,000 $)": np.arange(5.0), "n" * 40: np.ones(2)}
+    figure = dataset.feature_histograms(columns)
+    canvas.pixels(figure)
+    for axes in figure.axes:
+        assert all(tick == int(tick) for tick in axes.get_yticks())
+    assert [axes.get_title() for axes in figure.axes] == ["x", "target: house value (100,000 $)", "n" * 33 + "..."]

@@ -1,8 +1,9 @@
 """Predictions and what they miss: what is drawn is what was given."""
 
 import numpy as np
+import pytest
 
-from litlab.plots import regression
+from litlab.plots import canvas, regression
 
 RANDOM = np.random.default_rng(0)
 
@@ -12,14 +13,56 @@ def test_regression_pictures_state_the_error() -> None:
     predicted = targets + 0.5
     assert "RMSE 0.5" in regression.predicted_vs_actual(targets, predicted).axes[0].get_title()
     cloud = regression.residuals(targets, predicted).axes[0]
-    np.testing.assert_allclose(cloud.lines[0].get_ydata(), 0.5)
-    np.testing.assert_allclose(cloud.lines[0].get_xdata(), predicted)
+    zero, points = cloud.lines
+    assert list(zero.get_ydata()) == [0, 0]
+    np.testing.assert_allclose(points.get_ydata(), 0.5)
+    np.testing.assert_allclose(points.get_xdata(), predicted)
 
 
 def test_many_points_are_counted_not_drawn() -> None:
     targets = RANDOM.normal(size=3000)
     figure = regression.predicted_vs_actual(targets, targets)
     assert sum(figure.axes[0].collections[0].get_array()) == 3000
+
+
+@pytest.mark.parametrize("count", [1000, 20_000])
+def test_a_far_prediction_lies_outside_and_is_counted(count: int) -> None:
+    targets = RANDOM.uniform(0, 5, count)
+    predicted = targets + RANDOM.normal(0, 0.1, count)
+    predicted[:3] = -115, 60, np.nan
+    figure = regression.predicted_vs_actual(targets, predicted)
+    assert figure.axes[0].get_title().endswith(f"\n3 of {count:,} predictions lie outside the picture")
+    low, high = figure.axes[0].get_ylim()
+    assert low > -1 and high < 6
+    cloud, bars = regression.residuals(targets, np.where(np.isnan(predicted), 60, predicted)).axes[:2]
+    assert cloud.get_title().endswith("outside the picture") and cloud.get_ylim()[1] < 1
+    assert sum(bars.patches[0].get_data().values) == count - 3
+
+
+def test_all_predictions_are_in_view_where_none_is_far_from_the_others() -> None:
+    truth = RANDOM.normal(size=300)
+    assert regression.in_view(truth, truth).all()
+    assert regression.in_view(truth, truth + 100).all(), "all are far off: that is what there is to see"
+    assert regression.in_view(truth, np.zeros(300)).all()
+    assert regression.in_view(np.zeros(300), truth).all()
+    assert regression.in_view(np.arange(3.0), np.array([0.0, 1.0, 100.0])).all(), "few points"
+
+
+def test_few_points_are_large_and_above_the_line() -> None:
+    few, many = (np.linspace(0, 1, count) for count in (3, 300))
+    line, points = regression.predicted_vs_actual(few, few).axes[0].lines
+    assert points.get_zorder() > line.get_zorder() and points.get_markersize() == 8
+    truth, before, after = regression.fit(few, few, 0 * few, few).axes[0].lines
+    assert truth.get_zorder() > max(before.get_zorder(), after.get_zorder()) and truth.get_markersize() == 8
+    assert regression.fit(many, many, many, many).axes[0].lines[0].get_markersize() == 5
+
+
+def test_residuals_of_many_have_a_colour_bar_and_of_few_whole_counts() -> None:
+    many = RANDOM.normal(size=3000)
+    assert [axes.get_ylabel() for axes in regression.residuals(many, 2 * many).axes][2:] == ["test samples"]
+    figure = regression.residuals(np.arange(3.0), np.array([0.1, 0.9, 2.2]))
+    canvas.pixels(figure)
+    assert [tick for tick in figure.axes[1].get_xticks() if 0 <= tick <= 1] == [0, 1]
 
 
 def test_fit_is_sorted_by_input_and_keeps_to_the_truth() -> None:

@@ -30,6 +30,14 @@ def test_each_trial_is_a_point_and_the_best_are_ringed(mode: str, best: list[int
     canvas.pixels(figure)
 
 
+def test_one_rate_far_off_leaves_the_others_their_room() -> None:
+    rates = Setting("optimizer.lr", [*RATES, 1e30])
+    places = np.stack([rates.places(rates.values), np.linspace(0.05, 0.5, 7)], axis=1)
+    axes = scatter((rates, DROPOUT), places, np.linspace(0, 1, 7), {}, "val/accuracy", "max").axes[0]
+    np.testing.assert_allclose(places[:, 0], range(7))
+    assert [label.get_text() for label in axes.get_xticklabels()] == rates.labels
+
+
 def test_names_are_written_at_their_axis() -> None:
     model = Setting("model", ["mlp", "cnn"])
     places = np.stack([LR.places(RATES), model.places(3 * ["cnn", "mlp"])], axis=1)

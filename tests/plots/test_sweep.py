@@ -27,6 +27,7 @@ MODEL = Setting("model", ["cnn", "mlp"])
         ([0.5], False),
         (["a", "b"], False),
         ([True, False], False),
+        ([0.01, 0.03, 0.1, 1e9], False),
     ],
 )
 def test_geometric_values_have_a_logarithmic_axis(values: list[Any], logarithmic: bool) -> None:
@@ -40,6 +41,16 @@ def test_values_have_their_place_on_the_axis() -> None:
     np.testing.assert_allclose(Setting("n", ["one"]).shares(["one"]), [0.5])
     assert Setting("n", [None, 1e-5, True, [8, 4]]).labels == ["-", "1e-05", "True", "[8, 4]"]
     assert len(Setting("n", list(range(100))).marked()) == 10
+
+
+@pytest.mark.parametrize("values", [[0.01, 0.03, 0.1, 1e9], [0, 0.1, 0.2, 100], [1, 2, 3, float("inf")]])
+def test_one_value_far_off_does_not_drive_the_others_into_a_corner(values: list[Any]) -> None:
+    setting = Setting("n", values)
+    assert not setting.numeric
+    np.testing.assert_allclose(setting.places(values[::-1]), [3, 2, 1, 0])
+    np.testing.assert_allclose(setting.shares(values), [0, 1 / 3, 2 / 3, 1])
+    axes = line(setting, np.arange(4.0), np.zeros(4), {}, "val/accuracy").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == setting.labels
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", (1, 0)), ("min", (0, 1))])

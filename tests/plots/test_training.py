@@ -9,3 +9,13 @@ def test_curves_show_the_metrics_asked_for() -> None:
     assert [list(line.get_xdata()) for line in loss.lines] == [[1, 2], [2], [2, 2]]
     assert list(loss.lines[0].get_ydata()) == [2.0, 1.0]
     assert accuracy.get_ylabel() == "accuracy"
+
+
+def test_an_accuracy_axis_ends_at_one() -> None:
+    perfect = [{"train/loss": 1.0, "train/accuracy": 1.0}] * 3
+    loss, accuracy = training.curves(perfect, ["loss", "accuracy"]).axes
+    assert accuracy.get_ylim()[0] < 1 == accuracy.get_ylim()[1]
+    assert not accuracy.lines[0].get_clip_on()
+    assert loss.get_ylim()[1] > 1
+    low = [{"train/accuracy": 0.1}, {"train/accuracy": 0.2}]
+    assert training.curves(low, ["accuracy"]).axes[0].get_ylim()[1] < 0.3

@@ -14,6 +14,7 @@ class ExamScores(TensorData):
     input_shape = (3,)
     num_outputs = 1
     feature_names = ("quiz 1", "quiz 2", "quiz 3")
+    target_name = "final exam"
     rows = (
         (73.0, 80.0, 75.0, 152.0),
         (93.0, 88.0, 93.0, 185.0),
@@ -33,6 +34,7 @@ class Line(TensorData):
     input_shape = (1,)
     num_outputs = 1
     feature_names = ("x",)
+    target_name = "y"
     rows = ((1.0, 2.0), (2.0, 4.0), (3.0, 6.0))
 
     def load(self) -> tuple[Split, None]:

@@ -21,7 +21,6 @@ Array = NDArray[Any]
 # Okabe and Ito's colours, which stay apart for colour-blind eyes (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
 MAX_LABELS = 20  # classes that are named and counted one by one
-BINS = 50
 
 
 def new_figure(
@@ -44,11 +43,12 @@ def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def histogram(values: Array) -> tuple[Array, Array]:
-    """Counts and edges; numpy refuses bins narrower than a float can tell."""
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    room = 1e-6 * max(abs(low), abs(high), 1e-6)
-    return np.histogram(values, BINS, range=(low - room, high + room) if high - low < room else (low, high))
+def whole_numbers(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Ticks of a linear axis only at whole numbers: it counts."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
 
 
 def pixels(figure: Figure) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from litlab.plots.canvas import MAX_LABELS, Array, new_figure
+from litlab.plots.canvas import GREY, MAX_LABELS, Array, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +32,9 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
     figure, axes = new_figure(side + 1, side + 1)
     axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the root shows also small shares
     if classes <= MAX_LABELS:
+        between = np.arange(1, classes) - 0.5
+        for draw in (axes.hlines, axes.vlines):
+            draw(between, -0.5, classes - 0.5, color=GREY, linewidth=0.5)
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.35 else "black"
             axes.text(

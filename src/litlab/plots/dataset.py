@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREEN, MAX_LABELS, ORANGE, Array, histogram, log_axis, new_figure
+from litlab.plots.canvas import BLUE, GREEN, MAX_LABELS, ORANGE, Array, log_axis, new_figure, whole_numbers
+from litlab.plots.histogram import histogram
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+DWARFED = 30  # times lower than the highest bar: where half of the bars are, they can hardly be seen
 
 
 def image_grid(images: Array, titles: Sequence[str], heading: str, columns: int = 6) -> Figure:
@@ -63,6 +67,7 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
     if named:
         axes.set_yticks(range(classes), class_names)
     axes.set(xlabel="samples", ylabel="class", title="Samples per class")
+    whole_numbers(axes, "x")
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.02)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
@@ -70,30 +75,47 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
 
 
 def feature_histograms(columns: Mapping[str, Array], heading: str = "Values of the training split") -> Figure:
-    """A histogram per column, over its whole range; those with a long tail have a logarithmic count axis.
+    """A histogram per column, over its whole range; where one bar would dwarf the others, counts are logarithmic.
 
     Args:
         columns: values by name, any shape; what is not finite is left out.
         heading: above all.
     """
-    width = min(4, len(columns))
+    width = min(4 if len(columns) <= 24 else 6, len(columns))
     rows = math.ceil(len(columns) / width)
-    figure, _ = new_figure(max(2.6 * width, 5), 2.1 * rows + 0.5, axes=False)
+    figure, _ = new_figure(max(2.6 * width, 5), 2.1 * rows + 0.7, axes=False)
     panels: Any = figure.subplots(rows, width, squeeze=False).ravel()
-    for panel, (name, values) in zip(panels, columns.items(), strict=False):
-        flat = values[np.isfinite(values)]
-        counts, edges = histogram(flat)
-        panel.stairs(counts, edges, fill=True, color=BLUE)
-        long_tail = 0 < counts[counts > 0].min() < counts.max() / 1000 if counts.any() else False
-        if long_tail:
-            log_axis(panel)
-        short = name if len(name) < 24 else f"{name[:22]}..."
-        panel.set_title(f"{short} (log count)" if long_tail else short, fontsize=9)
-        panel.tick_params(labelsize=7)
-        panel.margins(x=0.02)
+    drawn = [_feature(panel, name, values) for panel, (name, values) in zip(panels, columns.items(), strict=False)]
     for panel in panels[len(columns) :]:
         panel.remove()
-    figure.suptitle(heading)
-    figure.supylabel("count", fontsize=9)
-    figure.supxlabel("value", fontsize=9)
+    across, high = figure.get_size_inches()
+    figure.suptitle(heading, y=1 - 0.1 / high, va="top")
+    figure.set_layout_engine("tight", rect=(0, 0, 1, 1 - 0.15 / high))
+    figure.supylabel("count", x=0.1 / across, fontsize=9)
+    low = "value; counts are logarithmic where most bars would be too low to see"
+    figure.supxlabel(low if any(drawn) else "value", fontsize=9)
     return figure
+
+
+def _feature(panel: Axes, name: str, values: Array) -> bool:
+    """Draw the histogram of one column; whether its counts are logarithmic."""
+    counts, edges = histogram(values)
+    filled = counts[counts > 0]
+    dwarfed = len(filled) > 0 and bool(np.mean(filled < counts.max() / DWARFED) >= 0.5)
+    panel.stairs(counts, edges, fill=True, color=BLUE)
+    if not len(filled):
+        panel.set(xticks=(), yticks=())
+        panel.text(0.5, 0.5, "no finite value", transform=panel.transAxes, ha="center", va="center", fontsize=8)
+    elif dwarfed:
+        log_axis(panel)
+    else:
+        whole_numbers(panel, "y")
+    title = _shortened(name, 25) + " (log count)" if dwarfed else _shortened(name, 36)
+    panel.set_title(title, fontsize=9 if len(title) < 30 else 8)
+    panel.tick_params(labelsize=7)
+    panel.margins(x=0.02)
+    return dwarfed
+
+
+def _shortened(name: str, length: int) -> str:
+    return name if len(name) <= length else f"{name[: length - 3]}..."

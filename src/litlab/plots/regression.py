@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, histogram, new_figure
+from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, whole_numbers
+from litlab.plots.histogram import histogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 
 MAX_POINTS = 2000  # points drawn singly; more are counted in hexagons
+FEW_POINTS = 30  # up to so many are large
 
 
 def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target") -> Figure:
-    """Predictions against the truth; on the diagonal they are equal.
+    """Predictions against the truth; on the diagonal they are equal. The farthest out may lie outside (`in_view`).
 
     Args:
         targets: shape (N,).
@@ -25,18 +27,19 @@ def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target") 
         unit: what they are and in which unit.
     """
     figure, axes = new_figure(6, 5.2)
-    _cloud(figure, axes, targets, predicted)
-    low, high = min(targets.min(), predicted.min()), max(targets.max(), predicted.max())
+    seen = in_view(targets, predicted)
+    low, high = (f(np.append(targets, predicted[seen])) for f in (np.min, np.max))
     axes.plot((low, high), (low, high), color=ORANGE, linewidth=1.5, label="predicted = actual")
+    _cloud(figure, axes, targets[seen], predicted[seen])
     error = np.sqrt(np.mean((predicted - targets) ** 2))
     axes.set(xlabel=f"actual {unit}", ylabel=f"predicted {unit}")
-    axes.set_title(f"{len(targets):,} test samples, RMSE {error:.4g}")
-    axes.legend(loc="upper left")
+    axes.set_title(f"{len(targets):,} test samples, RMSE {error:.4g}{_outside(seen)}", fontsize=11)
+    axes.legend(loc="best")
     return figure
 
 
 def residuals(targets: Array, predicted: Array, unit: str = "target") -> Figure:
-    """What is left, predicted minus actual: against the prediction, and how often.
+    """What is left, predicted minus actual: against the prediction, and how often. See `in_view`.
 
     Args:
         targets: shape (N,).
@@ -46,15 +49,35 @@ def residuals(targets: Array, predicted: Array, unit: str = "target") -> Figure:
     rest = predicted - targets
     figure, _ = new_figure(9, 4.2, axes=False)
     cloud, bars = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-    _cloud(figure, cloud, predicted, rest, bar=False)
+    seen = in_view(targets, predicted)
     cloud.axhline(0, color=ORANGE, linewidth=1.5)
+    _cloud(figure, cloud, predicted[seen], rest[seen])
     cloud.set(xlabel=f"predicted {unit}", ylabel="residual: predicted - actual")
-    cloud.set_title(f"mean {rest.mean():.3g}, standard deviation {rest.std():.3g}")
-    counts, edges = histogram(rest)
+    cloud.set_title(f"mean {rest.mean():.3g}, standard deviation {rest.std():.3g}{_outside(seen)}", fontsize=11)
+    counts, edges = histogram(rest[seen])
     bars.stairs(counts, edges, orientation="horizontal", fill=True, color=BLUE)
     bars.axhline(0, color=ORANGE, linewidth=1.5)
     bars.set_xlabel("test samples")
+    whole_numbers(bars, "x")
     return figure
+
+
+def in_view(targets: Array, predicted: Array) -> Array:
+    """Which predictions to draw, shape (N,): few far ones must not make one blob of all others.
+
+    Those within half the range of the truth around it; and of the predictions all but the outermost hundredth on each
+    side, and what is within half of their range around them. Of few points all.
+    """
+    finite = np.sort(predicted[np.isfinite(predicted)]).astype(float)
+    outermost = -(-len(finite) // 100) if len(finite) > FEW_POINTS else 0
+    ends = (finite[outermost], finite[-1 - outermost]), (float(targets.min()), float(targets.max()))
+    low, high = min(a - (b - a) / 2 for a, b in ends), max(b + (b - a) / 2 for a, b in ends)
+    return np.asarray((predicted >= low) & (predicted <= high))
+
+
+def _outside(seen: Array) -> str:
+    far = int((~seen).sum())
+    return f"\n{far:,} of {len(seen):,} predictions lie outside the picture" if far else ""
 
 
 def fit(
@@ -63,8 +86,8 @@ def fit(
     """The curve that a model of one input column draws, untrained and trained, and the truth; each of shape (N,)."""
     order = np.argsort(inputs, kind="stable")
     figure, axes = new_figure(7, 4.5)
-    points = {"marker": "o", "markersize": 3, "linestyle": "none"} if len(inputs) < 500 else {"linewidth": 5}
-    axes.plot(inputs[order], targets[order], color=GREY, alpha=0.6, label="truth", **points)
+    points: Any = {"linewidth": 5, "alpha": 0.6} if len(inputs) >= 500 else _points(len(inputs))
+    axes.plot(inputs[order], targets[order], label="truth", **points | {"color": GREY})
     axes.plot(inputs[order], before[order], color=ORANGE, linestyle="--", label="before training")
     axes.plot(inputs[order], after[order], color=BLUE, linewidth=2, label="after training")
     shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it leaves the picture
@@ -78,11 +101,20 @@ def fit(
     return figure
 
 
-def _cloud(figure: Figure, axes: Axes, x: Array, y: Array, bar: bool = True) -> None:
+def _cloud(figure: Figure, axes: Axes, x: Array, y: Array) -> None:
     """Points; where they would cover each other, how many there are."""
     if len(x) <= MAX_POINTS:
-        axes.plot(x, y, "o", color=BLUE, markersize=4, alpha=0.5, markeredgewidth=0)
+        axes.plot(x, y, color=BLUE, **_points(len(x)))
     else:
         hexagons = axes.hexbin(x, y, gridsize=50, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
-        if bar:
-            figure.colorbar(hexagons, label="test samples", ax=axes)
+        figure.colorbar(hexagons, label="test samples", ax=axes)
+
+
+def _points(count: int) -> dict[str, Any]:
+    """How to draw so many points: few are large, solid and above lines, many are small, pale and below them."""
+    few = count <= FEW_POINTS
+    size, alpha = (8.0, 0.9) if few else (5.0, 0.7) if count <= 300 else (4.0, 0.5)
+    return {
+        "linestyle": "none", "marker": "o", "markersize": size, "alpha": alpha, "markeredgewidth": 0,
+        "zorder": 3 if few else 1.5,
+    }  # fmt: skip

@@ -70,5 +70,5 @@ def _ticks(axes: Axes, which: Literal["x", "y"], setting: Setting) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     count = len(setting.values)
     if not setting.numeric or count <= MAX_TICKS:
-        step = 1 if setting.numeric else -(-count // MAX_LABELS)
+        step = -(-count // (2 * MAX_TICKS if setting.numbers else MAX_LABELS))
         axis.set_ticks(setting.places(setting.values)[::step], setting.labels[::step])

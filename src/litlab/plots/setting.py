@@ -8,6 +8,7 @@ import numpy as np
 from litlab.plots.canvas import Array
 
 MAX_MARKS = 10  # values of a setting that are written at its axis of parallel coordinates
+MAX_GAP = 0.85  # share of a scale that may lie between two neighbours
 
 
 class Setting(NamedTuple):
@@ -17,19 +18,27 @@ class Setting(NamedTuple):
     values: Sequence[Any]
 
     @property
-    def numeric(self) -> bool:
+    def numbers(self) -> bool:
         """Whether all values are numbers."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
 
     @property
+    def numeric(self) -> bool:
+        """Whether the axis is a scale: of numbers, unless one as 1e9 would drive the others into a corner of it."""
+        values = self._distinct
+        if not self.numbers or not np.isfinite(values).all():
+            return False
+        gaps = np.diff(np.log(values) if _by_ratios(values) else values)
+        return len(gaps) < 2 or bool(gaps.max() <= MAX_GAP * gaps.sum())
+
+    @property
     def logarithmic(self) -> bool:
         """Whether the values are spaced more evenly by their ratios than by their differences: 0.01, 0.03, 0.1."""
-        values = np.unique(self.values) if self.numeric else np.zeros(0)
-        if len(values) < 2 or values[0] <= 0:
-            return False
-        differences, ratios = np.diff(values), np.diff(np.log(values))
-        uneven = differences.std() / differences.mean() - ratios.std() / ratios.mean()
-        return bool(uneven > 1e-9) if len(values) > 2 else bool(values[1] >= 8 * values[0])
+        return self.numeric and _by_ratios(self._distinct)
+
+    @property
+    def _distinct(self) -> Array:
+        return np.unique(np.array(self.values, dtype=float)) if self.numbers else np.zeros(0)
 
     @property
     def labels(self) -> list[str]:
@@ -39,9 +48,10 @@ class Setting(NamedTuple):
         ]
 
     def places(self, values: Iterable[Any]) -> Array:
-        """Where on the axis `values` are, shape (N,): a number where it is, else its position in the order."""
-        if self.numeric:
-            return np.array(list(values), dtype=float)
+        """Where on the axis `values` are, shape (N,): a number where it is on a scale, else its position in order."""
+        if self.numbers:
+            places, distinct = np.array(list(values), dtype=float), self._distinct
+            return places if self.numeric else np.searchsorted(distinct, places).astype(float)
         order = {repr(value): place for place, value in enumerate(self.values)}
         return np.array([order[repr(value)] for value in values], dtype=float)
 
@@ -58,6 +68,15 @@ class Setting(NamedTuple):
         heights, labels, count = self.shares(self.values), self.labels, len(self.values)
         if count <= MAX_MARKS:
             return list(zip(heights.tolist(), labels, strict=True))
-        if self.numeric:  # of a search, say: their last digits do not matter
+        if self.numbers:  # of a search, say: their last digits do not matter
             labels = [f"{value:.3g}" for value in self.values]
         return [(float(heights[k]), labels[k]) for k in np.linspace(0, count - 1, MAX_MARKS).astype(int)]
+
+
+def _by_ratios(values: Array) -> bool:
+    """Whether sorted numbers are spaced more evenly by their ratios."""
+    if len(values) < 2 or values[0] <= 0:
+        return False
+    differences, ratios = np.diff(values), np.diff(np.log(values))
+    uneven = differences.std() / differences.mean() - ratios.std() / ratios.mean()
+    return bool(uneven > 1e-9) if len(values) > 2 else bool(values[1] >= 8 * values[0])

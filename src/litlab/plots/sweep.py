@@ -177,7 +177,8 @@ def _ticks(axes: Axes, setting: Setting, places: Array) -> None:
     if setting.logarithmic:
         log_axis(axes, "x")
     if not setting.numeric or len(places) <= MAX_LABELS // 2:
-        axes.set_xticks(places, setting.labels)
+        step = -(-len(places) // MAX_LABELS)
+        axes.set_xticks(places[::step], setting.labels[::step])
     if not setting.numeric:
         axes.margins(x=0.5 / len(places))
         if max(map(len, setting.labels)) > 7:

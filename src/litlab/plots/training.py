@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+UP_TO_ONE = {"accuracy", "precision", "recall", "f1", "auroc", "r2"}  # metrics that cannot be more
+
+
 def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best: int | None = None) -> Figure:
     """Metrics over the epochs, a panel each, with training and validation in it.
 
@@ -42,6 +45,10 @@ def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best:
             panel.axvline(best, color=GREY, linestyle=":", label=f"best epoch: {best}")
         if min(drawn) > 0 and max(drawn) > 30 * min(drawn):
             log_axis(panel)
+        elif name in UP_TO_ONE and panel.get_ylim()[1] > 1 >= max(drawn):
+            panel.set_ylim(top=1)
+            for line in panel.lines:
+                line.set_clip_on(False)  # a line along the edge is seen whole
         panel.set(xlabel="epoch", ylabel=name)
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.grid(alpha=0.3)
