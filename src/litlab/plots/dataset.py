@@ -57,7 +57,7 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
     shown = {split: values for split, values in counts.items() if values.sum()}
     classes, named = len(class_names), len(class_names) <= MAX_LABELS
     figure, axes = new_figure(7, min(1.4 + 0.42 * classes, 9) if named else 5)
-    width = 0.8 / len(shown)
+    width = 0.8 / max(len(shown), 1)  # 0: all labels lie outside the classes
     for number, ((split, values), colour) in enumerate(zip(shown.items(), (BLUE, ORANGE, GREEN), strict=False)):
         places = np.arange(classes) + (number - (len(shown) - 1) / 2) * width
         bars = axes.barh(places, values, height=width, color=colour, label=f"{split} ({values.sum():,})")
