@@ -87,17 +87,17 @@ def test_report_is_what_the_times_give(
     assert all(name in shown for name in (*loops, "tiny", "ratio", "samples/s"))
 
 
-def test_the_sine_is_trained_as_by_hand(tmp_path: Path) -> None:
+def test_the_sine_is_trained_as_by_hand_in_less_than_three_times_its_time(tmp_path: Path) -> None:
     from litlab.benchmark import benchmark
 
-    (measured,) = benchmark(["sine"], rounds=1, log_dir=tmp_path, overrides=["data.passes_per_epoch=500"])[
-        "measurements"
-    ]
+    (measured,) = benchmark(["sine"], rounds=5, log_dir=tmp_path)["measurements"]
     assert list(measured["loops"]) == ["by hand", "litlab"]
-    assert (measured["samples"], measured["steps"]) == (500 * 1000, 2 * 500)
+    assert (measured["samples"], measured["steps"]) == (2000 * 1000, 6 * 2000)
     assert measured["distance"]["by hand"] < 1e-4  # x**3 is not x * x * x to the last bit
     assert measured["loss"]["by hand"] == pytest.approx(measured["loss"]["litlab"], rel=1e-4)
     assert measured["loops"]["by hand"]["ratio"] == 1
+    # Of the fastest rounds: 2.1 to 2.5 were seen. Autograd's steps, beside four products written out.
+    assert measured["loops"]["litlab"]["min"] < 3 * measured["loops"]["by hand"]["min"]
 
 
 def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
