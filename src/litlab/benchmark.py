@@ -168,6 +168,7 @@ def show(report: dict[str, Any]) -> None:
             f"loops differ by at most {distance:.1g}"
         )
     machine, console = report["environment"], Console(soft_wrap=True, highlight=False)
+    console.width = max(console.width, 100)  # a number that is cut is no number
     console.print(table)
     console.print("\n".join(notes))
     console.print(
