@@ -1,14 +1,14 @@
 """Checkpoints that are whole, whatever happens while they are written, and a best one that outlives its run."""
 
 import io
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from litlab.files import write_whole
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -20,16 +20,9 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path` at once or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            aside.write_bytes(content.getbuffer())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        write_whole(Path(path), content.getbuffer())
 
 
 class BestModelCheckpoint(ModelCheckpoint):
@@ -44,10 +37,7 @@ class BestModelCheckpoint(ModelCheckpoint):
         assert self.dirpath is not None
         if state_dict["dirpath"] != self.dirpath and score is not None and best.is_file():
             taken = Path(self.dirpath, best.name)
-            taken.parent.mkdir(parents=True, exist_ok=True)
-            aside = taken.with_name(f".{taken.name}.{os.getpid()}")
-            shutil.copyfile(best, aside)
-            aside.replace(taken)
+            write_whole(taken, best.read_bytes())
             paths = dict.fromkeys(("best_model_path", "kth_best_model_path"), str(taken))
             state_dict = state_dict | paths | {"dirpath": self.dirpath, "best_k_models": {str(taken): score}}
         super().load_state_dict(state_dict)
