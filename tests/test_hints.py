@@ -21,7 +21,7 @@ LINEAR = {"_target_": "litlab.models.mlp.MLP", "zero_init": False}
 def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evidence: Any) -> list[str]:
     """The hints on a run that has learned well, but for what is given."""
     from litlab.evidence import Evidence
-    from litlab.hints import judge
+    from litlab.hints import hints
 
     good: dict[str, Any] = {"train": [1.0, 0.5, 0.2], "val": [0.9, 0.5, 0.25], "constant_train": 2.3}
     good |= {
@@ -37,7 +37,7 @@ def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evide
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
         OmegaConf.update(config, name, value, merge=False)
-    return judge(Evidence(config=config, **(good | evidence)))
+    return hints(Evidence(config=config, **(good | evidence)))
 
 
 def test_a_good_run_gets_none() -> None:
@@ -127,10 +127,7 @@ def test_too_few_steps_name_more_epochs_and_smaller_batches() -> None:
 
 
 def test_a_rehearsal_says_that_it_is_none() -> None:
-    from litlab.hints import hints
-
-    config = OmegaConf.create(CONFIG | {"trainer": {"fast_dev_run": True}})
-    (hint,) = hints(config, None, None, [{"train/loss": 2.3}], {"test/loss": 2.3}, 1)  # type: ignore[arg-type]
+    (hint,) = judged({"trainer.fast_dev_run": True}, train=[9.0], val=[9.0])
     assert hint == "trainer.fast_dev_run: a rehearsal on a batch or a few of each split; these numbers mean nothing"
 
 

@@ -62,7 +62,16 @@ def gather(
     metrics: Mapping[str, float],
     steps: int,
 ) -> Evidence | None:
-    """What the arguments of `litlab.hints.hints` tell; None of a run without training or test."""
+    """What a finished run tells; None of one without training or test.
+
+    Args:
+        config: the run's.
+        task: trained, and tested last.
+        data: loaded.
+        history: of each epoch its metrics.
+        metrics: of the tested weights.
+        steps: that the optimizer took.
+    """
     train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
     if not train or "test/loss" not in metrics:
         return None

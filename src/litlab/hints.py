@@ -1,14 +1,12 @@
 """What to try next, where a finished run shows a known trouble; silent otherwise."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from litlab.data.tensors import TensorData
-from litlab.evidence import Evidence, gather
-from litlab.tasks.base import Task
+from litlab.evidence import Evidence
 from litlab.tasks.losses import lower_rate
 
 # Losses are judged as shares of the constant answer's, which does not look at its input.
@@ -25,32 +23,12 @@ NAMED = 5  # classes, at most
 NORMALIZED, BALANCED = "data.normalize=true", "task.class_weights=balanced"
 
 
-def hints(
-    config: DictConfig,
-    task: Task,
-    data: TensorData,
-    history: Sequence[Mapping[str, float]],
-    metrics: Mapping[str, float],
-    steps: int,
-) -> list[str]:
-    """A line for each trouble that a run shows, each naming the setting to try.
-
-    Args:
-        config: the run's.
-        task: trained, and tested last.
-        data: loaded.
-        history: of each epoch its metrics.
-        metrics: of the tested weights.
-        steps: that the optimizer took.
-    """
-    if OmegaConf.select(config, "trainer.fast_dev_run"):
+def hints(run: Evidence | None) -> list[str]:
+    """A line for each trouble that a run shows, each naming the setting to try; of those on one trouble the first."""
+    if run is None:
+        return []
+    if OmegaConf.select(run.config, "trainer.fast_dev_run"):
         return ["trainer.fast_dev_run: a rehearsal on a batch or a few of each split; these numbers mean nothing"]
-    evidence = gather(config, task, data, history, metrics, steps)
-    return judge(evidence) if evidence else []
-
-
-def judge(run: Evidence) -> list[str]:
-    """The hints that apply; of those on one trouble the first."""
     known = run.constant_train > 0  # 0: all targets are equal
     if OmegaConf.select(run.config, "trainer.overfit_batches"):
         return [learned(run)] if known else []

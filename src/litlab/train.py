@@ -16,6 +16,7 @@ from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
+from litlab.evidence import gather
 from litlab.hints import hints
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
@@ -63,7 +64,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result |= select(task, trainer) | describe_weights(task)
         result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
-    result["hints"] = hints(config, task, data, history.epochs, result["metrics"], result["steps"])
+    result["hints"] = hints(gather(config, task, data, history.epochs, result["metrics"], result["steps"]))
     log_metrics(loggers, config, result)
     return result
 
