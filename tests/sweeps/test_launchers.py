@@ -79,7 +79,10 @@ def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
     sweep = Sweep(tmp_path, *launcher, LRS, "trainer.max_epochs=10")
     killed = sweep.kill_a_job(after=2)
     sweep.end()
-    check_eight(sweep.results, sweep.summary, killed["settings"]["optimizer"]["lr"], sweep.process.returncode)
+    # When a worker of joblib's dies, joblib ends the other one too, whatever it is at.
+    fellows = 1 if plugin == "joblib" else 0
+    lr = killed["settings"]["optimizer"]["lr"]
+    check_eight(sweep.results, sweep.summary, lr, sweep.process.returncode, fellows)
     if plugin == "submitit":  # a process each, with its share of the cores: a job that is tried alone has them all
         finished = [each for each in sweep.results if each["status"] == "completed"]
         assert len({each["process"]["pid"] for each in finished}) == len(finished)
@@ -103,14 +106,15 @@ def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     assert (alone["code"], [each["status"] for each in alone["results"]]) == (0, ["completed"] * 2), alone["text"]
 
 
-def check_eight(results, summary, killed, code):
-    """Eight rows; all completed but the killed one, which may have been tried again."""
+def check_eight(results, summary, killed, code, fellows=0):
+    """Eight rows, all completed: the killed job, and those that may have died with it, were tried again, once."""
     statuses = by_lr(results)
     assert len(statuses) == len(summary) == 8
-    again = statuses.pop(killed)
-    assert list(statuses.values()) == [["completed"]] * 7
-    assert sorted(again) in (["failed"], ["completed"], ["completed", "failed"])
-    assert code == (0 if "completed" in again else 1)
+    assert {row["status"] for row in summary} == {"completed"}
+    assert statuses.pop(killed) == ["failed", "completed"]
+    again = [each for each in statuses.values() if each != ["completed"]]
+    assert again in [[["failed", "completed"]] * number for number in range(fellows + 1)]
+    assert code == 0
 
 
 def namespace():
