@@ -10,7 +10,7 @@ import torch
 from litlab import tune
 from litlab.errors import RequestError, RunError
 from litlab.train import train
-from litlab.tune import smoothed, steepest, tuned
+from litlab.tune import smoothed, suggestion, tuned
 
 RATES = np.geomspace(1e-5, 10, 101)
 
@@ -31,15 +31,27 @@ def weights(result: dict) -> dict:
 
 def test_the_steepest_fall_is_that_of_the_curve_over_the_logarithm():
     falling = -np.tanh(np.log(RATES / 0.03))  # steepest at 0.03 by its logarithm; by the rate itself, at the start
-    assert steepest(RATES, falling) == pytest.approx(0.03, rel=0.1)
-    assert steepest(RATES, np.where(RATES > 0.1, np.inf, falling)) == pytest.approx(0.03, rel=0.1)
+    assert suggestion(RATES, falling) == pytest.approx(0.03, rel=0.1)
+    assert suggestion(RATES, np.where(RATES > 1, np.inf, falling)) == pytest.approx(0.03, rel=0.1)
     jump = falling + np.where(np.arange(101) < 5, 100, 0)  # the running mean of few losses jumps
-    assert steepest(RATES, jump) == pytest.approx(0.03, rel=0.1)
+    assert suggestion(RATES, jump) == pytest.approx(0.03, rel=0.1)
+
+
+def test_no_rate_is_above_a_tenth_of_the_one_where_the_loss_is_lowest():
+    cliff = np.where(RATES < 0.03, -RATES, RATES)  # steepest right before it rises
+    assert suggestion(RATES, cliff) == pytest.approx(0.1 * RATES[RATES < 0.03].max(), rel=0.01)
+
+
+def test_a_full_batch_does_not_blow_up_with_the_rate_that_is_found(compose):
+    """Its loss falls fastest at 4.57e-5, with which this run's ends at 1e13."""
+    result = train(compose("experiment=exam_scores", "tune=lr", pictures=False))
+    assert result["tuned"]["optimizer.lr"] == pytest.approx(2.09e-5, rel=0.1)
+    assert result["metrics"]["test/loss"] < 1.07938  # the document's, with 1e-5
 
 
 @pytest.mark.parametrize("losses", [RATES, np.full(101, np.nan), np.ones(11)])
 def test_where_nothing_falls_nothing_is_found(losses):
-    assert steepest(RATES[: len(losses)], losses) is None
+    assert suggestion(RATES[: len(losses)], losses) is None
 
 
 def test_the_running_mean_is_the_published_one():

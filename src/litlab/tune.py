@@ -68,9 +68,9 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
 
 
 def find_lr(config: DictConfig, name: str, *, min_lr: float, max_lr: float, steps: int) -> Found:
-    """The rate where the loss falls fastest, of a range test: `steps` steps while it rises from min_lr to max_lr.
+    """The rate of a range test, `steps` steps while it rises from min_lr to max_lr: see `suggestion`.
 
-    Fastest per factor of the rate, not per unit of it as Lightning's `suggestion` has it: that divides the noise at
+    Where the loss falls fastest per factor of the rate, not per unit of it as Lightning's `suggestion` has it: that divides the noise at
     the smallest rates by almost nothing, and advised 0.00000006 for data=california, 0.00002 for data=digits.
     """
     if not 0 < min_lr < max_lr:
@@ -88,7 +88,7 @@ def find_lr(config: DictConfig, name: str, *, min_lr: float, max_lr: float, step
     batches = np.array([float(loss) for loss in plain.losses])
     losses = smoothed(batches[: len(batches) // every * every].reshape(-1, every).mean(1))
     rates = np.array(finder.results["lr"][: len(losses)])
-    rate = steepest(rates, losses)
+    rate = suggestion(rates, losses)
     if rate is None:
         raise RunError(f"{name}: the loss does not fall between {min_lr:g} and {max_lr:g}; set optimizer.lr yourself")
     picture = Path(config.paths.run_dir, "plots", "lr_range_test.png")
@@ -103,8 +103,11 @@ def smoothed(losses: Array) -> Array:
     return np.cumsum(losses * weights) / np.cumsum(weights)
 
 
-def steepest(rates: Array, losses: Array) -> float | None:
+def suggestion(rates: Array, losses: Array) -> float | None:
     """The rate, to three digits, where the loss falls fastest over the rate's logarithm; None where it falls nowhere.
+
+    At most a tenth of the one where the loss is lowest: a full batch's loss may fall fastest where it is about to
+    blow up, which at a rate that rises shows some steps later.
 
     Args:
         rates: of the steps, rising, shape (N,).
@@ -116,7 +119,8 @@ def steepest(rates: Array, losses: Array) -> float | None:
     if len(losses) < 2:
         return None
     slopes = np.gradient(losses, np.log(rates))
-    return float(f"{rates[slopes.argmin()]:.3g}") if slopes.min() < 0 else None  # as a user would type it
+    rate = min(rates[slopes.argmin()], rates[losses.argmin()] / 10)
+    return float(f"{rate:.3g}") if slopes.min() < 0 else None  # as a user would type it
 
 
 def find_batch_size(config: DictConfig, name: str, *, steps: int) -> Found:

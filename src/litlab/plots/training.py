@@ -65,7 +65,7 @@ def lr_range_test(rates: Array, losses: Array, found: float, present: float) -> 
     """
     figure, axes = new_figure(6.4, 4.2)
     axes.plot(rates, losses, color=BLUE)
-    axes.axvline(found, color=ORANGE, label=f"steepest fall: {found:g}")
+    axes.axvline(found, color=ORANGE, label=f"found: {found:g}")
     axes.axvline(present, color=GREY, linestyle=":", label=f"optimizer.lr was {present:g}")
     finite = losses[np.isfinite(losses)]
     low, start = finite.min(), finite[0]
