@@ -119,6 +119,12 @@ def test_strange_values_are_told(monkeypatch, value, part):
         loaded(Table())
 
 
+def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(Table, "load", lambda self: (tmp_path / "scores.csv").read_text())
+    with pytest.raises(RequestError, match=r"^data=Table: .*/scores\.csv is not there; set paths\.data_dir, or mend"):
+        loaded(Table())
+
+
 def test_labels_outside_the_classes_are_told(monkeypatch):
     monkeypatch.setattr(Table, "class_names", ("a", "b"))
     monkeypatch.setattr(Table, "num_outputs", 2)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.splits import Split, carve, refuse_unfit
+from litlab.data.splits import Split, carve, fault, refuse_unfit
 from litlab.errors import RequestError
 
 
@@ -94,9 +94,15 @@ class TensorData(L.LightningDataModule):
         """The splits train, val and test (both perhaps without samples) as loaded: with gaps, and not normalized.
 
         Raises:
-            RequestError: `load` gives something else than samples as this class says they are, or too few to carve.
+            RequestError: `load` finds no file, or gives something else than samples as this class says they are, or too
+                few to carve.
         """
-        train, test = as_splits(self, self.load())
+        try:
+            loaded = self.load()
+        except FileNotFoundError as error:
+            missing = error.filename or error
+            raise fault(self, f"{missing} is not there; set paths.data_dir, or mend the path in load()") from error
+        train, test = as_splits(self, loaded)
         if test is None and self.test_on_train:
             test = train
         elif test is None:
