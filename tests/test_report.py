@@ -97,7 +97,7 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
     said = lines(capsys)
     assert "model.coefficients -0.0932732, 0" in said
     assert [line for line in said if "/" in line.split()[0]] == [
-        "train/loss 0.2073",
+        "train/loss 0.2073 (mean over the last epoch's steps)",
         "test/loss 4.67e-06",
         "test/auroc -",
     ]
