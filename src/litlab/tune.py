@@ -70,8 +70,8 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
 def find_lr(config: DictConfig, name: str, *, min_lr: float, max_lr: float, steps: int) -> Found:
     """The rate of a range test, `steps` steps while it rises from min_lr to max_lr: see `suggestion`.
 
-    Where the loss falls fastest per factor of the rate, not per unit of it as Lightning's `suggestion` has it: that divides the noise at
-    the smallest rates by almost nothing, and advised 0.00000006 for data=california, 0.00002 for data=digits.
+    That looks for the fastest fall per factor of the rate, not per unit of it as Lightning's own does: that divides the
+    noise at the smallest rates by almost nothing, and advised 0.00000006 for data=california, 0.00002 for data=digits.
     """
     if not 0 < min_lr < max_lr:
         raise RequestError(f"tune.min_lr={min_lr:g}: must be above 0 and below tune.max_lr={max_lr:g}, such as 1e-5")
