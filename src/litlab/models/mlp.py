@@ -56,8 +56,8 @@ class MLP(nn.Sequential):
             if len(input_shape) != 1:
                 shape = "x".join(map(str, input_shape))
                 raise RequestError(
-                    f"model.embedding (model=mlp_periodic): is for the columns of a table, these samples are {shape}; try "
-                    "model=mlp"
+                    "model.embedding (model=mlp_periodic): is for the columns of a table, "
+                    f"these samples are {shape}; try model=mlp"
                 )
             layers.insert(0, embedding(input_shape[0]))
             sizes[0] = layers[0](torch.zeros(1, *input_shape)).numel()
