@@ -401,3 +401,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(compose, overrides, message):
 def test_a_file_that_is_no_checkpoint_is_refused(compose, root):
     with pytest.raises(RequestError, match="is not a checkpoint"):
         train(compose(f"resume_from={root / 'README.md'}"))
+
+
+def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):
+    """They slow steps with momentum down, where many pixels are hardly ever lit: see README, Speed."""
+    torch.set_flush_denormal(False)
+    assert torch.tensor(1e-39) * 0.5 > 0
+    run("model=linear", "trainer.max_epochs=1")
+    assert torch.tensor(1e-39) * 0.5 == 0

@@ -38,6 +38,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     send_notices_to_the_log()
     if config.threads:
         torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # below 1e-38, as the momentum of pixels that are seldom lit, arithmetic is slow
     config = tuned(config, result)
     seed_everything(config.seed, verbose=False)
     data = build_data(config)

@@ -65,12 +65,14 @@ class Rivals(L.Callback):
         stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
         loader = train_loader(trainer)
         stopwatch.pause()
+        torch.set_flush_denormal(False)  # `train` sets it; PyTorch by itself does not
         for name, (epoch, model, optimizer) in self._loops.items():
             started = time.perf_counter()
             epoch(model, optimizer, loader.order(0))
             if loader.inputs.device.type != "cpu":
                 torch.accelerator.synchronize()
             self.seconds[name].append(time.perf_counter() - started)
+        torch.set_flush_denormal(True)
         stopwatch.resume()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
