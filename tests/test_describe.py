@@ -1,4 +1,4 @@
-"""Looking at data: counts and remarks hold for data made to have each fault."""
+"""Looking at data: counts hold for data made to have each fault. (What is said of it: tests/test_remarks.py.)"""
 
 import json
 from pathlib import Path
@@ -31,16 +31,9 @@ def table(**settings: Any) -> Any:
 
 
 def described(data: Any) -> dict[str, Any]:
-    from litlab import describe, remarks
+    from litlab.describe import look
 
-    splits = data.raw_splits()
-    columns = describe.columns(data, splits["train"])
-    result = {
-        "splits": describe.describe_splits(splits),
-        "classes": describe.describe_classes(data, splits),
-        "columns": [describe.describe_column(name, values) for name, values in columns.items()],
-    }
-    return result | {"remarks": remarks.remarks(data, result)}
+    return look(data, data.raw_splits())
 
 
 def test_splits_have_sizes_types_duplicates_and_leaks() -> None:
@@ -76,6 +69,14 @@ def test_columns_have_range_spread_skewness_and_gaps() -> None:
     assert (tail["max"], tail["mean"]) == (1000.0, 25.0)
     assert tail["skewness"] == pytest.approx(38 / 39**0.5, rel=1e-4)  # of one among 40
     assert (gaps["not finite"], plain["not finite"]) == (2, 0)
+
+
+def test_faults_and_relations_are_found() -> None:
+    result = described(table())
+    assert result["faults"] == [
+        "the train inputs hold NaN or infinite values in 2 of 40 samples (gaps); mend them in load()"
+    ]
+    assert result["relations"] == {"contradictions": 0, "equal columns": [], "telling columns": []}
 
 
 def test_rounding_is_zero_and_what_is_small_stays() -> None:
@@ -144,69 +145,14 @@ def test_faulty_columns_are_drawn(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"classes.png", "features.png"}
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "missing or infinite values in gaps",
-        "always the same: constant",
-        "data.normalize=true",
-        "far from the others in tail (tail: mean 25, from 0 to 1000)",
-        "1 of 40 training samples repeat",
-        "3 of 3 test samples have inputs that are in the training split too",
-        "only 40 training samples: a run's result depends on the seed and the split, so take several seeds "
-        "(-m seed=0,1,2)",
-        "data.val_size=0.1",
-        "(35 samples of no, 5 of yes): try task.class_weights=balanced",
-    ],
-)
-def test_each_fault_has_its_sentence(said: str) -> None:
-    assert any(said in remark for remark in described(table())["remarks"])
-
-
-def test_what_is_set_already_is_not_proposed() -> None:
-    remarks = described(table(normalize=True, val_size=0.1))["remarks"]
-    assert not any("try data.normalize" in remark or "data.val_size" in remark for remark in remarks)
-
-
-def labelled(labels: list[int], **settings: Any) -> list[str]:
-    """Remarks on a table of one column with these labels of the classes a, b and c."""
+def test_numbers_whose_powers_are_infinite_have_a_spread() -> None:
     import torch
 
-    from litlab.data.tensors import Split, TensorData
+    from litlab.describe import describe_column
 
-    class Labelled(TensorData):
-        input_shape, num_outputs, class_names = (1,), 3, ("a", "b", "c")
-
-        def load(self) -> tuple[Split, None]:
-            return Split(torch.linspace(0, 1, len(labels)).unsqueeze(1), torch.tensor(labels)), None
-
-    return list(described(Labelled(**settings))["remarks"])
-
-
-def test_a_class_without_samples_is_told() -> None:
-    told = labelled([0, 0, 0, 1, 1, 1])
-    assert "no training sample of c: the model cannot learn it" in told
-    assert not any("balance" in remark for remark in told)
-
-
-def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
-    told = labelled([0] * 8 + [1])
-    assert "no training sample of c: the model cannot learn it" in told
-    assert any("(8 samples of a, 1 of b): try task.class_weights=balanced" in remark for remark in told)
-
-
-def test_one_class_alone_is_told() -> None:
-    told = labelled([1] * 7)
-    assert "all training samples are of b: there is nothing to tell apart, so look at load()" in told
-    assert not any("balance" in remark or "no training sample" in remark for remark in told)
-
-
-@pytest.mark.parametrize(("samples", "proposed"), [(5, False), (6, True)])
-def test_a_validation_is_proposed_where_it_has_samples(samples: int, proposed: bool) -> None:
-    sentence = "there is no validation split, so nothing can select weights: data.val_size=0.1 makes one"
-    told = labelled([0, 1, 2] * 2 if samples == 6 else [0, 1, 2, 0, 1])
-    assert (sentence in told) is proposed
-    assert any("data.val_size" in remark for remark in told) is proposed
+    row = describe_column("huge", torch.tensor([-1e30, 0.0, 0.0, 3e30]))
+    assert row["mean"] == pytest.approx(5e29) and row["std"] == pytest.approx(1.5e30)
+    assert row["skewness"] == pytest.approx(8 / 9)
 
 
 def test_what_load_gives_wrongly_is_told_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,14 +166,6 @@ def test_what_load_gives_wrongly_is_told_as_in_training(monkeypatch: pytest.Monk
     assert str(error.value) == (
         "data=Table: load() gives train inputs of shape (40, 4); with input_shape = (3,) they must be (N, 3)"
     )
-
-
-def test_minus_zero_is_zero() -> None:
-    import torch
-
-    from litlab.describe import row_hashes
-
-    assert len(set(row_hashes(torch.tensor([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0]])))) == 2
 
 
 def test_training_refuses_data_with_gaps() -> None:

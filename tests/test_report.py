@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sweep_results import failed, job
 
-from litlab.report import print_leaderboard, print_result
+from litlab.report import _cell, _metric, print_description, print_leaderboard, print_result
 from litlab.sweeps.leaderboard import rank
 
 LR = "optimizer.lr"
@@ -115,3 +115,42 @@ def test_an_error_takes_the_room_that_is_left_and_is_not_cut(
     table = [line for line in said if len(line) == len(said[2])]
     assert "".join(line[start:] for line in table[3:]).replace(" ", "") == f"completedfailed:{error}".replace(" ", "")
     assert all(len(line) <= width for line in table)
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "cell"),
+    [
+        (0.0, "0.0000", "0"),
+        (1234.5, "1234.5000", "1,234"),
+        (999_999_999.0, "999999999.0000", "999,999,999"),
+        (1e9, "1e+09", "1e+09"),
+        (60913373675520.0, "6.091e+13", "6.091e+13"),
+        (-1.25e18, "-1.25e+18", "-1.25e+18"),
+        (math.nan, "-", "nan"),
+    ],
+)
+def test_numbers_have_the_digits_that_tell_something(value: float, metric: str, cell: str) -> None:
+    assert (_metric(value), _cell(value)) == (metric, cell)
+
+
+def test_a_description_cuts_no_name_and_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a column of a rather long name, weight [kg], which goes on and on"
+    numbers = {"min": -1e18, "mean": 1.5e17, "max": 123456789012.0, "std": 1e18, "skewness": -0.25, "not finite": 0}
+    told = {
+        "question": "Which [kg]?",
+        "splits": [],
+        "classes": [],
+        "columns": [{"name": name, **numbers}],
+        "remarks": [],
+    }
+    print_description(told, Path("logs/run"), Path("logs"))
+    assert lines(capsys) == [
+        "Which [kg]?",
+        "columns (training split)",
+        "name min mean max std skewness not finite",
+        f"{name} -1e+18 1.5e+17 1.235e+11 1e+18 -0.25 0",
+        "pictures: logs/run/plots",
+    ]

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from litlab.build import build_data
+from litlab.data.relations import relations, row_hashes
+from litlab.data.splits import faults
 from litlab.data.tensors import Split, TensorData
 from litlab.plots import canvas, dataset
 from litlab.remarks import Row, remarks
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
+LARGE = 1e15  # numbers whose powers float32 has no room for
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 
 
@@ -28,7 +31,7 @@ def describe(config: DictConfig, result: Result | None = None) -> Result:
 
     Args:
         config: names `data` and `paths.run_dir`.
-        result: gets `question`, `splits`, `classes`, `columns` (lists of rows) and `remarks`.
+        result: gets `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
 
     Raises:
         RequestError: the data cannot be loaded.
@@ -37,13 +40,24 @@ def describe(config: DictConfig, result: Result | None = None) -> Result:
     data = build_data(config)
     data.prepare_data()
     splits = data.raw_splits()
-    result["question"] = question(data)
-    result["splits"] = describe_splits(splits)
-    result["classes"] = describe_classes(data, splits)
-    result["columns"] = [describe_column(name, values) for name, values in columns(data, splits["train"]).items()]
-    result["remarks"] = remarks(data, result)
+    result |= look(data, splits)
+    result["remarks"] = remarks(config, data, result)
     draw(data, splits, Path(config.paths.run_dir) / "plots")
     return result
+
+
+def look(data: TensorData, splits: dict[str, Split]) -> Result:
+    """What there is to know of the splits, before normalization, but for the remarks."""
+    values = columns(data, splits["train"])
+    hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
+    return {
+        "question": question(data),
+        "splits": describe_splits(splits, hashes),
+        "classes": describe_classes(data, splits),
+        "columns": [describe_column(name, each) for name, each in values.items()],
+        "faults": list(faults(data, splits)),
+        "relations": relations(data, splits["train"], hashes["train"], list(values)),
+    }
 
 
 def question(data: TensorData) -> str:
@@ -56,9 +70,8 @@ def question(data: TensorData) -> str:
     return f"Regression: {given} to {count} number{'' if count == 1 else 's'}{what}."
 
 
-def describe_splits(splits: dict[str, Split]) -> list[Row]:
+def describe_splits(splits: dict[str, Split], hashes: dict[str, list[int]]) -> list[Row]:
     """Of each split its size and types, and samples whose inputs occur before in it or in the training split."""
-    hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     known = set(hashes["train"])
     rows = []
     for part, (inputs, targets) in splits.items():
@@ -69,12 +82,6 @@ def describe_splits(splits: dict[str, Split]) -> list[Row]:
             row["also in train"] = None if part == "train" else sum(each in known for each in hashes[part])
             rows.append(row)
     return rows
-
-
-def row_hashes(inputs: Tensor) -> list[int]:
-    """A number per sample, equal for equal inputs (N, ...)."""
-    rows = np.ascontiguousarray(inputs.flatten(1).numpy() + 0.0)  # + 0.0: minus zero is zero
-    return [hash(row.tobytes()) for row in rows]
 
 
 def describe_classes(data: TensorData, splits: dict[str, Split]) -> list[Row]:
@@ -120,6 +127,7 @@ def describe_column(name: str, values: Tensor) -> Row:
     row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
     if len(finite):
         low, high = float(finite.min()), float(finite.max())
+        finite = finite.double() if max(-low, high) > LARGE else finite
         std, mean = map(float, torch.std_mean(finite, correction=0)) if low < high else (0.0, low)
         row |= {"min": low, "mean": _rounded(mean, std), "max": high, "std": std}
         row["skewness"] = _rounded(float((finite - mean).div_(std).pow_(3).mean()), 1.0) if low < high else 0.0

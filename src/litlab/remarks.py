@@ -2,90 +2,129 @@
 
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from litlab.data.splits import some
 from litlab.data.tensors import TensorData
+from litlab.models.cnn import channels_last
 from litlab.results import Result
 
 SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
 SPREAD = 10.0  # times the scale of one column that another has, or its mean has its own scale
+HANDY_TARGET = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
 IMBALANCE = 4.0  # times as many samples in one class as in another
 FEW = 1000  # samples
 Row = dict[str, Any]  # of a table: of the splits, the classes or the columns
 
 
-def remarks(data: TensorData, result: Result) -> list[str]:
+def remarks(config: DictConfig, data: TensorData, result: Result) -> list[str]:
     """A sentence each, which names the setting.
 
     Args:
+        config: names the settings that there are.
         data: described.
-        result: its `splits`, `classes` and `columns`, as `litlab.describe` makes them.
+        result: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` makes them.
     """
-    told = [*_faults(data, result), *_ranges(data, result["columns"]), *_splits(data, result["splits"])]
-    told += _classes({row["class"]: row["train"] for row in result["classes"]})
-    if len(data.input_shape) == 3:
+    faults = list(result["faults"])
+    if "test" not in [row["split"] for row in result["splits"]]:
+        faults.append(f"there is no test split; try {_typed(config, 'data.test_size=0.2')}")
+    told = [f"training refuses these data: {each}" for each in faults]
+    told += [
+        *_columns(config, data, result["columns"]),
+        *_relations(result["relations"], result["splits"][0]["samples"]),
+    ]
+    told += _splits(config, data, result["splits"])
+    counts = {row["class"]: row["train"] for row in result["classes"]}
+    if sum(counts.values()) == result["splits"][0]["samples"]:  # else labels are wrong, and so are the counts
+        told += _classes(config, data, counts)
+    if turned := channels_last(data.input_shape):
+        told.append(turned)
+    elif len(data.input_shape) == 3:
         told.append("neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not")
     return told
 
 
-def _faults(data: TensorData, result: Result) -> list[str]:
-    broken = [row["name"] for row in result["columns"] if row["not finite"]]
+def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]:
+    targets = [row for row in rows if row["name"].startswith("target: ")]
+    inputs = [row for row in rows if row not in targets]
     told = []
-    if broken:
-        told.append(f"missing or infinite values in {_some(broken)}: training refuses them; mend the data's load()")
-    labelled = sum(row["train"] for row in result["classes"])
-    if result["classes"] and labelled != result["splits"][0]["samples"]:
+    for what, those in (
+        ("a model learns nothing from that, leave it out in load()", inputs),
+        ("there is nothing to predict, so look at load()", targets),
+    ):
+        if constant := [row["name"] for row in those if not row["std"]]:
+            told.append(f"always the same: {some(constant)}; {what}")
+    if not data.normalize and (sizes := _sizes(inputs, SPREAD)):
+        normalize = _typed(config, "data.normalize=true")
+        told.append(f"the inputs are of unlike or unhandy size ({sizes}): try {normalize}")
+    if sizes := _sizes(targets, HANDY_TARGET):
         told.append(
-            "there are labels outside the classes: training refuses them; mend the data's load() or class_names"
+            f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: "
+            "scale them in load()"
         )
-    return told
-
-
-def _ranges(data: TensorData, rows: list[Row]) -> list[str]:
-    inputs = [row for row in rows if not row["name"].startswith("target: ")]
-    constant = [row["name"] for row in inputs if not row["std"]]
-    skewed = [row for row in inputs if abs(row["skewness"]) > SKEWED]
-    told = []
-    if constant:
-        told.append(f"always the same: {_some(constant)}; a model learns nothing from that, leave it out in load()")
-    scales = [max(abs(row["mean"]), row["std"]) for row in inputs if row["std"]]
-    apart = len(scales) > 0 and (max(scales) > SPREAD * min(scales) or not 1 / SPREAD < max(scales) < SPREAD)
-    if apart and not data.normalize:
-        sizes = (
-            f"{min(scales):.3g} to {max(scales):.3g}" if max(scales) > 2 * min(scales) else f"around {scales[0]:.3g}"
-        )
-        told.append(f"the inputs are of unlike or unhandy size ({sizes}): try data.normalize=true")
-    if skewed and len(data.input_shape) == 1:
+    skewed = [row for row in (rows if len(data.input_shape) == 1 else targets) if abs(row["skewness"]) > SKEWED]
+    if skewed:
         worst = max(skewed, key=lambda row: abs(row["skewness"]))
         told.append(
-            f"a few values lie far from the others in {_some([row['name'] for row in skewed])} ({worst['name']}: mean "
+            f"a few values lie far from the others in {some([row['name'] for row in skewed])} ({worst['name']}: mean "
             f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not "
             "change: take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
         )
     return told
 
 
-def _classes(counts: dict[str, int]) -> list[str]:
+def _sizes(rows: list[Row], handy: float) -> str:
+    """The sizes of the columns that vary, if they are far from each other or from 1, by `handy` times; else nothing."""
+    scales = [max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0]
+    if not scales or (max(scales) <= SPREAD * min(scales) and 1 / handy < max(scales) < handy):
+        return ""
+    return f"{min(scales):.3g} to {max(scales):.3g}" if max(scales) > 2 * min(scales) else f"around {scales[0]:.3g}"
+
+
+def _relations(found: Result, samples: int) -> list[str]:
+    told = []
+    if found["contradictions"]:
+        told.append(
+            f"{found['contradictions']:,} of {samples:,} training samples have the same inputs as one of another "
+            "class: no model gets all of them right"
+        )
+    if found["equal columns"]:
+        equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in found["equal columns"]])
+        told.append(f"equal columns: {equal}; one of each will do, leave the rest out in load()")
+    if telling := found["telling columns"]:
+        told.append(
+            f"{some(telling)} tells the target exactly, but for a factor and a shift: leave it out in load(), "
+            "unless it is known before the target is"
+        )
+    return told
+
+
+def _classes(config: DictConfig, data: TensorData, counts: dict[str, int]) -> list[str]:
     """Of the training samples of each class."""
     there = {name: count for name, count in counts.items() if count}
     absent = [name for name in counts if name not in there]
     told = []
     if len(there) == 1:
         told.append(
-            f"all training samples are of {_some(list(there))}: there is nothing to tell apart, so look at load()"
+            f"all training samples are of {some(list(there))}: there is nothing to tell apart, so look at load()"
         )
     elif there and absent:
         told.append(
-            f"no training sample of {_some(absent)}: the model cannot learn {'it' if len(absent) == 1 else 'them'}"
+            f"no training sample of {some(absent)}: the model cannot learn {'it' if len(absent) == 1 else 'them'}"
         )
     if there and max(there.values()) >= IMBALANCE * min(there.values()):
         rarest, common = (choose(there, key=there.__getitem__) for choose in (min, max))
+        remedy = "task.class_weights=balanced"
+        if data.has_validation and OmegaConf.select(config, "task.monitor") == "val/accuracy":
+            remedy += " task.monitor=val/f1"  # together: weights that accuracy selects are the common class's again
         told.append(
             f"the classes are out of balance ({there[common]:,} samples of {common}, {there[rarest]:,} of {rarest}): "
-            "try task.class_weights=balanced, and look at F1 rather than at accuracy"
+            f"try {remedy}, and look at F1 rather than at accuracy"
         )
     return told
 
 
-def _splits(data: TensorData, rows: list[Row]) -> list[str]:
+def _splits(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]:
     told, samples = [], rows[0]["samples"]
     if rows[0]["duplicates"]:
         told.append(f"{rows[0]['duplicates']:,} of {samples:,} training samples repeat the inputs of another")
@@ -102,9 +141,12 @@ def _splits(data: TensorData, rows: list[Row]) -> list[str]:
             "seeds (-m seed=0,1,2)"
         )
     if not data.has_validation and round(0.1 * samples):  # as many as that share would be
-        told.append("there is no validation split, so nothing can select weights: data.val_size=0.1 makes one")
+        val_size = _typed(config, "data.val_size=0.1")
+        told.append(f"there is no validation split, so nothing can select weights: {val_size} makes one")
     return told
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _typed(config: DictConfig, setting: str) -> str:
+    """A setting of the data as one types it: with a plus where the YAML leaves it out."""
+    name = setting.split("=")[0].removeprefix("data.")
+    return setting if name in config.data else f"+{setting}"

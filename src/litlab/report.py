@@ -18,6 +18,7 @@ from litlab.sweeps.summary import command, headline, table, winners
 
 MAX_ROWS = 40  # of a table on the terminal
 TOP = 10  # rows of a leaderboard
+HUGE = 1e9  # from which on a number is told by its first digits
 
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
@@ -33,7 +34,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     for name, values in result.get("weights", {}).items():
         table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
     if monitor["best"] is not None:
-        table.add_row(f"best {monitor['metric']}", f"{monitor['best']:.4f}  (epoch {monitor['epoch']})")
+        table.add_row(f"best {monitor['metric']}", f"{_metric(monitor['best'])}  (epoch {monitor['epoch']})")
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
             moving = "  (mean over the last epoch's steps)" if name == "train/loss" else ""
@@ -53,7 +54,6 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and what to mind."""
     console = Console(soft_wrap=True)
-    console.width = max(console.width, 110)  # a number that is cut is no number
     console.print(f"\n{result['question']}", markup=False, highlight=False)
     for title in ("splits", "classes", "columns"):
         if rows := result[title]:
@@ -105,20 +105,25 @@ def _widen(console: Console, table: Table) -> None:
 def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(rows[0]):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True, min_width=len(name))
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True, min_width=len(name))
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: [kg] in a name is no markup
+    _widen(console, table)
     console.print(table)
 
 
 def _metric(value: float) -> str:
-    """Four decimals, of a small one three digits; - for what is undefined."""
-    return "-" if math.isnan(value) else f"{value:.4f}" if abs(value) >= 0.001 or not value else f"{value:.3g}"
+    """Four decimals, of a small one three digits, of a huge one four; - for what is undefined."""
+    if math.isnan(value):
+        return "-"
+    if abs(value) >= HUGE:
+        return f"{value:.4g}"
+    return f"{value:.4f}" if abs(value) >= 0.001 or not value else f"{value:.3g}"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < HUGE else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 from litlab.data.splits import Split
@@ -117,6 +118,20 @@ def test_load_returns_two_splits(given):
 def test_what_is_no_number_is_refused(given, part, kind):
     assert told(Classes(given)) == (
         f"data=Classes: load() gives {part} that are no numbers in rows of one length ({kind}); give a tensor"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sparse", "kind", "dense"),
+    [
+        (scipy.sparse.csr_matrix(X), "csr_matrix", ".toarray()"),
+        (scipy.sparse.coo_array(X), "coo_array", ".toarray()"),
+        (X.to_sparse(), "Tensor", ".to_dense()"),
+    ],
+)
+def test_sparse_inputs_are_to_be_made_dense(sparse, kind, dense):
+    assert told(Classes((Split(sparse, LABELS), None))) == (
+        f"data=Classes: load() gives train inputs that are sparse ({kind}); make them dense with {dense}"
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from litlab.checks import check
-from litlab.data.splits import Split
+from litlab.data.splits import Split, faults, some
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 
@@ -49,30 +49,72 @@ def test_gaps_and_labels_outside_are_for_setup_to_refuse():
     splits = data.raw_splits()
     assert splits["train"].inputs.isnan().sum() == 1 and splits["test"].targets.max() == 2
     assert told(data) == (
-        "data=Classes: the train inputs hold NaN or infinite values in column 1; mend them in load() "
-        "(scripts/describe.py shows the columns)"
+        "data=Classes: the train inputs hold NaN or infinite values in 1 of 6 samples (column 1); mend them in load() "
+        "(scripts/describe.py shows 1 more)"
     )
 
 
 def test_the_columns_with_gaps_are_named(monkeypatch):
     monkeypatch.setattr(Given, "feature_names", ("height", "width"))
     gaps = torch.full_like(X, float("inf"))
-    assert told(Given(Split(X, VALUES), Split(gaps, VALUES))) == (  # describe.py shows the training columns alone
-        "data=Given: the test inputs hold NaN or infinite values in height and 1 more; mend them in load()"
+    assert told(Given(Split(X, VALUES), Split(gaps, VALUES))) == (
+        "data=Given: the test inputs hold NaN or infinite values in 6 of 6 samples (height, width); mend them in load()"
     )
 
 
 def test_targets_with_gaps_are_told():
-    assert told(Given(Split(X, VALUES.log()), test_on_train=True)) == (
-        "data=Given: the train targets hold NaN or infinite values; mend them in load() "
-        "(scripts/describe.py shows the columns)"
+    assert told(Given(Split(X, VALUES.log()), Split(X, VALUES))) == (
+        "data=Given: the train targets hold NaN or infinite values in 1 of 6 samples; mend them in load()"
     )
 
 
-def test_labels_outside_are_told():
-    assert told(Classes(Split(X, LABELS + 1), test_on_train=True)) == (
-        "data=Classes: a train label lies outside the classes 0 to 1; mend load() or class_names"
+def test_pixels_with_gaps_are_told(monkeypatch):
+    monkeypatch.setattr(Given, "input_shape", (1, 2, 1))
+    images = X.reshape(6, 1, 2, 1)
+    gaps = images.clone()
+    gaps[4:] = float("-inf")
+    assert told(Given(Split(images, VALUES), Split(gaps, VALUES))) == (
+        "data=Given: the test inputs hold NaN or infinite values in 2 of 6 samples; mend them in load()"
     )
+
+
+def test_all_faults_are_found_in_all_splits():
+    gaps = X.clone()
+    gaps[1, 1] = float("nan")
+    train, val, test = Split(X, LABELS), Split(gaps, LABELS), Split(X, LABELS + 4)
+    assert list(faults(Classes(train), {"train": train, "val": val, "test": test})) == [
+        "the val inputs hold NaN or infinite values in 1 of 6 samples (column 1); mend them in load()",
+        "labels outside the classes 0 to 1: 6 of 6 in the test split, such as 4; mend load() or class_names",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (LABELS + 1, "labels go from 1 to 2, and classes are 0 to 1: subtract 1 in load()"),
+        (LABELS + 7, "labels go from 7 to 8, and classes are 0 to 1: subtract 7 in load()"),
+        (LABELS - 1, "labels go from -1 to 0, and classes are 0 to 1: add 1 in load()"),
+        (
+            2 * LABELS - 1,
+            "labels outside the classes 0 to 1: 3 of 6 in the train split, such as -1; mend load() or class_names "
+            "(scripts/describe.py shows 1 more)",
+        ),
+    ],
+)
+def test_labels_outside_are_told(labels, said):
+    assert told(Classes(Split(X, labels), Split(X, labels))) == f"data=Classes: {said}"
+
+
+def test_labels_from_1_are_those_of_all_splits():
+    both, one = Split(X, LABELS + 1), Split(X[:1], LABELS[1:2] + 1)  # of the class 2 alone
+    assert list(faults(Classes(both), {"train": both, "test": one})) == [
+        "labels go from 1 to 2, and classes are 0 to 1: subtract 1 in load()"
+    ]
+
+
+@pytest.mark.parametrize(("count", "said"), [(5, "a0, a1, a2, a3, a4"), (7, "a0, a1, a2, a3, a4 and 2 more")])
+def test_names_are_the_first_ones(count, said):
+    assert some([f"a{number}" for number in range(count)]) == said
 
 
 # ---- carving
@@ -83,6 +125,13 @@ def test_labels_outside_are_told():
 def test_a_share_that_is_no_sample_is_refused(setting, samples, share):
     data = Given(Split(X[:samples], VALUES[:samples]), **{setting: share})
     assert told(data) == f"data.{setting}={share}: of {samples} samples that is none; take a whole number, such as 1"
+
+
+@pytest.mark.parametrize("size", [0.2, 1, 3])
+@pytest.mark.parametrize(("setting", "otherwise"), [("test_size", "load() must give more"), ("val_size", "take 0")])
+def test_one_sample_cannot_be_split(setting, otherwise, size):
+    data = Given(Split(X[:1], VALUES[:1]), **{setting: size})
+    assert told(data) == f"data.{setting}={size}: 1 sample cannot be split; {otherwise}"
 
 
 @pytest.mark.parametrize("size", [6, 1.0, 1.5])

@@ -128,7 +128,7 @@ def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_pat
 def test_labels_outside_the_classes_are_told(monkeypatch):
     monkeypatch.setattr(Table, "class_names", ("a", "b"))
     monkeypatch.setattr(Table, "num_outputs", 2)
-    with pytest.raises(RequestError, match="label lies outside the classes 0 to 1"):
+    with pytest.raises(RequestError, match="labels outside the classes 0 to 1: 98 of 100 in the train split"):
         loaded(Table())
 
 

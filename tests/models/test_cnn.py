@@ -6,7 +6,7 @@ from torch import nn
 
 from litlab.build import build_data, build_task
 from litlab.errors import RequestError
-from litlab.models.cnn import CNN
+from litlab.models.cnn import CNN, channels_last
 
 
 def count(model: nn.Module) -> int:
@@ -36,9 +36,66 @@ def test_any_image_will_do(shape, global_pooling):
     assert model(torch.rand(5, *shape)).shape == (5, 7)
 
 
-def test_images_too_small_are_refused():
-    with pytest.raises(RequestError, match="8x8 are too small for 4 stages"):
-        CNN((1, 8, 8), 10, channels=[4, 4, 4, 4])
+TURNED = (
+    "input_shape = (16, 16, 3) looks like height x width x channels, and channels come first: "
+    "permute(0, 3, 1, 2) in load(), and input_shape = (3, 16, 16)"
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "said"),
+    [
+        ((1, 8, 8), {"channels": [4] * 4}, "images of 8x8 are too small for 4 stages; take fewer"),
+        ((1, 8, 8), {"padding": 0}, "images of 8x8 are too small for 2 stages; take fewer, or model.padding=1"),
+        (
+            (1, 8, 8),
+            {"channels": [4] * 4, "padding": 0},
+            "8x8 are too small for 4 stages; take fewer",
+        ),
+        (
+            (1, 4, 4),
+            {"channels": [4], "kernel_size": 5, "padding": 0},
+            "4x4 are too small for 1 stage; model.padding=2",
+        ),
+        ((1, 1, 1), {"channels": [4]}, "images of 1x1 are too small for 1 stage; try model=mlp"),
+        ((3, 16, 3), {}, "images of 16x3 are too small for 2 stages; take fewer"),
+        ((16, 16, 3), {}, f"images of 16x3 are too small for 2 stages; {TURNED}"),
+    ],
+)
+def test_images_too_small_are_refused(shape, settings, said):
+    with pytest.raises(RequestError) as error:
+        CNN(shape, 10, **settings)
+    assert str(error.value).endswith(said) and str(error.value).startswith("model.channels=[")
+
+
+def test_a_stage_that_leaves_nothing_is_seen_although_padding_makes_something_of_it():
+    with pytest.raises(RequestError, match="1x1 are too small for 3 stages"):
+        CNN((1, 1, 1), 10, channels=[4, 4, 4], kernel_size=1, padding=0, pool_size=2)
+    with pytest.raises(RequestError, match="2x2 are too small for 2 stages"):
+        CNN((1, 2, 2), 10, kernel_size=1, padding=1, pool_size=5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "turned"),
+    [((16, 16, 3), True), ((28, 28, 1), True), ((3, 16, 4), False), ((8, 8, 8), False), ((16, 3), False)],
+)
+def test_channels_that_come_last_are_seen(shape, turned):
+    assert bool(channels_last(shape)) is turned
+    assert not turned or channels_last((16, 16, 3)) == TURNED
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1,), "these are 1 column; try model=mlp"),
+        ((16, 12), "input_shape = (16, 12) has no channels: unsqueeze(1) in load(), and input_shape = (1, 16, 12)"),
+        ((1, 2, 3, 4), "these are of input_shape = (1, 2, 3, 4); try model=mlp"),
+    ],
+)
+def test_what_is_no_image_is_refused(shape, said):
+    with pytest.raises(RequestError) as error:
+        CNN(shape, 10)
+    assert str(error.value) == f"model=cnn: needs images (channels x height x width), {said}"
 
 
 def test_a_table_is_refused_before_it_is_loaded(compose):

@@ -77,6 +77,10 @@ def _split(data: Declaration, part: str, inputs: Any, targets: Any) -> Split:
 def _numbers(data: Declaration, what: str, values: Any) -> Tensor:
     """A tensor (N, ...) of any type of numbers; of an array that torch can take as it is, without a copy."""
     tensor = values
+    if dense := _how_to_make_dense(values):
+        raise fault(
+            data, f"load() gives {what} that are sparse ({type(values).__name__}); make them dense with {dense}"
+        )
     try:
         if not isinstance(values, Tensor):
             tensor = torch.as_tensor(np.require(values, requirements=("C", "W")))
@@ -86,6 +90,13 @@ def _numbers(data: Declaration, what: str, values: Any) -> Tensor:
         kind = type(values).__name__
         raise fault(data, f"load() gives {what} that are no numbers in rows of one length ({kind}); give a tensor")
     return torch.atleast_1d(tensor.detach().cpu())
+
+
+def _how_to_make_dense(values: Any) -> str:
+    """What makes an ordinary array of sparse ones: torch's layouts, and scipy's matrices; nothing for other values."""
+    if isinstance(values, Tensor):
+        return "" if values.layout is torch.strided else ".to_dense()"
+    return ".toarray()" if hasattr(values, "toarray") else ""
 
 
 def _labels(data: Declaration, part: str, targets: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The splits of a data set: one carved from another, and their values held against what a loss can take."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -33,6 +34,9 @@ def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Spl
     total = len(split.inputs)
     if not size:
         return split, Split(split.inputs[:0], split.targets[:0])
+    if total == 1:
+        otherwise = "take 0" if setting == "val_size" else "load() must give more"
+        raise RequestError(f"data.{setting}={size}: 1 sample cannot be split; {otherwise}")
     count = round(size * total) if isinstance(size, float) else size
     if not count:
         raise RequestError(f"data.{setting}={size}: of {total} samples that is none; take a whole number, such as 1")
@@ -48,18 +52,44 @@ def refuse_unfit(data: Declaration, splits: dict[str, Split]) -> None:
     """Hold the values against what a loss can take.
 
     Raises:
-        RequestError: some are no numbers, or labels of no class.
+        RequestError: there are `faults`; the first of them.
     """
-    for part, (inputs, targets) in splits.items():
-        where = "; mend them in load()" + " (scripts/describe.py shows the columns)" * (part == "train")
-        if not _finite(inputs):
-            broken = _broken_columns(data, inputs)
-            raise fault(data, f"the {part} inputs hold NaN or infinite values{broken}{where}")
-        if not _finite(targets):
-            raise fault(data, f"the {part} targets hold NaN or infinite values{where}")
-        classes = len(data.class_names or ())
-        if classes and len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
-            raise fault(data, f"a {part} label lies outside the classes 0 to {classes - 1}; mend load() or class_names")
+    if found := list(faults(data, splits)):
+        others = f" (scripts/describe.py shows {len(found) - 1} more)" if len(found) > 1 else ""
+        raise fault(data, found[0] + others)
+
+
+def faults(data: Declaration, splits: dict[str, Split]) -> Iterator[str]:
+    """A sentence for all that a loss cannot take: values that are no numbers, and labels of no class."""
+    for part, split in splits.items():
+        for what, values in split._asdict().items():
+            if _finite(values):
+                continue
+            broken = values.isfinite().logical_not().reshape(len(values), -1)
+            names = ""
+            if what == "inputs" and values.dim() == 2:  # of a table, where it has gaps
+                columns = broken.any(0).nonzero().flatten().tolist()
+                names = f" ({some([data.feature_names[i] if data.feature_names else f'column {i}' for i in columns])})"
+            where = f"{int(broken.any(1).sum()):,} of {len(values):,} samples{names}"
+            yield f"the {part} {what} hold NaN or infinite values in {where}; mend them in load()"
+    if data.class_names:
+        yield from _strange_labels(len(data.class_names), splits)
+
+
+def _strange_labels(classes: int, splits: dict[str, Split]) -> Iterator[str]:
+    labels = {part: targets for part, (_, targets) in splits.items() if len(targets)}
+    low, high = min(int(each.min()) for each in labels.values()), max(int(each.max()) for each in labels.values())
+    if low >= 0 and high < classes:
+        return
+    if low < high < low + classes:  # as many as there are classes, counted from elsewhere
+        step = f"subtract {high - classes + 1}" if high >= classes else f"add {-low}"
+        yield f"labels go from {low} to {high}, and classes are 0 to {classes - 1}: {step} in load()"
+        return
+    for part, targets in labels.items():
+        strange = targets[(targets < 0) | (targets >= classes)]
+        if len(strange):
+            where = f"{len(strange):,} of {len(targets):,} in the {part} split, such as {int(strange[0])}"
+            yield f"labels outside the classes 0 to {classes - 1}: {where}; mend load() or class_names"
 
 
 def fault(data: Declaration, text: str) -> RequestError:
@@ -72,10 +102,6 @@ def _finite(values: Tensor) -> bool:
     return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
-def _broken_columns(data: Declaration, inputs: Tensor) -> str:
-    """Of a table's inputs (N, F), where it has gaps."""
-    if inputs.dim() != 2:
-        return ""
-    first, *others = inputs.isfinite().logical_not().any(0).nonzero().flatten().tolist()
-    name = data.feature_names[first] if data.feature_names else f"column {first}"
-    return f" in {name}" + (f" and {len(others)} more" if others else "")
+def some(names: Sequence[str]) -> str:
+    """The first of them."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

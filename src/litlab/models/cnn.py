@@ -1,5 +1,6 @@
 """Convolutional networks."""
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -54,29 +55,29 @@ class CNN(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         if len(input_shape) != 3:
-            columns = f"{input_shape[0]} column{'s' if input_shape[0] != 1 else ''}"
-            raise RequestError(
-                f"model=cnn: needs images (channels x height x width), these are {columns}; try model=mlp"
-            )
+            raise RequestError(f"model=cnn: needs images (channels x height x width), {_no_image(input_shape)}")
         make_activation = activation_class(activation)
-        width, *sizes = input_shape
+        width, *image = input_shape
+        shrink = functools.partial(_shrink, image, convs_per_stage, kernel_size, pool_size)
+        sizes = shrink(padding, len(channels))
+        if not sizes:
+            same, fewer = kernel_size // 2, any(shrink(padding, count) for count in range(1, len(channels)))
+            remedies = ["take fewer"] * fewer + [f"model.padding={same}"] * bool(shrink(same, len(channels)))
+            stages = f"{len(channels)} stage{'s' if len(channels) != 1 else ''}"
+            raise RequestError(
+                f"model.channels={list(channels)}: images of {image[0]}x{image[1]} are too small for {stages}; "
+                f"{channels_last(input_shape) or ', or '.join(remedies) or 'try model=mlp'}"
+            )
         layers: list[nn.Module] = []
         for next_width in channels:
             for number in range(1, convs_per_stage + 1):
                 # The normalization has a bias of its own.
                 layers.append(nn.Conv2d(width, next_width, kernel_size, padding=padding, bias=not batch_norm))
-                sizes = [size + 2 * padding - kernel_size + 1 for size in sizes]
                 if number == convs_per_stage:
                     layers.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(pool_size))
-                    sizes = [size // pool_size for size in sizes]
                 layers += [nn.BatchNorm2d(next_width)] if batch_norm else []
                 layers.append(make_activation())
                 width = next_width
-        if min(sizes) < 1:
-            raise RequestError(
-                f"model.channels={list(channels)}: images of {input_shape[1]}x{input_shape[2]} are too small for "
-                f"{len(channels)} stages; take fewer, or model.padding={kernel_size // 2}"
-            )
         if global_pooling:
             layers.append(nn.AdaptiveAvgPool2d(1))
             sizes = [1, 1]
@@ -89,3 +90,32 @@ class CNN(nn.Sequential):
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) to (N, num_outputs)."""
         return super().forward(inputs.contiguous(memory_format=torch.channels_last))
+
+
+def channels_last(input_shape: Sequence[int]) -> str:
+    """What to do about images (height, width, channels), as many programs keep them; nothing for other samples."""
+    if len(input_shape) != 3 or input_shape[2] not in (1, 3, 4) or input_shape[0] in (1, 3, 4):
+        return ""
+    height, width, channels = input_shape
+    return (
+        f"input_shape = {tuple(input_shape)} looks like height x width x channels, and channels come first: "
+        f"permute(0, 3, 1, 2) in load(), and input_shape = {(channels, height, width)}"
+    )
+
+
+def _no_image(input_shape: Sequence[int]) -> str:
+    """What samples of another number of dimensions are, and what to do."""
+    shape = tuple(input_shape)
+    if len(shape) == 2:
+        return f"input_shape = {shape} has no channels: unsqueeze(1) in load(), and input_shape = {(1, *shape)}"
+    these = f"{shape[0]} column{'s' if shape[0] != 1 else ''}" if len(shape) == 1 else f"of input_shape = {shape}"
+    return f"these are {these}; try model=mlp"
+
+
+def _shrink(sizes: Sequence[int], convs: int, kernel_size: int, pool_size: int, padding: int, stages: int) -> list[int]:
+    """Height and width behind so many stages; nothing where nothing is left."""
+    for _ in range(stages):
+        sizes = [(size + convs * (2 * padding - kernel_size + 1)) // pool_size for size in sizes]
+        if min(sizes) < 1:
+            return []
+    return list(sizes)
