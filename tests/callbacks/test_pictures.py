@@ -70,17 +70,52 @@ def test_fast_dev_run_draws_nothing(train: Train) -> None:
 
 
 def test_a_picture_that_fails_is_a_warning(
-    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    train: Train,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from litlab.plots import classification
 
     def fail(*_: Any) -> None:
-        raise RuntimeError("no ink")
+        raise RuntimeError("no ink\nanywhere")
 
     monkeypatch.setattr(classification, "confusion_matrix", fail)
     with caplog.at_level(logging.WARNING, logger="litlab"):
         assert pictures(train("data=digits", "model=mlp")) == {"mistakes", "curves"}
     assert "plots/confusion_matrix.png could not be drawn: no ink" in caplog.text
+    assert 'raise RuntimeError("no ink' in caplog.text, "the traceback"
+    line = "warning: plots/confusion_matrix.png could not be drawn: no ink anywhere (train.log has the traceback)"
+    assert [told for told in capsys.readouterr().err.splitlines() if told.startswith("warning: ")] == [line]
+
+
+def test_a_model_that_cannot_be_asked_again_is_a_warning(
+    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from litlab.callbacks import pictures as module
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(module, "predict", fail)
+    assert pictures(train("data=digits", "model=mlp")) == {"curves"}
+    line = "warning: no pictures of the test: out of memory (train.log has the traceback)"
+    assert [told for told in capsys.readouterr().err.splitlines() if told.startswith("warning: ")] == [line]
+
+
+def test_the_names_of_mistakes_leave_room_for_how_sure_they_are() -> None:
+    from litlab.callbacks.pictures import Tested, draw_mistakes
+    from litlab.data.digits import Digits
+
+    data = Digits()
+    data.class_names = ("Ankle boot", "a class with quite a long name", r"cost $\frac$")
+    sure = np.array([[0.0, 0.0, 1.0], [0.0, 0.996, 0.004], [1.0, 0.0, 0.0]])
+    figure = draw_mistakes(Tested(data, np.ones((3, 1, 8, 8)), np.array([1, 0, 0]), sure, None))
+    assert figure is not None
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "cost …frac$ (100.0%)\nis a cla… name",
+        "a cla… name (99.6%)\nis Ankle boot",
+    ]
 
 
 def test_confident_mistakes_are_mistakes_the_surest_first() -> None:

@@ -1,10 +1,37 @@
-"""A picture as a file."""
+"""Names in pictures, and a picture as a file."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from litlab.plots import canvas, training
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("Ankle boot", "Ankle boot"),
+        ("n" * 20, "n" * 20),
+        ("abcdefghijklmnopqrstuvwxyz", "abcdefghij…rstuvwxyz"),
+        ("a crop, that of year 1 and of field 1", "a crop, th…f field 1"),
+        ("two\nlines", "two lines"),
+        ("", ""),
+    ],
+)
+def test_of_a_long_name_both_ends_are_left(name: str, drawn: str) -> None:
+    assert canvas.shortened(name) == drawn
+
+
+@pytest.mark.parametrize("length", [11, 20, 25, 36])
+def test_a_name_is_as_long_as_there_is_room(length: int) -> None:
+    assert len(canvas.shortened("n" * 60, length)) == length
+
+
+def test_names_that_look_the_same_have_their_number() -> None:
+    names = ["dog", *(f"all of what has the number {number} among the classes" for number in (1, 2)), "a" * 21]
+    assert canvas.told_apart(names) == ["dog", "1: all of w… classes", "2: all of w… classes", "a" * 10 + "…" + "a" * 9]
 
 
 def test_a_saved_picture_reads_back_the_same(tmp_path: Path) -> None:
@@ -13,3 +40,40 @@ def test_a_saved_picture_reads_back_the_same(tmp_path: Path) -> None:
     image = canvas.pixels(training.curves([{"train/loss": 1.0}, {"train/loss": 100.0}], ["loss"]))
     canvas.save(image, tmp_path / "new" / "curves.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "new" / "curves.png")), image)
+
+
+def test_dollars_are_dollars_wherever_a_text_is() -> None:
+    from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    def figure(text: str) -> Figure:
+        figure, axes = canvas.new_figure(4, 3)
+        axes.plot([0, 1], label=text)
+        axes.set(xlabel=text, title=text)
+        axes.set_xticks([0, 1], [text, "1"])
+        axes.legend()
+        return figure
+
+    escaped = FigureCanvasAgg(figure(r"cost \$\frac\$ of"))  # as matplotlib wants it
+    escaped.draw()
+    np.testing.assert_array_equal(canvas.pixels(figure(r"cost $\frac$ of")), np.asarray(escaped.buffer_rgba())[..., :3])
+    assert rcParams["text.parse_math"], "only our pictures have no formulas"
+
+
+def test_a_font_for_other_scripts_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.text import Text
+
+    monkeypatch.setattr(canvas, "FALLBACKS", ("No Such Font", "cmss10"))  # the second comes with matplotlib
+    figure = training.curves([{"train/loss": 1.0}, {"train/loss": 2.0}], ["loss"])
+    canvas.pixels(figure)
+    assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans", "cmss10")}
+
+
+def test_a_letter_that_no_font_has_makes_no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas, "FALLBACKS", ())
+    figure, axes = canvas.new_figure(4, 3)
+    axes.set_title("한국어")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        canvas.pixels(figure)

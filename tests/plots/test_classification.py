@@ -31,3 +31,24 @@ def test_confusion_matrix_of_many_classes_and_absent_ones_has_no_numbers() -> No
     figure = classification.confusion_matrix(np.array([0, 1]), np.array([0, 2]), [str(each) for each in range(100)])
     assert not figure.axes[0].texts
     assert np.isfinite(canvas.pixels(figure)).all()
+
+
+def test_classes_without_names_have_whole_numbers() -> None:
+    figure = classification.confusion_matrix(np.arange(21), np.arange(21), [str(each) for each in range(21)])
+    canvas.pixels(figure)
+    for ticks in (figure.axes[0].get_xticks(), figure.axes[0].get_yticks()):
+        assert all(tick == int(tick) for tick in ticks)
+
+
+def test_long_names_leave_the_matrix_its_room() -> None:
+    names = [f"the class that has the number {number} among all of them" for number in range(10)]
+    figure = classification.confusion_matrix(np.arange(10), np.arange(10), names)
+    canvas.pixels(figure)
+    axes = figure.axes[0]
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [label.get_text() for label in labels] == [f"{number}: the clas… of them" for number in range(10)]
+    width, height = figure.get_size_inches() * figure.dpi
+    for text in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, text
+    assert axes.get_window_extent().width > 0.6 * width

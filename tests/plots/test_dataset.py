@@ -1,5 +1,7 @@
 """Pictures of a data set: what is drawn is what was given."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,11 +20,50 @@ def test_image_grid_shows_every_image_with_its_title(channels: int) -> None:
     assert all(image.min() == 0 and image.max() == 1 for image in shown)
 
 
+def test_titles_of_images_do_not_run_into_each_other() -> None:
+    names = [f"a name of sixty characters, of which the last are these: {number}" for number in range(10, 22)]
+    titles = [f"{name}\nis {name}" for name in names]
+    figure = dataset.image_grid(RANDOM.normal(size=(12, 1, 5, 4)), titles, "images")
+    canvas.pixels(figure)
+    assert figure.axes[0].texts[1].get_text() == "a name of …these: 11\nis a name …these: 11"
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    for row in (boxes[:6], boxes[6:]):
+        assert all(left.x1 < right.x0 for left, right in pairwise(row))
+
+
 def test_class_histogram_leaves_out_empty_splits() -> None:
     counts = {"train": np.array([5, 3]), "val": np.array([0, 0]), "test": np.array([2, 1])}
     axes = dataset.class_histogram(counts, ("cat", "dog")).axes[0]
     assert [[bar.get_width() for bar in bars] for bars in axes.containers] == [[5, 3], [2, 1]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+
+
+def test_long_names_leave_bars_their_room() -> None:
+    figure = dataset.class_histogram({"train": np.array([5, 3])}, ("c" * 60, "dog"))
+    image = canvas.pixels(figure)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["c" * 10 + "…" + "c" * 9, "dog"]
+    assert axes.get_window_extent().width > 0.4 * image.shape[1]
+
+
+def test_many_classes_have_a_panel_for_each_split_and_no_colours_mix() -> None:
+    counts = {"train": RANDOM.integers(20, 60, 100), "val": np.zeros(100, int), "test": RANDOM.integers(1, 9, 100)}
+    figure = dataset.class_histogram(counts, [f"class {number}" for number in range(100)])
+    canvas.pixels(figure)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"{split} ({counts[split].sum():,})" for split in ("train", "test")
+    ]
+    for axes, split in zip(figure.axes, ("train", "test"), strict=True):
+        (bars,) = axes.patches
+        np.testing.assert_array_equal(bars.get_data().values, counts[split])
+        np.testing.assert_array_equal(bars.get_data().edges, np.arange(101) - 0.5)
+        assert (axes.get_ylim(), axes.get_xlim()[0]) == ((99.5, -0.5), 0)
+    assert (figure.get_suptitle(), figure.get_supxlabel()) == ("Samples per class", "samples")
+    assert figure.axes[0].get_ylabel() == "class, by number"
+
+
+def test_many_classes_without_samples_are_no_error() -> None:
+    canvas.pixels(dataset.class_histogram({"train": np.zeros(100, int)}, [str(each) for each in range(100)]))
 
 
 def test_feature_histograms_tell_long_tails_and_bear_what_is_not_finite() -> None:
@@ -50,4 +91,8 @@ def test_counts_have_whole_ticks_and_long_names_are_cut_late() -> None:
     canvas.pixels(figure)
     for axes in figure.axes:
         assert all(tick == int(tick) for tick in axes.get_yticks())
-    assert [axes.get_title() for axes in figure.axes] == ["x", "target: house value (100,000 $)", "n" * 33 + "..."]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "x",
+        "target: house value (100,000 $)",
+        "n" * 18 + "…" + "n" * 17,
+    ]

@@ -25,6 +25,26 @@ def test_many_points_are_counted_not_drawn() -> None:
     assert sum(figure.axes[0].collections[0].get_array()) == 3000
 
 
+def test_the_colours_of_counts_are_told_in_plain_numbers() -> None:
+    targets = RANDOM.normal(size=30_000)
+    figure = regression.predicted_vs_actual(targets, targets + RANDOM.normal(size=30_000), "price ($) in $")
+    canvas.pixels(figure)
+    cloud, bar = figure.axes
+    low, high = bar.get_ylim()
+    ticks = zip(bar.get_yticks(), bar.get_yticklabels(), strict=True)
+    assert [label.get_text() for tick, label in ticks if low <= tick <= high] == ["1", "10", "100"]
+    assert cloud.get_xlabel() == "actual price ($) in $"
+
+
+def test_a_long_unit_is_shortened() -> None:
+    values, unit = np.arange(3.0), "the price of a house in a district in units of 100,000 dollars"
+    drawn = "the price of a hou…f 100,000 dollars"
+    assert regression.predicted_vs_actual(values, values, unit).axes[0].get_ylabel() == f"predicted {drawn}"
+    assert regression.residuals(values, values, unit).axes[0].get_xlabel() == f"predicted {drawn}"
+    axes = regression.fit(values, values, values, values, unit, unit).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (drawn, drawn)
+
+
 @pytest.mark.parametrize("count", [1000, 20_000])
 def test_a_far_prediction_lies_outside_and_is_counted(count: int) -> None:
     targets = RANDOM.uniform(0, 5, count)

@@ -41,6 +41,7 @@ def test_values_have_their_place_on_the_axis() -> None:
     np.testing.assert_allclose(Setting("n", ["one"]).shares(["one"]), [0.5])
     assert Setting("n", [None, 1e-5, True, [8, 4]]).labels == ["-", "1e-05", "True", "[8, 4]"]
     assert len(Setting("n", list(range(100))).marked()) == 10
+    assert Setting("n", [[1024] * 5, "a" * 60]).labels == ["[1024, 1024, 1024, 1024, 1024]", "a" * 15 + "…" + "a" * 14]
 
 
 @pytest.mark.parametrize("values", [[0.01, 0.03, 0.1, 1e9], [0, 0.1, 0.2, 100], [1, 2, 3, float("inf")]])
@@ -69,6 +70,15 @@ def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best
     darkness = -image.cmap(image.norm(np.array([0.25, 0.875])))[:, :3].sum(axis=1)
     assert darkness.argmax() == (1 if mode == "max" else 0)
     canvas.pixels(figure)
+
+
+def test_long_labels_leave_the_heatmap_its_room() -> None:
+    columns = Setting("model.name", ["a model with a name of many words", "cnn"])
+    figure = heatmap(BATCH, columns, np.array([[0.5, 0.25], [0.75, 0.875]]), {}, "val/accuracy", "max")
+    canvas.pixels(figure)
+    axes = figure.axes[0]
+    assert axes.get_window_extent().height >= 90, "two rows"
+    assert axes.xaxis.label.get_window_extent().y0 >= 0
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
+from litlab.mistakes import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
 from litlab.plots.canvas import Array
 from litlab.tasks.base import Task
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MISTAKES = 18
+MAX_NAME = canvas.MAX_NAME - len(" (100.0%)")  # of a class, in a line above an image
 
 
 class Tested(NamedTuple):
@@ -56,7 +59,7 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     chosen = confident_mistakes(tested.probabilities, tested.targets)[:MISTAKES]
     if not (len(chosen) and tested.inputs.ndim == 4 and tested.inputs.shape[1] in (1, 3)):
         return None
-    predicted, names = tested.probabilities.argmax(1), tested.class_names
+    predicted, names = tested.probabilities.argmax(1), canvas.told_apart(tested.class_names, MAX_NAME)
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]
@@ -106,7 +109,7 @@ def confident_mistakes(probabilities: Array, targets: Array) -> Array:
 class Pictures(L.Callback):
     """After the test, draws what the task has (`Task.pictures`) and the curves: as PNG files and to TensorBoard.
 
-    A picture that cannot be drawn is a warning in the log, never the end of a run.
+    A picture that cannot be drawn is a warning, never the end of a run.
 
     Args:
         folder: where the PNG files go.
@@ -136,7 +139,7 @@ class Pictures(L.Callback):
                 if figure is not None:
                     self._keep(name, canvas.pixels(figure), trainer)
             except Exception as error:
-                log.warning("plots/%s.png could not be drawn: %s", name, error, exc_info=True)
+                warn(f"plots/{name}.png could not be drawn", error)
 
     def _wanted(self, trainer: L.Trainer) -> bool:
         return trainer.is_global_zero and not trainer.fast_dev_run
@@ -151,7 +154,7 @@ class Pictures(L.Callback):
             try:
                 tested = self._test(trainer, task)
             except Exception as error:
-                log.warning("no pictures of the test: %s", error, exc_info=True)
+                warn("no pictures of the test", error)
             else:
                 drawings |= {name: lambda name=name: PICTURES[name](tested) for name in task.pictures}  # type: ignore[misc]
         return drawings
@@ -171,6 +174,12 @@ class Pictures(L.Callback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(f"plots/{name}", image, trainer.global_step, dataformats="HWC")
                 logger.experiment.flush()
+
+
+def warn(what: str, error: Exception) -> None:
+    """In the log with the traceback, and in one line on the terminal: what is missing is seldom looked for in a log."""
+    log.warning("%s: %s", what, error, exc_info=True)
+    print(f"warning: {what}: {one_line(error)} (train.log has the traceback)", file=sys.stderr, flush=True)
 
 
 def predict(task: Task, inputs: torch.Tensor, trainer: L.Trainer) -> Array:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +23,11 @@ Array = NDArray[Any]
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+SPLITS = (BLUE, ORANGE, GREEN)  # their colours: training, validation, test
 MAX_LABELS = 20  # classes that are named and counted one by one
+MAX_NAME = 20  # characters of a name that there is room for
+# For what DejaVu Sans has no glyphs of, as Korean; of Debian's fonts-noto-cjk and fonts-nanum, of Windows, of macOS.
+FALLBACKS = ("Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 
 def new_figure(
@@ -31,6 +38,22 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), dpi=100, layout=layout)  # "constrained" takes twice the time
     return figure, figure.add_subplot() if axes else None  # type: ignore[return-value]
+
+
+def shortened(name: str, length: int = MAX_NAME) -> str:
+    """A name in one line of at most so many characters. Of a longer one both ends are left: names differ in either."""
+    name = " ".join(name.split())
+    return name if len(name) <= length else f"{name[: length // 2]}…{name[length // 2 + 1 - length :]}"
+
+
+def told_apart(names: Sequence[str], length: int = MAX_NAME) -> list[str]:
+    """The names of classes, `shortened`; those that would look the same have the class's number before them."""
+    short = [shortened(name, length) for name in names]
+    seen = Counter(short)
+    return [
+        text if seen[text] == 1 else f"{number}: {shortened(name, length - len(f'{number}: '))}"
+        for number, (name, text) in enumerate(zip(names, short, strict=True))
+    ]
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
@@ -52,11 +75,20 @@ def whole_numbers(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def pixels(figure: Figure) -> Array:
-    """The figure drawn: shape (H, W, 3), 0 to 255."""
+    """The figure drawn: shape (H, W, 3), 0 to 255. Its texts are no formulas: the dollars in a name are dollars."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
 
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    known = fontManager.get_font_names()
+    fonts = ["DejaVu Sans", *(name for name in FALLBACKS if name in known)]
+    with rc_context({"text.parse_math": False, "font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # no font has it: it is drawn as a box
+        for text in figure.findobj(Text):  # the context is for those that are made while it is drawn, as ticks are
+            text.set(parse_math=False, fontfamily=fonts)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from litlab.plots.canvas import GREY, MAX_LABELS, Array, new_figure
+from litlab.plots.canvas import GREY, MAX_LABELS, Array, new_figure, told_apart, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,10 +47,14 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
                 fontsize=8,
                 in_layout=False,
             )
-        axes.set_xticks(range(classes), class_names)
-        if max(map(len, class_names)) > 3:
+        names = told_apart(class_names)
+        axes.set_xticks(range(classes), names)
+        if max(map(len, names)) > 3:
             axes.tick_params("x", rotation=40, rotation_mode="xtick")
-        axes.set_yticks(range(classes), class_names)
+        axes.set_yticks(range(classes), names)
+    else:
+        whole_numbers(axes, "x")
+        whole_numbers(axes, "y")
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axes.set(xlabel="predicted class", ylabel="actual class")
     axes.set_title(f"{counts.sum():,} test samples, {accuracy:.2%} right\ncolour: share of the row", fontsize=10)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREEN, MAX_LABELS, ORANGE, Array, log_axis, new_figure, whole_numbers
+from litlab.plots.canvas import (
+    BLUE,
+    MAX_LABELS,
+    SPLITS,
+    Array,
+    log_axis,
+    new_figure,
+    shortened,
+    told_apart,
+    whole_numbers,
+)
 from litlab.plots.histogram import histogram
 
 if TYPE_CHECKING:
@@ -23,7 +33,7 @@ def image_grid(images: Array, titles: Sequence[str], heading: str, columns: int 
 
     Args:
         images: shape (N, C, H, W), C is 1 (grey) or 3 (red, green, blue).
-        titles: N lines.
+        titles: N texts of a line or more.
         heading: above all.
         columns: images in a row.
     """
@@ -32,6 +42,7 @@ def image_grid(images: Array, titles: Sequence[str], heading: str, columns: int 
     rows = math.ceil(number / columns)
     low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     scaled = (images[:, :channels] - low) / np.maximum(high - low, 1e-12)
+    titles = ["\n".join(shortened(line) for line in title.split("\n")) for title in titles]
     lines = max(title.count("\n") for title in titles) + 1
     figure, _ = new_figure(1.45 * columns, (1.3 + 0.19 * lines) * rows + 0.4, axes=False, layout=None)
     figure.suptitle(heading, y=0.99, va="top")
@@ -54,23 +65,38 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
         counts: by split, shape (C,); a split without samples is left out.
         class_names: of the C classes.
     """
-    shown = {split: values for split, values in counts.items() if values.sum()}
-    classes, named = len(class_names), len(class_names) <= MAX_LABELS
-    figure, axes = new_figure(7, min(1.4 + 0.42 * classes, 9) if named else 5)
+    shown, classes = {split: values for split, values in counts.items() if values.sum()}, len(class_names)
+    if classes > MAX_LABELS:
+        return _many_classes(shown)
+    figure, axes = new_figure(7, min(1.4 + 0.42 * classes, 9))
     width = 0.8 / max(len(shown), 1)  # 0: all labels lie outside the classes
-    for number, ((split, values), colour) in enumerate(zip(shown.items(), (BLUE, ORANGE, GREEN), strict=False)):
+    for number, ((split, values), colour) in enumerate(zip(shown.items(), SPLITS, strict=False)):
         places = np.arange(classes) + (number - (len(shown) - 1) / 2) * width
         bars = axes.barh(places, values, height=width, color=colour, label=f"{split} ({values.sum():,})")
-        if named:
-            labels = [f"{value:,}" for value in values]
-            axes.bar_label(bars, labels, fontsize=7, padding=2)
-    if named:
-        axes.set_yticks(range(classes), class_names)
+        axes.bar_label(bars, [f"{value:,}" for value in values], fontsize=7, padding=2)
+    axes.set_yticks(range(classes), told_apart(class_names))
     axes.set(xlabel="samples", ylabel="class", title="Samples per class")
     whole_numbers(axes, "x")
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.02)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def _many_classes(counts: Mapping[str, Array]) -> Figure:
+    """A panel for each split: beside each other in one, bars thinner than a pixel would mix their colours."""
+    figure, _ = new_figure(7, 5, axes=False)
+    panels: Any = figure.subplots(1, max(len(counts), 1), sharey=True, squeeze=False)[0]
+    for panel, (split, values), colour in zip(panels, counts.items(), SPLITS, strict=False):
+        panel.stairs(values, np.arange(len(values) + 1) - 0.5, orientation="horizontal", fill=True, color=colour)
+        panel.set_title(f"{split} ({values.sum():,})", fontsize=10)
+        whole_numbers(panel, "x")
+    panels[0].set_ylabel("class, by number")
+    panels[0].invert_yaxis()
+    panels[0].margins(y=0)
+    whole_numbers(panels[0], "y")
+    figure.suptitle("Samples per class")
+    figure.supxlabel("samples", fontsize=10)
     return figure
 
 
@@ -110,12 +136,8 @@ def _feature(panel: Axes, name: str, values: Array) -> bool:
         log_axis(panel)
     else:
         whole_numbers(panel, "y")
-    title = _shortened(name, 25) + " (log count)" if dwarfed else _shortened(name, 36)
+    title = shortened(name, 25) + " (log count)" if dwarfed else shortened(name, 36)
     panel.set_title(title, fontsize=9 if len(title) < 30 else 8)
     panel.tick_params(labelsize=7)
     panel.margins(x=0.02)
     return dwarfed
-
-
-def _shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 3]}..."

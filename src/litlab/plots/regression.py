@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, whole_numbers
+from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, shortened, whole_numbers
 from litlab.plots.histogram import histogram
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 2000  # points drawn singly; more are counted in hexagons
 FEW_POINTS = 30  # up to so many are large
+MAX_UNIT = 36  # characters along an axis, beside "predicted"
 
 
 def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target") -> Figure:
@@ -32,6 +33,7 @@ def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target") 
     axes.plot((low, high), (low, high), color=ORANGE, linewidth=1.5, label="predicted = actual")
     _cloud(figure, axes, targets[seen], predicted[seen])
     error = np.sqrt(np.mean((predicted - targets) ** 2))
+    unit = shortened(unit, MAX_UNIT)
     axes.set(xlabel=f"actual {unit}", ylabel=f"predicted {unit}")
     axes.set_title(f"{len(targets):,} test samples, RMSE {error:.4g}{_outside(seen)}", fontsize=11)
     axes.legend(loc="best")
@@ -52,7 +54,7 @@ def residuals(targets: Array, predicted: Array, unit: str = "target") -> Figure:
     seen = in_view(targets, predicted)
     cloud.axhline(0, color=ORANGE, linewidth=1.5)
     _cloud(figure, cloud, predicted[seen], rest[seen])
-    cloud.set(xlabel=f"predicted {unit}", ylabel="residual: predicted - actual")
+    cloud.set(xlabel=f"predicted {shortened(unit, MAX_UNIT)}", ylabel="residual: predicted - actual")
     cloud.set_title(f"mean {rest.mean():.3g}, standard deviation {rest.std():.3g}{_outside(seen)}", fontsize=11)
     counts, edges = histogram(rest[seen])
     bars.stairs(counts, edges, orientation="horizontal", fill=True, color=BLUE)
@@ -92,7 +94,8 @@ def fit(
     axes.plot(inputs[order], after[order], color=BLUE, linewidth=2, label="after training")
     shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it leaves the picture
     room = 0.6 * (shown.max() - shown.min())
-    axes.set(xlabel=name, ylabel=unit, ylim=(shown.min() - room, shown.max() + room) if room else None)
+    axes.set(xlabel=shortened(name, MAX_UNIT), ylabel=shortened(unit, MAX_UNIT))
+    axes.set_ylim((shown.min() - room, shown.max() + room) if room else None)
     axes.set_title(
         f"RMSE {np.sqrt(np.mean((before - targets) ** 2)):.4g} before training, "
         f"{np.sqrt(np.mean((after - targets) ** 2)):.4g} after"
@@ -103,11 +106,14 @@ def fit(
 
 def _cloud(figure: Figure, axes: Axes, x: Array, y: Array) -> None:
     """Points; where they would cover each other, how many there are."""
+    from matplotlib.ticker import LogFormatter
+
     if len(x) <= MAX_POINTS:
         axes.plot(x, y, color=BLUE, **_points(len(x)))
     else:
         hexagons = axes.hexbin(x, y, gridsize=50, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
-        figure.colorbar(hexagons, label="test samples", ax=axes)
+        bar = figure.colorbar(hexagons, label="test samples", ax=axes)
+        bar.formatter, bar.minorformatter = LogFormatter(), LogFormatter()  # plain numbers, as `log_axis` has them
 
 
 def _points(count: int) -> dict[str, Any]:

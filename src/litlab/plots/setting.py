@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from litlab.plots.canvas import Array
+from litlab.plots.canvas import Array, shortened
 
 MAX_MARKS = 10  # values of a setting that are written at its axis of parallel coordinates
+MAX_VALUE = 30  # characters of a value: the sizes of five layers
 MAX_GAP = 0.85  # share of a scale that may lie between two neighbours
 
 
@@ -43,9 +44,10 @@ class Setting(NamedTuple):
     @property
     def labels(self) -> list[str]:
         """The values as text."""
-        return [
+        texts = (
             f"{value:g}" if isinstance(value, float) else "-" if value is None else str(value) for value in self.values
-        ]
+        )
+        return [shortened(text, MAX_VALUE) for text in texts]
 
     def places(self, values: Iterable[Any]) -> Array:
         """Where on the axis `values` are, shape (N,): a number where it is on a scale, else its position in order."""

@@ -35,15 +35,17 @@ def heatmap(
         mode: max or min, what is better.
     """
     height, width = means.shape
-    labels = max(map(len, rows.labels))
-    figure, axes = new_figure(min(2.4 + 0.08 * labels + 0.75 * width, 14), min(1.5 + 0.5 * height, 11))
+    beside, below = (max(map(len, setting.labels)) for setting in (rows, columns))
+    slanted = below > 7
+    room = 0.05 * below if slanted else 0
+    figure, axes = new_figure(min(2.4 + 0.08 * beside + 0.75 * width, 14), min(1.5 + room + 0.5 * height, 11))
     low, high = shown_range(means, mode)
     image = axes.imshow(means, cmap="Blues" if mode == "max" else "Blues_r", vmin=low, vmax=high, aspect="auto")
     colour_bar(figure, axes, image, means, (low, high), metric)
     for axis, setting, count in ((axes.xaxis, columns, width), (axes.yaxis, rows, height)):
         step = -(-count // 40)  # more labels than this would cover each other
         axis.set_ticks(range(0, count, step), setting.labels[::step])
-    if max(map(len, columns.labels)) > 7:
+    if slanted:
         axes.tick_params("x", rotation=40, rotation_mode="xtick")
     if max(height, width) <= MAX_CELLS:
         middle = (low + high) / 2
