@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from litlab.choices import CONF, choices, purpose
-from litlab.errors import RequestError
+from litlab.errors import RequestError, RunError
+from litlab.files import write_whole
 from litlab.results import Result
 
 ROOT = CONF.parent
@@ -33,27 +35,37 @@ class Reference:
 
 
 def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
-    """Measure `experiments` (none: all) and write RESULTS.md from all that was measured.
+    """Measure `experiments` (none: all), and give them their rows in RESULTS.md; what it has of others stays.
 
     What the present code and configs have measured already is not run once more, unless `again`.
 
     Raises:
-        RequestError: there is no such experiment.
+        RequestError: there is no such experiment, or a number is none.
+        RunError: a run failed; its experiment keeps the rows that it has.
     """
-    known = choices()["experiment"]
+    known = list(choices()["experiment"])
     for name in experiments:
         if name not in known:
             raise RequestError(f"experiment={name}: there is no such; choose from {', '.join(known)}")
+    for option, number in (("--seeds", seeds), ("--jobs", jobs)):
+        if number is not None and number < 1:
+            raise RequestError(f"{option} {number}: must be a whole number from 1")
+    asked = list(dict.fromkeys(experiments or known))
     runs = [
         (name, seed)
-        for name in experiments or known
+        for name in asked
         for seed in range(seeds or reference(name).seeds)
         if again or (result := measured(name, seed)) is None or not is_present(result)
     ]
     with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(lambda run: train(run[0], run[1], data_dir), runs):
-            (ROOT / "RESULTS.md").write_text(results_page(list(known)), encoding="utf-8")
-    (ROOT / "RESULTS.md").write_text(results_page(list(known)), encoding="utf-8")
+        trained = list(pool.map(lambda run: train(run[0], run[1], data_dir), runs))
+    failed = [run for run, well in zip(runs, trained, strict=True) if not well]
+    page, lost = ROOT / "RESULTS.md", {name for name, _ in failed}
+    before = page.read_text(encoding="utf-8") if page.is_file() else ""
+    write_whole(page, results_page(known, [name for name in asked if name not in lost], before).encode())
+    if failed:
+        what = f"failed; RESULTS.md keeps what it had of it; see {RUNS}"
+        raise RunError("\n".join(f"experiment={name} seed={seed}: {what}/{name}/seed{seed}" for name, seed in failed))
 
 
 def reference(name: str) -> Reference:
@@ -62,12 +74,13 @@ def reference(name: str) -> Reference:
     return Reference(**settings.get("reference", {"metrics": {}, "source": ""}))
 
 
-def train(name: str, seed: int, data_dir: str) -> None:
-    """One run by the command that RESULTS.md shows, in a process and a run directory of its own."""
+def train(name: str, seed: int, data_dir: str) -> bool:
+    """Whether one run went well: by the command that RESULTS.md shows, in a process and a run directory of its own."""
     command = [*command_of(name), f"seed={seed}", "threads=1", f"paths.data_dir={data_dir}"]
     print(" ".join(command[1:]), flush=True)
     command += [f"hydra.run.dir={RUNS / name / f'seed{seed}'}", "logger=none", "trainer.enable_progress_bar=false"]
-    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run([sys.executable, *command[1:]], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
 
 
 def command_of(name: str) -> list[str]:
@@ -91,8 +104,8 @@ def is_present(result: Result) -> bool:
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
 
 
-def results_page(names: Sequence[str]) -> str:
-    """RESULTS.md."""
+def results_page(names: Sequence[str], anew: Sequence[str], before: str) -> str:
+    """RESULTS.md: of the experiments in `anew` what was measured here; of the other `names` what it said `before`."""
     head = [
         "# Results",
         "",
@@ -105,15 +118,20 @@ def results_page(names: Sequence[str]) -> str:
         "| experiment | metric | reference | ours | n | seconds | samples/s |",
         "|---|---|---|---|---|---|---|",
     ]
-    rows, notes, hardware = [], [], set()
+    rows: list[str] = []
+    notes: list[str] = []
+    hardware = set[str]()
     for name in names:
-        found = [result for seed in range(100) if (result := measured(name, seed)) is not None]
-        if not found:
-            continue
-        hardware |= {describe_machine(result) for result in found}
-        rows += experiment_rows(name, reference(name), found)
-        notes += [f"- `{' '.join(command_of(name))}`: {purpose(CONF / 'experiment' / f'{name}.yaml')}"]
-        notes += [f"  {text}" for text in (reference(name).source, reference(name).neighbours) if text]
+        found = [result for seed in range(100) if (result := measured(name, seed)) is not None] if name in anew else []
+        if found:
+            hardware |= {f"- {describe_machine(result)}" for result in found}
+            rows += experiment_rows(name, reference(name), found)
+            notes += [f"- `{' '.join(command_of(name))}`: {purpose(CONF / 'experiment' / f'{name}.yaml')}"]
+            notes += [f"  {text}" for text in (reference(name).source, reference(name).neighbours) if text]
+        elif old := re.findall(rf"^\| {name} \|.*", before, re.MULTILINE):
+            hardware |= set(before.partition("## Machine\n")[2].split("\n")) - {""}  # it does not say which is whose
+            rows += old
+            notes += re.findall(rf"^- `[^`]* experiment={name}[` ].*(?:\n  .*)*", before, re.MULTILINE)
     tail = [
         "",
         "## Commands and sources",
@@ -122,7 +140,7 @@ def results_page(names: Sequence[str]) -> str:
         "",
         "## Machine",
         "",
-        *(f"- {text}" for text in sorted(hardware)),
+        *sorted(hardware),
     ]
     return "\n".join([*head, *rows, *tail, ""])
 
