@@ -111,6 +111,18 @@ def test_the_data_names_its_task(compose):
     assert compose("data=digits").task._target_ == "litlab.tasks.classification.Classification"
 
 
+def test_regression_brings_adam_unless_another_optimizer_is_chosen(compose):
+    """The steps of SGD grow with the targets: with its 0.1, data=california diverged."""
+    chosen = {
+        words: compose(*words).optimizer._target_.rpartition(".")[2]
+        for words in [
+            ("data=california",), ("data=california", "optimizer=sgd"), ("data=digits",), ("experiment=exam_scores",),
+            ("data=digits", "task=regression"),
+        ]
+    }  # fmt: skip
+    assert list(chosen.values()) == ["Adam", "SGD", "SGD", "SGD", "Adam"]
+
+
 def test_a_local_file_is_this_machines(compose, tmp_path: Path):
     import shutil
 

@@ -37,6 +37,16 @@ def test_exam_scores(run):
     assert run("exam_scores", 1)["metrics"]["test/loss"] == pytest.approx(1.07938, abs=2e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["data/line", "data/exam_scores", "data/sine", "model/polynomial"])
+def test_the_command_that_a_yaml_opens_with_fits(compose, root, name):
+    command = next(line for line in (root / "conf" / f"{name}.yaml").read_text().splitlines() if "train.py" in line)
+    words = command.partition("train.py")[2].split()
+    result = train(compose(*words, "trainer.max_epochs=8", pictures=False))
+    assert result["metrics"]["test/r2"] > 0.99
+    assert result["hints"] == []
+
+
 def test_line(run):
     result = run("line", 1)
     weight, bias = weights(result).tolist()
