@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 CONFIG = {
-    "data": {"normalize": False, "batch_size": 64},
+    "data": {"normalize": False, "batch_size": 64, "val_size": 0},
     "model": {"_target_": "litlab.models.mlp.MLP", "hidden_sizes": [256, 128], "dropout": 0.0},
     "optimizer": {"lr": 0.1, "weight_decay": 0.0},
     "task": {"class_weights": None, "monitor": "val/accuracy"},
@@ -20,6 +20,7 @@ LINEAR = {"_target_": "litlab.models.mlp.MLP", "zero_init": False}
 
 def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evidence: Any) -> list[str]:
     """The hints on a run that has learned well, but for what is given."""
+    from litlab.advice import Sizes
     from litlab.evidence import Evidence
     from litlab.hints import hints
 
@@ -33,6 +34,9 @@ def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evide
         "parameters": 5000,
         "class_counts": {"a": 9, "b": 8},
         "unanswered": {},
+        "metrics": {},
+        "compared": 1000,
+        "sizes": Sizes(),
     }
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
@@ -49,6 +53,32 @@ def test_a_stuck_loss_names_the_learning_rate_both_ways() -> None:
     (hint,) = judged(train=[2.31, 2.30, 2.31], tested=1.0)
     assert hint.endswith(": try optimizer.lr=0.01, optimizer.lr=1, data.normalize=true")
     assert hint.startswith("the last epoch's mean training loss is 2.31, and an answer that ignores the input has 2.3:")
+
+
+def test_a_stuck_loss_that_rose_names_the_lower_rate_alone() -> None:
+    (hint,) = judged(train=[2.1, 2.6, 3.0], tested=1.2)
+    assert hint.endswith(": try optimizer.lr=0.01, tune=lr, data.normalize=true")
+    (hint,) = judged({"tune": {"_target_": "litlab.tune.find_lr"}}, train=[2.1, 2.6, 3.0], tested=1.2)
+    assert hint.endswith(": try optimizer.lr=0.01, data.normalize=true")
+
+
+UNLIKE = ("the inputs are of unlike or unhandy size (1.09 to 1.43e+03)", ("data.normalize=true",))
+
+
+@pytest.mark.parametrize(
+    ("train", "untrained", "said"),
+    [
+        ([531.4, 1.7, 2.4], 2.4, "; it rose to 531.4, from 2.4 untrained; {}: try data.normalize=true"),
+        ([9.0, 8.0, 7.0], 9.9, "; it falls, but slowly; {}: try data.normalize=true, tune=lr"),
+        ([2.31, 2.30, 2.31], 2.4, " the input has 2.3; {}: try data.normalize=true"),
+    ],
+)
+def test_sizes_of_the_data_come_before_any_rate(train: list[float], untrained: float, said: str) -> None:
+    from litlab.advice import Sizes
+
+    (hint,) = judged(train=train, untrained=untrained, tested=1.0, sizes=Sizes(*UNLIKE))
+    assert hint.endswith(said.format(UNLIKE[0]))
+    assert judged(sizes=Sizes(*UNLIKE)) == []  # a run that learns well needs none
 
 
 def test_a_loss_that_has_come_to_the_constant_answers_is_not_on_its_way() -> None:
@@ -93,7 +123,9 @@ def test_a_loss_that_rose_far_above_the_untrained_models_names_a_lower_rate(
 
 
 def test_a_lower_rate_is_a_tenth_where_the_rate_was_no_absurd_one() -> None:
-    (hint,) = judged({"optimizer.lr": 0.02, "tune": {"apply": True}}, train=[9.0, 3.9, 3.7], tested=1.6)
+    (hint,) = judged(
+        {"optimizer.lr": 0.02, "tune": {"_target_": "litlab.tune.find_lr"}}, train=[9.0, 3.9, 3.7], tested=1.6
+    )
     assert hint.endswith("too high: try optimizer.lr=0.002")  # tune=lr has been there already
 
 
@@ -103,17 +135,19 @@ def test_a_high_first_loss_that_came_down_is_fine() -> None:
 
 def test_a_loss_that_falls_too_slowly_names_a_higher_rate_and_more_epochs() -> None:
     (hint,) = judged({"data.normalize": True}, untrained=9.9, train=[9.0, 8.0, 7.0], tested=3.0)
-    assert hint.endswith("it falls, but slowly: try optimizer.lr=1, trainer.max_epochs=30")
+    assert hint.endswith("it falls, but slowly: try tune=lr, optimizer.lr=1, trainer.max_epochs=30")
 
 
 def test_a_tiny_rate_shows_within_one_epoch() -> None:
     slow = {"optimizer.lr": 1e-9, "data.normalize": True, "trainer.max_epochs": 1}
     (hint,) = judged(slow, untrained=29662.0, train=[28395.0], val=[], constant_train=420.8, tested=64.0)
-    assert hint.endswith("it falls, but slowly: try optimizer.lr=1e-08, trainer.max_epochs=10")
+    assert hint.endswith("it falls, but slowly: try tune=lr, optimizer.lr=1e-08, trainer.max_epochs=10")
     (hint,) = judged(slow, untrained=2.32, train=[2.32, 2.32], tested=1.0)  # not a digit of it
-    assert hint.endswith("try optimizer.lr=1e-08, trainer.max_epochs=20")
+    assert hint.endswith("it falls, but slowly: try tune=lr")
     (hint,) = judged(slow, train=[2.4, 2.38, 2.41], val=[2.39, 2.39, 2.38], tested=1.03)  # dropout
-    assert hint.endswith("try optimizer.lr=1e-08, trainer.max_epochs=30")
+    assert hint.endswith("it falls, but slowly: try tune=lr")
+    (hint,) = judged(slow | {"resume_from": "last.ckpt"}, untrained=2.32, train=[2.32, 2.32], tested=1.0)
+    assert hint.endswith("it falls, but slowly: try optimizer.lr=1e-08, trainer.max_epochs=20")
 
 
 def test_too_few_steps_name_more_epochs_and_smaller_batches() -> None:
@@ -166,6 +200,12 @@ def test_overfitting_names_only_settings_there_are() -> None:
     assert hint.endswith("try optimizer.weight_decay=0.001, more data")
 
 
+def test_overfitting_takes_steps() -> None:
+    """The running statistics of batch norm, with which validation is done, are behind at first."""
+    assert judged(train=[0.4057], val=[0.8251], steps=9) == []
+    assert "overfitting: loss 0.4057 in training, 0.8251" in judged(train=[0.4057], val=[0.8251], steps=20)[0]
+
+
 def test_overfitting_is_validation_above_training() -> None:
     """A validation of one sample: its constant answer's loss is almost none."""
     assert judged(train=[2.2, 0.0065], val=[1.3, 3e-5, 8.6e-5], constant_val=1e-7) == []
@@ -178,6 +218,20 @@ def test_no_loss_on_too_little_data_names_more_of_it() -> None:
     assert "data.val_size=0.1" in hint
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"hidden_sizes": [256, 128]}, "more data, or model.hidden_sizes=[32], optimizer.weight_decay=0.001"),
+        ({"hidden_sizes": [32]}, "more data, or optimizer.weight_decay=0.001"),
+        ({"hidden_sizes": [256, 16]}, "more data, or optimizer.weight_decay=0.001"),
+        ({"hidden_sizes": [], "dropout": 0.0}, "more data, or model.dropout=0.2, optimizer.weight_decay=0.001"),
+    ],
+)
+def test_no_loss_names_hidden_layers_only_where_they_become_smaller(model: dict[str, Any], said: str) -> None:
+    (hint,) = judged({"model": model}, train=[1.0, 1e-4], val=[1.0, 1.0], samples=20)
+    assert hint.endswith(f": try {said}")
+
+
 def test_no_loss_is_fine_where_validation_agrees() -> None:
     assert judged(train=[1.0, 1e-4], val=[0.1, 0.05], samples=20) == []
     assert judged(train=[1.0, 1e-9], val=[], samples=3, parameters=2) == []  # the line through three points
@@ -185,7 +239,13 @@ def test_no_loss_is_fine_where_validation_agrees() -> None:
 
 def test_classes_out_of_balance_name_the_weights() -> None:
     (hint,) = judged(class_counts={"cat": 4000, "dog": 900, "eel": 1000})
-    assert "4,000 samples of cat, 900 of dog" in hint and "task.class_weights=balanced" in hint
+    assert hint == (
+        "classes out of balance: 4,000 samples of cat, 900 of dog: try task.class_weights=balanced task.monitor=val/f1"
+    )
+    (hint,) = judged(val=[], class_counts={"cat": 4000, "dog": 900})
+    assert hint.endswith(": try task.class_weights=balanced")
+    (hint,) = judged({"task.monitor": "val/auroc"}, class_counts={"cat": 4000, "dog": 900})
+    assert hint.endswith(": try task.class_weights=balanced")
     assert judged({"task.class_weights": "balanced"}, class_counts={"cat": 4000, "dog": 900}) == []
     assert judged(class_counts={"cat": 3000, "dog": 900}) == []
 
@@ -194,11 +254,13 @@ def test_a_class_that_is_never_answered_is_named() -> None:
     rare: dict[str, Any] = {"class_counts": {"common": 1900, "rare": 100}, "unanswered": {"rare": 20}}
     (hint,) = judged(**rare)
     assert hint == (
-        "the model never answers 'rare', which 20 test samples are: try task.class_weights=balanced, "
-        "task.monitor=val/f1 (selects by F1), more samples of it"
+        "the model never answers 'rare', which 20 test samples are: try task.class_weights=balanced "
+        "task.monitor=val/f1, more samples of it"
     )
     (hint,) = judged({"task.class_weights": "balanced", "task.monitor": "val/f1"}, **rare)
     assert hint.endswith(": try more samples of it")
+    (hint,) = judged({"task.class_weights": "balanced"}, **rare)
+    assert hint.endswith(": try task.monitor=val/f1 (selects by F1), more samples of it")
     (hint,) = judged(val=[], **rare)
     assert hint.endswith(": try task.class_weights=balanced, more samples of it")
 
@@ -214,71 +276,64 @@ def test_classes_that_are_never_answered_are_named() -> None:
     assert hint.endswith("20 test samples are: try trainer.max_epochs=30, task.monitor=val/f1 (selects by F1)")
 
 
+def test_f1_is_named_with_the_mode_it_needs() -> None:
+    changed = {"task.monitor": "val/loss", "task.mode": "min"}
+    (hint,) = judged(changed, unanswered={"b": 20})
+    assert hint.endswith("try trainer.max_epochs=30, task.monitor=val/f1 task.mode=max (selects by F1)")
+
+
+def test_a_long_name_is_cut_in_its_middle() -> None:
+    names = [f"a name of many words, number {number}" for number in (1, 2)]
+    (hint,) = judged(class_counts=dict.fromkeys(names, 100), unanswered=dict.fromkeys(names, 10))
+    assert "20 test samples are: 'a name of...number 1', 'a name of...number 2': try" in hint
+    (hint,) = judged(class_counts={names[0]: 4000, names[1]: 900})
+    assert "4,000 samples of a name of...number 1, 900 of a name of...number 2: try" in hint
+
+
+def test_a_class_without_training_samples_is_named() -> None:
+    counts = {"red": 150, "green": 140, "blue": 0}
+    expected = ["no training sample of 'blue': the model cannot learn it"]
+    assert judged(class_counts=counts) == expected
+    assert judged(class_counts=counts, unanswered={"blue": 20}) == expected
+    apart = {"val/loss": 0.1, "test/loss": 3.0}
+    assert judged(class_counts=counts, metrics=apart) == expected
+    (hint,) = judged(class_counts=counts | {"cyan": 0})
+    assert hint == "no training sample of 'blue', 'cyan': the model cannot learn them"
+    (hint,) = judged(class_counts={"yes": 1, "no": 0}, constant_train=0.0)
+    assert hint == "all training samples are of 'yes': there is nothing to tell apart, so look at load()"
+    _, hint = judged(class_counts=counts | {"green": 20})
+    assert hint.startswith("classes out of balance: 150 samples of red, 20 of green: try")
+
+
+def test_a_test_far_worse_than_validation_is_of_another_kind() -> None:
+    metrics = {"val/loss": 0.02, "test/loss": 67.0, "val/accuracy": 1.0, "test/accuracy": 0.52}
+    expected = (
+        "val/accuracy 1, test/accuracy 0.52: the splits differ; scripts/describe.py shows them, and load() makes them"
+    )
+    assert judged(metrics=metrics, unanswered={"b": 200}, tested=29.0) == [expected]
+    (hint,) = judged({"task.monitor": "train/loss"}, metrics=metrics, tested=29.0)
+    assert hint.startswith("val/loss 0.02, test/loss 67: the splits differ")
+    assert judged(metrics=metrics, compared=49) == []  # a sample or two may do that
+    assert judged(metrics=metrics | {"test/loss": 1.0}) == []
+    assert judged(metrics=metrics | {"val/loss": 1.5}) == []  # validation is no good either
+
+
+def test_hints_that_fail_leave_the_run_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    from litlab.hints import hints_after
+
+    assert hints_after("this", "is", "no", "run") == []
+    assert "there are no hints on this run" in caplog.text and "TypeError" in caplog.text
+
+
 def test_a_model_that_has_learned_nothing_is_not_told_of_classes_in_balance() -> None:
     stuck: dict[str, Any] = {"train": [2.31, 2.30, 2.31], "tested": 1.0, "unanswered": {"b": 20}}
     assert len(judged(**stuck)) == 1
     assert "the model never answers 'b'" in judged(class_counts={"a": 90, "b": 9}, **stuck)[1]
 
 
-def test_what_is_never_answered_is_found_in_the_last_test() -> None:
-    from types import SimpleNamespace
-
-    import torch
-    from torchmetrics import MetricCollection
-    from torchmetrics.classification import BinaryAccuracy, BinaryRecall, MulticlassPrecision, MulticlassRecall
-
-    from litlab.evidence import unanswered
-
-    three = MetricCollection({"precision": MulticlassPrecision(3), "recall": MulticlassRecall(3)})
-    two = MetricCollection({"accuracy": BinaryAccuracy(), "recall": BinaryRecall()})
-    none = MetricCollection({"accuracy": BinaryAccuracy()})
-    three.update(torch.eye(3)[[0, 2, 0, 0]], torch.tensor([0, 1, 1, 2]))
-    for each in (two, none):
-        each.update(torch.tensor([0.1, 0.4, 0.2, 0.2]), torch.tensor([0, 1, 0, 1]))
-
-    def names(metrics: Any, tested: int = 4) -> dict[str, int]:
-        metrics.compute()
-        return unanswered(SimpleNamespace(metrics=metrics), "abc", tested)  # type: ignore[arg-type]
-
-    assert names(three) == {"b": 2}
-    assert names(two) == {"b": 2}
-    assert names(none) == {} == names(three, tested=8)  # another device has seen the other half
-    two.reset()
-    two.update(torch.tensor([0.9, 0.9]), torch.tensor([0, 1]))
-    assert names(two, tested=2) == {"a": 1}
-
-
 def test_targets_that_are_all_equal_get_no_hint_on_the_fit() -> None:
     assert judged(constant_train=0.0, constant_val=0.0) == []
-
-
-def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[..., Any]) -> None:
-    import torch
-
-    from litlab.data.tensors import Split
-    from litlab.evidence import constant_loss
-
-    task = fit("data=digits", "model=linear", "trainer.max_epochs=1").task
-    labels = torch.tensor([0, 0, 0, 1] * 25)
-    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    assert constant_loss(task, Split(labels, labels), 10, 100) == pytest.approx(entropy, abs=1e-3)
-
-    task = fit("data=line", "model=linear", "trainer.max_epochs=1").task
-    targets = torch.arange(100.0)
-    assert constant_loss(task, Split(targets, targets), 1, 100) == pytest.approx(
-        float(targets.var(correction=0)), rel=1e-4
-    )
-
-
-def test_the_untrained_models_loss_disturbs_no_random_numbers(fit: Callable[..., Any]) -> None:
-    import torch
-
-    from litlab.evidence import untrained_loss
-
-    run = fit("experiment=exam_scores", "optimizer.lr=0")
-    targets, state = run.data.splits["train"].targets, torch.get_rng_state()
-    assert untrained_loss(run.config, run.task, run.data) == pytest.approx(float(targets.square().mean()))
-    assert torch.equal(torch.get_rng_state(), state)
+    assert judged(constant_train=math.nan, constant_val=math.nan, tested=math.inf) == []
 
 
 def test_the_default_digits_run_gets_no_hint_and_others_do(compose: Callable[..., Any]) -> None:
@@ -289,7 +344,7 @@ def test_the_default_digits_run_gets_no_hint_and_others_do(compose: Callable[...
 
     assert hinted("trainer.max_epochs=10") == []
     (hint,) = hinted("optimizer.lr=1e-7")
-    assert hint.endswith("try optimizer.lr=1e-06, trainer.max_epochs=20")
+    assert hint.endswith("; it falls, but slowly: try tune=lr")
     (hint,) = hinted("optimizer.lr=100", "trainer.max_epochs=3")
     assert "try optimizer.lr=0.1, or tune=lr" in hint
     (hint,) = hinted("data.batch_size=100000")

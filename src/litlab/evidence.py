@@ -4,7 +4,6 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import hydra
 import torch
@@ -12,11 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
+from litlab.advice import Sizes, available, judge_sizes
 from litlab.data.tensors import Split, TensorData
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 
 SAMPLES = 20_000  # that the constant answer's loss is computed on
+EQUAL = 1e-6  # share of the largest target, by which equal ones may differ
 FEWER = 2000  # that the untrained model's is, which takes longer
 
 
@@ -36,6 +37,9 @@ class Evidence:
     parameters: int
     class_counts: Mapping[str, int]  # of the training split; nothing where there are no classes
     unanswered: Mapping[str, int]  # classes that the tested model never answers, with their test samples
+    metrics: Mapping[str, float]  # of the tested weights
+    compared: int  # samples of validation or test, whichever has fewer
+    sizes: Sizes  # of inputs and targets
 
     @property
     def left(self) -> float:
@@ -48,10 +52,16 @@ class Evidence:
         above = self.val and self.constant_val > 0 and self.val[-1] > self.train[-1]
         return max(self.val[-1] / self.constant_val - self.left, 0.0) if above else 0.0
 
-    def settings(self, *wanted: str) -> str:
-        """Those of NAME=VALUE that this config has and does not say already, as a list in words."""
-        having = [each for each in wanted if _has(self.config, each.split("=")[0])]
-        return ", ".join(each for each in having if not _says(self.config, each))
+    @property
+    def longer(self) -> str:
+        """A longer training, as a setting."""
+        limit = OmegaConf.select(self.config, "trainer.max_steps") or -1
+        ended_by_it = 0 < limit <= self.steps
+        return f"trainer.max_steps={10 * limit}" if ended_by_it else f"trainer.max_epochs={10 * len(self.train)}"
+
+    def settings(self, *wanted: str) -> list[str]:
+        """Those of NAME=VALUE that such a run can be given, and was not."""
+        return available(self.config, *wanted)
 
 
 def gather(
@@ -76,29 +86,43 @@ def gather(
     if not train or "test/loss" not in metrics:
         return None
     names = data.class_names or ()
-    counts = torch.bincount(data.splits["train"].targets.cpu()).tolist() if names else []
+    counts = torch.bincount(data.splits["train"].targets.cpu(), minlength=len(names)).tolist() if names else []
 
     def constant(part: str, batch_size: int) -> float:
-        return constant_loss(task, data.splits[part], data.num_outputs, batch_size)
+        split = data.splits[part]
+        return 0.0 if all_equal(split.targets) else constant_loss(task, split, data.num_outputs, batch_size)
 
+    tested = metrics["test/loss"] / max(constant("test", data.eval_batch_size), 1e-12)
     return Evidence(
         config=config,
         train=train,
         val=val,
         constant_train=constant("train", data.batch_size),
         constant_val=constant("val", data.eval_batch_size) if val else 0.0,
-        tested=metrics["test/loss"] / max(constant("test", data.eval_batch_size), 1e-12),
+        tested=tested if math.isfinite(tested) else math.inf,
         untrained=functools.cache(lambda: untrained_loss(config, task, data)),
         steps=steps,
         samples=len(data.splits["train"].inputs),
         parameters=sum(weight.numel() for weight in task.model.parameters()),
         class_counts=dict(zip(names, counts, strict=False)),
         unanswered=unanswered(task, names, len(data.splits["test"].targets)),
+        metrics=metrics,
+        compared=min(len(data.splits[part].targets) for part in ("val", "test")),
+        sizes=judge_sizes(config, data),
     )
 
 
+def all_equal(targets: Tensor) -> bool:
+    """Whether targets (N, ...) are the same for each sample, as far as float32 can tell."""
+    targets = targets.float()
+    return bool((targets - targets[:1]).abs().max() <= EQUAL * targets.abs().max())
+
+
 def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -> float:
-    """The least loss of outputs that are the same for every sample, found by L-BFGS; of batches of a split."""
+    """The least loss of outputs that are the same for every sample, found by L-BFGS; of batches of a split.
+
+    NaN where there is none: of classes that all weigh nothing, or of targets too large to be squared.
+    """
     batches = [targets.to(task.device) for targets in _batches(split.targets, batch_size, SAMPLES)]
     outputs = torch.zeros(1, num_outputs, device=task.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([outputs], max_iter=50, line_search_fn="strong_wolfe")
@@ -111,6 +135,8 @@ def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
         return loss
 
     with torch.enable_grad():
+        if not closure().isfinite():
+            return math.nan
         optimizer.step(closure)
         return float(closure().detach())
 
@@ -151,14 +177,3 @@ def _batches(values: Tensor, batch_size: int, samples: int) -> list[Tensor]:
     """About so many samples from all over a split, in batches as in training: these matter where a loss is a sum."""
     stride = math.ceil(len(values) / min(batch_size, len(values)))
     return [values[start::stride] for start in range(0, stride, max(1, stride * batch_size // samples))]
-
-
-def _has(config: DictConfig, setting: str) -> bool:
-    group, _, name = setting.rpartition(".")
-    node: Any = OmegaConf.select(config, group)
-    return node is not None and name in node
-
-
-def _says(config: DictConfig, setting: str) -> bool:
-    name, _, value = setting.partition("=")
-    return str(OmegaConf.select(config, name)).lower() == value

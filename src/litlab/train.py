@@ -11,17 +11,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from litlab.advice import after_divergence
 from litlab.build import build_data, build_task, build_trainer
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
-from litlab.errors import RequestError
-from litlab.evidence import gather
-from litlab.hints import hints
+from litlab.errors import RequestError, RunError
+from litlab.hints import hints_after
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
 from litlab.results import Result
 from litlab.tasks.base import Task
+from litlab.tasks.losses import DivergedError
 from litlab.tune import tuned
 
 FEW = 10  # weights of a model that the result shows
@@ -55,6 +56,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         try:
             with session(trainer.loggers, config, result):
                 trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+        except DivergedError as error:
+            raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
         finally:  # a run that fails or is stopped tells how far it came
             result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
         result |= describe_speed(task, trainer)
@@ -65,7 +68,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result |= select(task, trainer) | describe_weights(task)
         result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
-    result["hints"] = hints(gather(config, task, data, history.epochs, result["metrics"], result["steps"]))
+    result["hints"] = hints_after(config, task, data, history.epochs, result["metrics"], result["steps"])
     log_metrics(loggers, config, result)
     return result
 

@@ -9,6 +9,19 @@ from torch import Tensor
 from litlab.errors import RunError
 
 
+class DivergedError(RunError):
+    """A loss is not finite. What to try then depends on the data and the config, which are known higher up.
+
+    Args:
+        message: says where.
+        rate: the learning rate there.
+    """
+
+    def __init__(self, message: str, rate: float) -> None:
+        super().__init__(message)
+        self.rate = rate
+
+
 class TrainingLosses:
     """Means over an epoch and over the steps since the last log, weighted by batch size.
 
@@ -43,7 +56,7 @@ class TrainingLosses:
             average: over the devices, where there are several; all must call then.
 
         Raises:
-            RunError: a loss is not finite.
+            DivergedError: a loss is not finite.
         """
         if not self._unread:
             return
@@ -52,10 +65,8 @@ class TrainingLosses:
         for position, (loss, size) in enumerate(zip(losses, self._sizes, strict=True)):
             if not math.isfinite(loss):
                 at = step - (len(losses) - 1 - position) // self.accumulate
-                raise RunError(
-                    f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g}): try "
-                    f"optimizer.lr={lower_rate(rate):g} (or tune=lr, which looks for one), "
-                    f"trainer.gradient_clip_val=1, another loss, or look at the data"
+                raise DivergedError(
+                    f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g})", rate
                 )
             self.epoch.add(loss, size)
             self.logged.add(loss, size)
@@ -84,8 +95,3 @@ class WeightedMean:
         mean = self.mean
         self.total, self.weight = 0.0, 0
         return mean
-
-
-def lower_rate(rate: float) -> float:
-    """The learning rate to try after one that was too high: a tenth, to one digit, and no more than 0.1."""
-    return min(float(f"{rate / 10:.1g}"), 0.1)

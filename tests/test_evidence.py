@@ -1,0 +1,122 @@
+"""Evidence: what is gathered of a finished run."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+def test_what_is_never_answered_is_found_in_the_last_test() -> None:
+    from types import SimpleNamespace
+
+    import torch
+    from torchmetrics import MetricCollection
+    from torchmetrics.classification import BinaryAccuracy, BinaryRecall, MulticlassPrecision, MulticlassRecall
+
+    from litlab.evidence import unanswered
+
+    three = MetricCollection({"precision": MulticlassPrecision(3), "recall": MulticlassRecall(3)})
+    two = MetricCollection({"accuracy": BinaryAccuracy(), "recall": BinaryRecall()})
+    none = MetricCollection({"accuracy": BinaryAccuracy()})
+    three.update(torch.eye(3)[[0, 2, 0, 0]], torch.tensor([0, 1, 1, 2]))
+    for each in (two, none):
+        each.update(torch.tensor([0.1, 0.4, 0.2, 0.2]), torch.tensor([0, 1, 0, 1]))
+
+    def names(metrics: Any, tested: int = 4) -> dict[str, int]:
+        metrics.compute()
+        return unanswered(SimpleNamespace(metrics=metrics), "abc", tested)  # type: ignore[arg-type]
+
+    assert names(three) == {"b": 2}
+    assert names(two) == {"b": 2}
+    assert names(none) == {} == names(three, tested=8)  # another device has seen the other half
+    two.reset()
+    two.update(torch.tensor([0.9, 0.9]), torch.tensor([0, 1]))
+    assert names(two, tested=2) == {"a": 1}
+
+
+def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[..., Any]) -> None:
+    import torch
+
+    from litlab.data.tensors import Split
+    from litlab.evidence import constant_loss
+
+    task = fit("data=digits", "model=linear", "trainer.max_epochs=1").task
+    labels = torch.tensor([0, 0, 0, 1] * 25)
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert constant_loss(task, Split(labels, labels), 10, 100) == pytest.approx(entropy, abs=1e-3)
+
+    task = fit("data=line", "model=linear", "trainer.max_epochs=1").task
+    targets = torch.arange(100.0)
+    assert constant_loss(task, Split(targets, targets), 1, 100) == pytest.approx(
+        float(targets.var(correction=0)), rel=1e-4
+    )
+
+
+def test_the_untrained_models_loss_disturbs_no_random_numbers(fit: Callable[..., Any]) -> None:
+    import torch
+
+    from litlab.evidence import untrained_loss
+
+    run = fit("experiment=exam_scores", "optimizer.lr=0")
+    targets, state = run.data.splits["train"].targets, torch.get_rng_state()
+    assert untrained_loss(run.config, run.task, run.data) == pytest.approx(float(targets.square().mean()))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("values", "equal"),
+    [([0.3, 0.30000001, 0.3], True), ([0.0, 0.0], True), ([7], True), ([2000.0, 2000.01], False), ([0, 0, 1], False)],
+)
+def test_equal_targets_are_told_from_close_ones(values: list[float], equal: bool) -> None:
+    import torch
+
+    from litlab.evidence import all_equal
+
+    assert all_equal(torch.tensor(values)) is equal
+
+
+def test_targets_that_are_all_equal_leave_no_loss_to_a_constant_answer(gathered: Callable[..., Any]) -> None:
+    import torch
+
+    run = gathered("data=line", "model=linear", targets=torch.full((3,), 3.3))
+    assert run.constant_train == 0.0
+
+
+def test_a_class_without_training_samples_is_counted(gathered: Callable[..., Any]) -> None:
+    import torch
+
+    assert gathered(targets=torch.tensor([2, 1, 2])).class_counts == {"0": 0, "1": 1, "2": 2} | dict.fromkeys(
+        "3456789", 0
+    )
+
+
+def test_classes_that_weigh_nothing_have_no_constant_answer(gathered: Callable[..., Any]) -> None:
+    import torch
+
+    run = gathered("task.class_weights=balanced", targets=torch.tensor([1, 1, 1]), tested=math.nan)
+    assert run.constant_train == 0.0 and run.tested == math.inf
+    run = gathered("task.class_weights=balanced", weight=torch.zeros(10))
+    assert math.isnan(run.constant_train)
+
+
+def test_batches_are_compared_by_the_split_with_fewer_samples(gathered: Callable[..., Any]) -> None:
+    assert gathered().compared == 180
+    assert gathered("data.val_size=0").compared == 0
+
+
+@pytest.fixture
+def gathered(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """The evidence of a short training, whose training targets or class weights are others afterwards."""
+    from litlab.data.tensors import Split
+    from litlab.evidence import gather
+
+    def told(*overrides: str, targets: Any = None, weight: Any = None, tested: float = 1.0) -> Any:
+        run = fit("model=linear", "trainer.max_epochs=1", "logger=none", *overrides)
+        if targets is not None:
+            run.data.splits["train"] = Split(run.data.splits["train"].inputs[: len(targets)], targets)
+        if weight is not None:
+            run.task.weight = weight
+        return gather(run.config, run.task, run.data, [{"train/loss": 1.0}], {"test/loss": tested}, 10)
+
+    return told
