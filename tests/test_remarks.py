@@ -10,6 +10,7 @@ from litlab.data.tensors import Split, TensorData
 from litlab.describe import look
 from litlab.remarks import remarks
 
+TARGET = {"_target_": "litlab.data.tensors.TensorData"}
 GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has
 NUMBER = torch.linspace(-1, 1, 1500)
 
@@ -33,7 +34,7 @@ def said(
             return Split(inputs, targets), test or Split(inputs[:5] + 0.001, targets[:5])
 
     data = Given(**settings)
-    config = OmegaConf.create({"data": yaml, "task": task or {}})
+    config = OmegaConf.create({"data": TARGET | yaml, "task": task or {}})
     return remarks(config, data, look(data, data.raw_splits()))
 
 
@@ -78,7 +79,7 @@ def _without_test(none: Split, yaml: dict[str, Any]) -> list[str]:
         def load(self) -> tuple[Split, None]:
             return Split(clean(), NUMBER), None
 
-    return remarks(OmegaConf.create({"data": yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+    return remarks(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
 
 
 def test_of_wrong_labels_nothing_else_is_said() -> None:

@@ -32,8 +32,23 @@ def tried(*remedies: str) -> str:
 
 def available(config: DictConfig, *wanted: str) -> list[str]:
     """Those of NAME=VALUE that this run can be given and that its config does not say already, as one types them."""
-    given = [_typed(config, each) for each in wanted if not _says(config, each)]
+    given = [typed(config, each) for each in wanted if not _says(config, each)]
     return [each for each in given if each]
+
+
+def typed(config: DictConfig, setting: str) -> str:
+    """A setting with a plus where the config lacks it but the data take it; nothing where there is none."""
+    name, _, value = setting.partition("=")
+    group, _, name = name.rpartition(".")
+    node: Any = OmegaConf.select(config, group)
+    if node is None or name in node:
+        return setting if node is not None else ""
+    if group != "data" or "_target_" not in node:
+        return ""
+    parameters = inspect.signature(hydra.utils.get_object(node._target_)).parameters
+    more = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    known = name in parameters and str(parameters[name].default).lower() != value
+    return f"+{setting}" if known or (more and name not in parameters) else ""
 
 
 def finder(config: DictConfig) -> str:
@@ -90,21 +105,6 @@ def _scales(values: Tensor) -> list[float]:
     values = values[:, None] if values.dim() == 1 else values
     std, mean = torch.std_mean(values, dim=[axis for axis in range(values.dim()) if axis != 1], correction=0)
     return torch.maximum(std, mean.abs())[std > 0].tolist()
-
-
-def _typed(config: DictConfig, setting: str) -> str:
-    """A setting with a plus where the config lacks it but the data take it; nothing where there is none."""
-    name, _, value = setting.partition("=")
-    group, _, name = name.rpartition(".")
-    node: Any = OmegaConf.select(config, group)
-    if node is None or name in node:
-        return setting if node is not None else ""
-    if group != "data" or "_target_" not in node:
-        return ""
-    parameters = inspect.signature(hydra.utils.get_object(node._target_)).parameters
-    more = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    known = name in parameters and str(parameters[name].default).lower() != value
-    return f"+{setting}" if known or (more and name not in parameters) else ""
 
 
 def _says(config: DictConfig, setting: str) -> bool:

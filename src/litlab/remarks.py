@@ -4,13 +4,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from litlab.advice import NORMALIZED, SPREAD, typed, unhandy
 from litlab.data.splits import some
 from litlab.data.tensors import TensorData
 from litlab.models.cnn import channels_last
 from litlab.results import Result
 
 SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
-SPREAD = 10.0  # times the scale of one column that another has, or its mean has its own scale
 HANDY_TARGET = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
 IMBALANCE = 4.0  # times as many samples in one class as in another
 FEW = 1000  # samples
@@ -27,7 +27,7 @@ def remarks(config: DictConfig, data: TensorData, result: Result) -> list[str]:
     """
     faults = list(result["faults"])
     if "test" not in [row["split"] for row in result["splits"]]:
-        faults.append(f"there is no test split; try {_typed(config, 'data.test_size=0.2')}")
+        faults.append(f"there is no test split; try {typed(config, 'data.test_size=0.2')}")
     told = [f"training refuses these data: {each}" for each in faults]
     told += [
         *_columns(config, data, result["columns"]),
@@ -55,7 +55,7 @@ def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]
         if constant := [row["name"] for row in those if not row["std"]]:
             told.append(f"always the same: {some(constant)}; {what}")
     if not data.normalize and (sizes := _sizes(inputs, SPREAD)):
-        normalize = _typed(config, "data.normalize=true")
+        normalize = typed(config, NORMALIZED) or "to normalize them in load()"
         told.append(f"the inputs are of unlike or unhandy size ({sizes}): try {normalize}")
     if sizes := _sizes(targets, HANDY_TARGET):
         told.append(
@@ -74,11 +74,8 @@ def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]
 
 
 def _sizes(rows: list[Row], handy: float) -> str:
-    """The sizes of the columns that vary, if they are far from each other or from 1, by `handy` times; else nothing."""
-    scales = [max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0]
-    if not scales or (max(scales) <= SPREAD * min(scales) and 1 / handy < max(scales) < handy):
-        return ""
-    return f"{min(scales):.3g} to {max(scales):.3g}" if max(scales) > 2 * min(scales) else f"around {scales[0]:.3g}"
+    """Those of the columns that vary, if they are far from each other or from 1, by `handy` times; else nothing."""
+    return unhandy([max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0], handy)
 
 
 def _relations(found: Result, samples: int) -> list[str]:
@@ -141,12 +138,6 @@ def _splits(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]:
             "seeds (-m seed=0,1,2)"
         )
     if not data.has_validation and round(0.1 * samples):  # as many as that share would be
-        val_size = _typed(config, "data.val_size=0.1")
+        val_size = typed(config, "data.val_size=0.1")
         told.append(f"there is no validation split, so nothing can select weights: {val_size} makes one")
     return told
-
-
-def _typed(config: DictConfig, setting: str) -> str:
-    """A setting of the data as one types it: with a plus where the YAML leaves it out."""
-    name = setting.split("=")[0].removeprefix("data.")
-    return setting if name in config.data else f"+{setting}"
