@@ -50,7 +50,7 @@ def test_one_column_regression_has_the_curve_of_the_untrained_model(
     drawn: dict[str, Any] = {}
     fit = regression.fit
     monkeypatch.setattr(regression, "fit", lambda *args, **kwargs: fit(*(drawn.setdefault("args", args)), **kwargs))
-    run_dir = train("data=sine", "model=polynomial", "optimizer.lr=1e-3", "scheduler=none", "data.passes_per_epoch=100")
+    run_dir = train("data=sine", "model=polynomial", "optimizer.lr=0.01", "scheduler=none", "data.passes_per_epoch=100")
     assert pictures(run_dir) == {"fit", "predicted_vs_actual", "residuals", "curves"}
     inputs, targets, before, after = drawn["args"]
     np.testing.assert_allclose(targets, np.sin(inputs), atol=1e-6)
