@@ -34,7 +34,7 @@ def test_sine_polynomial(run):
 
 
 def test_exam_scores(run):
-    assert run("exam_scores", 1)["metrics"]["test/loss"] == pytest.approx(1.07938, abs=2e-5)
+    assert run("exam_scores", 1)["metrics"]["test/loss"] == pytest.approx(1.07938, abs=1e-4)
 
 
 @pytest.mark.slow

@@ -180,12 +180,12 @@ def test_stopped_runs_leave_a_whole_checkpoint_and_result(root, tmp_path, read_r
         ]
         runs[number] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for number, process in runs.items():
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 600
         while not (saved := list(tmp_path.glob(f"{number.name}/train/runs/*/checkpoints/last.ckpt"))):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 128 + number
         assert out == "" and len(err.splitlines()) == 1 and "stopped" in err, err
         run_dir = saved[0].parents[1]

@@ -88,9 +88,11 @@ def test_the_page_shows_the_table(sweep: Path, results: dict[str, dict[str, Any]
 def table(browser: Browser, rows: int = 9, seconds: float = 60) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of the HParams table, as soon as it has so many."""
     found: list[list[str]] = []
-    for _ in range(int(seconds * 2)):
+    for number in range(int(seconds * 2)):
         found = browser.run(TABLE)
         if len(found) > rows:
             return found[0], found[1:]
         time.sleep(0.5)
+        if number % 20 == 19:  # the page does not ask again for runs that the server had not read yet
+            browser.run("location.reload()")
     raise AssertionError(f"no table of {rows} rows after {seconds} seconds: {found}")

@@ -45,7 +45,7 @@ def test_no_rate_is_above_a_tenth_of_the_one_where_the_loss_is_lowest():
 def test_a_full_batch_does_not_blow_up_with_the_rate_that_is_found(compose):
     """Its loss falls fastest at 4.57e-5, with which this run's ends at 1e13."""
     result = train(compose("experiment=exam_scores", "tune=lr", pictures=False))
-    assert result["tuned"]["optimizer.lr"] == pytest.approx(2.09e-5, rel=0.1)
+    assert 1.5e-5 < result["tuned"]["optimizer.lr"] < 3e-5  # 2.09e-5, or one beside it: what blows up is rounding
     assert result["metrics"]["test/loss"] < 1.07938  # the document's, with 1e-5
 
 

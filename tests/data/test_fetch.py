@@ -178,14 +178,14 @@ def test_a_mirror_that_serves_other_bytes_is_refused_though_the_content_is_right
 def test_a_stalling_mirror_is_given_up_after_its_timeout(
     small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mirror.pause = 2.0
-    monkeypatch.setattr(roads, "MIRROR_TIMEOUT", 0.1)
+    mirror.pause = 30.0
+    monkeypatch.setattr(roads, "MIRROR_TIMEOUT", 1.0)
 
     started = time.monotonic()
     with pytest.raises(RequestError, match=r"does not serve train-images-idx3-ubyte\.gz \(.*timed out\)"):
         fetch.load("FashionMNIST", tmp_path)
 
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 15
     assert mirror.asked == [f"/{TRAIN_IMAGES}.gz"]  # the other three are not waited for
 
 
@@ -463,10 +463,10 @@ def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_whole(
     mirror.pause = 60.0
     child = processes.Process(target=fetch.load, args=("FashionMNIST", tmp_path))
     child.start()
-    assert mirror.halfway.wait(10)
+    assert mirror.halfway.wait(120)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
-    child.join(10)
+    child.join(60)
     assert child.exitcode == -signal.SIGKILL
     home = tmp_path / "FashionMNIST"
     assert list((home / "raw").iterdir()) == []
@@ -485,7 +485,7 @@ def test_two_processes_at_once_download_each_file_once(small_fashion: Any, mirro
     for process in both:
         process.start()
     for process in both:
-        process.join(20)
+        process.join(120)
 
     assert [process.exitcode for process in both] == [0, 0]
     assert mirror.asked == [f"/{file}.gz" for file in idx.FILES]

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
         finished = [each for each in sweep.results if each["status"] == "completed"]
         assert len({each["process"]["pid"] for each in finished}) == len(finished)
         shared = [each for each in finished if each["settings"] != killed["settings"]]
-        assert {each["environment"]["threads"] for each in shared} == {1}
+        assert {each["environment"]["threads"] for each in shared} == {max(len(os.sched_getaffinity(0)) // 8, 1)}
 
 
 @pytest.mark.slow

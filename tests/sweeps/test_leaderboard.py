@@ -231,6 +231,11 @@ def test_many_results_take_little_time(tmp_path: Path) -> None:
     assert len(json.dumps(jobs[0], indent=2)) > 4000
     summarize([folder])  # matplotlib is imported
     started = time.process_time()
+    for file in folder.glob("*/result.json"):
+        json.loads(file.read_bytes())
+    reading = time.process_time() - started  # 0.1 to 0.2 s: says how fast the machine is
+    started = time.process_time()
     board = summarize([folder])
+    took = time.process_time() - started
     assert len(board.rows) == -(-size // 3)
-    assert time.process_time() - started < 3
+    assert took < max(3, 15 * reading)
