@@ -46,7 +46,7 @@ def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert constant_loss(task, Split(labels, labels), 10, 100) == pytest.approx(entropy, abs=1e-3)
 
-    task = fit("data=line", "model=linear", "trainer.max_epochs=1").task
+    task = fit("data=line", "model=linear", "trainer.max_epochs=1", "data.passes_per_epoch=10").task
     targets = torch.arange(100.0)
     assert constant_loss(task, Split(targets, targets), 1, 100) == pytest.approx(
         float(targets.var(correction=0)), rel=1e-4
@@ -79,7 +79,7 @@ def test_equal_targets_are_told_from_close_ones(values: list[float], equal: bool
 def test_targets_that_are_all_equal_leave_no_loss_to_a_constant_answer(gathered: Callable[..., Any]) -> None:
     import torch
 
-    run = gathered("data=line", "model=linear", targets=torch.full((3,), 3.3))
+    run = gathered("data=line", "data.passes_per_epoch=10", targets=torch.full((3,), 3.3))
     assert run.constant_train == 0.0
 
 

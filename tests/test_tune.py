@@ -42,6 +42,7 @@ def test_no_rate_is_above_a_tenth_of_the_one_where_the_loss_is_lowest():
     assert suggestion(RATES, cliff) == pytest.approx(0.1 * RATES[RATES < 0.03].max(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_full_batch_does_not_blow_up_with_the_rate_that_is_found(compose):
     """Its loss falls fastest at 4.57e-5, with which this run's ends at 1e13."""
     result = train(compose("experiment=exam_scores", "tune=lr", pictures=False))
