@@ -107,6 +107,11 @@ def test_the_experiment_of_the_document(compose):
     assert task.schedule is None and trainer.max_epochs == 30
 
 
+def test_what_was_tuned_selects_by_validation_and_tests_rows_of_its_own(compose):
+    data = compose("experiment=california_tuned").data
+    assert (data.val_size, data.test_size, data.test_on_train, data.split_seed) == (0.1, 0.2, False, 0)
+
+
 def test_the_data_names_its_task(compose):
     assert compose("data=digits").task._target_ == "litlab.tasks.classification.Classification"
 

@@ -64,11 +64,13 @@ def test_breast_cancer_logistic(run, seed):
 
 
 def test_the_training_split_is_evaluated_on_request(run):
-    plain = run("breast_cancer_logistic", 1)
-    more = run("breast_cancer_logistic", 1, "evaluate_train=true")
+    plain = run("breast_cancer_logistic", 1, "data.val_size=0.1")
+    more = run("breast_cancer_logistic", 1, "data.val_size=0.1", "evaluate_train=true")
     extra = {"accuracy", "precision", "recall", "f1", "auroc", "calibration_error"}
     assert set(more["metrics"]) - set(plain["metrics"]) == {f"train/{name}" for name in extra}
     assert {name: more["metrics"][name] for name in plain["metrics"]} == plain["metrics"]
+    auroc = {part: more["metrics"][f"{part}/auroc"] for part in ("train", "val", "test")}
+    assert len(set(auroc.values())) == 3, "each of its own split"
 
 
 def test_one_batch_per_epoch_is_one_batch(fit):

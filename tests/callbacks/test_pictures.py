@@ -131,11 +131,13 @@ def test_confident_mistakes_are_mistakes_the_surest_first() -> None:
 
 
 def test_one_probability_stands_for_two_classes() -> None:
-    from litlab.callbacks.pictures import Tested
-    from litlab.data.digits import Digits
+    from litlab.callbacks.pictures import Tested, draw_confusion_matrix
+    from litlab.data.breast_cancer import BreastCancer
 
-    tested = Tested(Digits(), np.zeros((2, 3)), np.array([0, 1]), np.array([0.25, 0.75]), None)
-    np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75]])
+    tested = Tested(BreastCancer(), np.zeros((3, 3)), np.array([0, 1, 0]), np.array([0.25, 0.75, 0.875]), None)
+    np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75], [0.125, 0.875]])
+    cells = {text.get_position()[::-1]: text.get_text() for text in draw_confusion_matrix(tested).axes[0].texts}
+    assert cells == {(0, 0): "1", (0, 1): "1", (1, 1): "1"}, "(actual, predicted)"
 
 
 def test_every_picture_that_a_task_names_exists() -> None:

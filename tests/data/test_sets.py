@@ -77,9 +77,12 @@ def test_california():
     splits = loaded(data)
     assert [len(splits[part].inputs) for part in ("train", "val", "test")] == [13210, 3302, 4128]
     x, y = loaded(California(data_dir=SHARED, test_on_train=True))["train"]
-    assert x[0].tolist() == pytest.approx([8.3252, 41.0, 6.984127, 1.023810, 322.0, 2.555556, 37.88, -122.23])
+    assert dict(zip(data.feature_names, x[0].tolist(), strict=True)) == pytest.approx(
+        {"MedInc": 8.3252, "HouseAge": 41.0, "AveRooms": 6.984127, "AveBedrms": 1.023810, "Population": 322.0}
+        | {"AveOccup": 2.555556, "Latitude": 37.88, "Longitude": -122.23}
+    )
     assert y[:5].tolist() == pytest.approx([4.526, 3.585, 3.521, 3.413, 3.422])
-    assert len(y) == 20640 and data.feature_names[-1] == "Longitude"
+    assert len(y) == 20640
 
 
 def test_california_that_is_nowhere_is_told(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from litlab.checks import check
-from litlab.data.splits import Split, faults, some
+from litlab.data.splits import Split, carve, faults, some
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 
@@ -132,6 +132,12 @@ def test_a_share_that_is_no_sample_is_refused(setting, samples, share):
 def test_one_sample_cannot_be_split(setting, otherwise, size):
     data = Given(Split(X[:1], VALUES[:1]), **{setting: size})
     assert told(data) == f"data.{setting}={size}: 1 sample cannot be split; {otherwise}"
+
+
+@pytest.mark.parametrize("size", [1, 0.5])
+def test_two_samples_can_be_split(size):
+    kept, carved = carve(Split(X[:2], VALUES[:2]), size, "val_size", seed=0)
+    assert sorted([kept.targets.tolist(), carved.targets.tolist()]) == [VALUES[:1].tolist(), VALUES[1:2].tolist()]
 
 
 @pytest.mark.parametrize("size", [6, 1.0, 1.5])

@@ -14,6 +14,7 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn() -> None:
     counts = metrics.confusion_matrix(targets, predicted)
     drawn = {text.get_position()[::-1]: int(text.get_text()) for text in figure.axes[0].texts}
     assert drawn == {place: count for place, count in np.ndenumerate(counts) if count}
+    assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("actual class", "predicted class")
     assert f"{metrics.accuracy_score(targets, predicted):.2%} right" in figure.axes[0].get_title()
     shares = np.asarray(figure.axes[0].images[0].get_array())
     np.testing.assert_allclose(shares, metrics.confusion_matrix(targets, predicted, normalize="true"))

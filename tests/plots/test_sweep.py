@@ -23,6 +23,7 @@ MODEL = Setting("model", ["cnn", "mlp"])
         ([32, 64], False),
         ([1, 2, 3], False),
         ([0, 0.1, 10], False),
+        ([0, 10], False),
         ([-1, 1, 100], False),
         ([0.5], False),
         (["a", "b"], False),
@@ -62,6 +63,8 @@ def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best
     axes = figure.axes[0]
     texts = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
     assert texts == written | {(2, 1): "-"}
+    white = {text.get_position()[::-1] for text in axes.texts if text.get_color() == "white"}
+    assert white == ({(1, 0), (2, 0)} if mode == "max" else {(0, 0), (0, 1)}), "on dark cells"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("data.batch_size", "optimizer.lr")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0.01", "0.03", "0.1"]
     (frame,) = axes.lines
@@ -102,9 +105,9 @@ def test_one_diverged_value_does_not_take_all_colours() -> None:
     assert shown_range(np.array([1e9, 1.0, 1.1, 1.2]), "min") == pytest.approx((1.0, 1.45))
     assert shown_range(np.array([0.9722, 0.9389, 0.9278, 0.85]), "max") == (0.85, 0.9722), "0.85 did not diverge"
     assert shown_range(np.array([0.1, 0.3, 0.7]), "min") == (0.1, 0.7)
-    for mode in ("max", "min"):
-        low, high = shown_range(np.array([0.0, 0.0]), mode)
-        assert low < high
+    for same, width in ((0.0, 0.001), (3.0, 0.003), (-3.0, 0.003)):
+        assert shown_range(np.array([same, same]), "max") == pytest.approx((same - width, same), abs=1e-12)
+        assert shown_range(np.array([same, same]), "min") == pytest.approx((same, same + width), abs=1e-12)
 
 
 def test_line_shows_means_and_deviations_over_a_logarithmic_axis() -> None:

@@ -106,8 +106,9 @@ def test_a_value_that_is_no_number_does_not_count(nothing: float | None) -> None
 
 def test_of_the_same_job_the_completed_one_counts_else_the_newest() -> None:
     early, late = "2026-11-22T01:00:00+00:00", "2026-11-22T02:00:00+00:00"
-    done = rank([job({LR: 0.1}, 0.5, started=early), failed({LR: 0.1}, started=late)])
-    assert told(done) == [(1, 0.1, 0.5, 1, "completed")] and done.jobs == {"completed": 1}
+    for status in ("failed", "interrupted", "died", "running"):
+        done = rank([job({LR: 0.1}, 0.5, started=early), failed({LR: 0.1}, started=late, status=status)])
+        assert told(done) == [(1, 0.1, 0.5, 1, "completed")] and done.jobs == {"completed": 1}
     newest = rank([job({LR: 0.1}, 0.6, started=late), job({LR: 0.1}, 0.5, started=early)])
     assert told(newest) == [(1, 0.1, 0.6, 1, "completed")]
     again = rank([failed({LR: 0.1}, "new", started=late), failed({LR: 0.1}, "old", started=early)])

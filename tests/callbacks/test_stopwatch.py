@@ -1,0 +1,26 @@
+"""Which time is training's."""
+
+from types import SimpleNamespace
+
+import lightning.pytorch as L
+
+from litlab.callbacks import stopwatch
+
+
+def test_an_epoch_is_its_training_without_validation(fit, monkeypatch):
+    """By a clock of its own: a second for each call of training_step, 100 for each validation batch."""
+    now = 0.0
+    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(perf_counter=lambda: now))
+
+    class Clock(L.Callback):
+        def on_train_batch_start(self, *_):
+            nonlocal now
+            now += 1
+
+        def on_validation_batch_start(self, *_):
+            nonlocal now
+            now += 100
+
+    run = fit("scheduler=none", "task.steps_per_execution=1", callbacks=[Clock()])
+    watch = next(each for each in run.trainer.callbacks if isinstance(each, stopwatch.Stopwatch))
+    assert watch.epochs == [20, 20] and now >= 240
