@@ -4,7 +4,9 @@ import copy
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable
+import resource
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,22 @@ def same_weights() -> Callable[[dict[str, Any], dict[str, Any]], bool]:
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
     return same
+
+
+@pytest.fixture
+def short_disk() -> Callable[..., Any]:
+    """Within `with short_disk(100):` this process writes files of no more than 100 bytes: then an OSError comes."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
 
 
 @pytest.fixture

@@ -4,16 +4,17 @@ import errno
 import json
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from litlab import heartbeat
 from litlab.errors import Interrupted, RunError
+from litlab.files import write_whole
 from litlab.results import AlreadyBegun, is_alive, recorded, request, settings, write
 
 
@@ -63,19 +64,34 @@ def test_a_result_that_cannot_be_written_does_not_hide_the_error(tmp_path):
         raise ValueError("no good")
 
 
-def test_the_old_result_stays_whole_while_the_new_one_is_written(tmp_path, monkeypatch):
+def test_the_old_result_stays_whole_while_the_new_one_is_written(tmp_path, short_disk):
     write(tmp_path / "result.json", {"status": "old"})
-
-    def full(self, text, encoding):
-        with open(self, "w") as file:
-            file.write(text[:10])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
+    with short_disk(10), pytest.raises(OSError, match="File too large"):
         write(tmp_path / "result.json", {"status": "new"})
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
     assert json.loads((tmp_path / "result.json").read_text()) == {"status": "old"}
+
+
+def test_no_planted_link_is_written_through(tmp_path, monkeypatch):
+    """Neither one at the place of the file nor one at the place of the file beside it, should someone guess that."""
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "guessed")
+    mine, file = tmp_path / "mine", tmp_path / "run" / "result.json"
+    mine.write_text("mine")
+    file.parent.mkdir()
+    file.symlink_to(mine)
+    write(file, {"status": "completed"})
+    assert not file.is_symlink() and mine.read_text() == "mine"
+    assert file.stat().st_mode & 0o777 == 0o666 & ~umask()
+    (file.parent / ".guessed.aside").symlink_to(mine)
+    with pytest.raises(FileExistsError):
+        write_whole(file, b"new")
+    assert mine.read_text() == "mine" and json.loads(file.read_text()) == {"status": "completed"}
+    assert (file.parent / ".guessed.aside").is_symlink(), "what is not ours is not removed"
+
+
+def umask() -> int:
+    os.umask(before := os.umask(0))
+    return before
 
 
 def test_only_the_first_process_writes(tmp_path, monkeypatch):

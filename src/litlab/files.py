@@ -1,19 +1,34 @@
 """Files that are whole, or as they were before, whatever happens while they are written."""
 
 import os
+import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> None:
     """Write a file beside and rename it: who reads meanwhile, or after a crash, finds the old one or the new one.
 
+    The file beside has a name that nobody can guess and must not exist, so that a link planted in a shared folder leads
+    nowhere; a link at `path` itself is replaced, and what it points to stays.
+
+    Args:
+        path: where to; folders above it are made.
+        content: the whole of it.
+        once: do not replace a file that is there, not even one that another process puts there at this moment.
+
     Raises:
+        FileExistsError: for `once`.
         OSError: it cannot be written; what was there stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{secrets.token_hex(8)}.aside")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never through a link
     try:
-        aside.write_bytes(content)
-        aside.replace(path)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        if once:
+            os.link(aside, path)
+        else:
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from litlab.environment import environment as environment
 from litlab.environment import git_state as git_state
 from litlab.errors import Interrupted, RequestError, RunError, signals_raised
+from litlab.files import write_whole
 from litlab.heartbeat import beating, this_process
 from litlab.heartbeat import is_alive as is_alive
 from litlab.ranks import is_first_process
@@ -144,18 +144,13 @@ def write(path: Path, result: Result, once: bool = False) -> None:
     plain = _plain(result, "", strange)
     if strange:
         plain["error"] = "; ".join(filter(None, [plain.get("error"), f"not finite: {', '.join(strange)}"]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
     try:
-        aside.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        if once:
-            os.link(aside, path)
-        else:
-            aside.replace(path)
+        write_whole(path, text.encode(), once)
     except FileExistsError as error:
-        raise AlreadyBegun(str(path)) from error
-    finally:
-        aside.unlink(missing_ok=True)
+        if once and path.exists():
+            raise AlreadyBegun(str(path)) from error
+        raise
 
 
 def _plain(value: Any, name: str, strange: list[str]) -> Any:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from litlab import report
 from litlab.checks import check
 from litlab.errors import RunError, signals_raised
+from litlab.files import write_whole
 from litlab.sweeps.estimate import estimate, list_jobs, spoken
 from litlab.sweeps.folder import REQUEST, claim, clear, held, results, resumed
 from litlab.sweeps.jobs import Jobs
@@ -49,7 +50,7 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
     sweeper.launcher = jobs
     with held(jobs.folder):
         request = jobs.folder / REQUEST
-        OmegaConf.save(sweeper.config, request)
+        write_whole(request, OmegaConf.to_yaml(sweeper.config).encode())
         try:
             with jobs.sweep(swept, total):
                 yield jobs

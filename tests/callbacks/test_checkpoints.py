@@ -1,26 +1,16 @@
 """A checkpoint is whole, or the earlier one is still there."""
 
-import errno
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
 from litlab.callbacks.checkpoints import WholeFiles
 
 
-def test_a_write_that_breaks_off_leaves_the_earlier_file(tmp_path, monkeypatch):
+def test_a_write_that_breaks_off_leaves_the_earlier_file(tmp_path, short_disk):
     path = tmp_path / "checkpoints" / "last.ckpt"
     WholeFiles().save_checkpoint({"epoch": 1, "weights": torch.ones(1000)}, path)
 
-    def breaks(self, data):
-        with open(self, "wb") as file:
-            file.write(data[:100])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr(Path, "write_bytes", breaks)
+    with short_disk(100), pytest.raises(OSError, match="File too large"):
         WholeFiles().save_checkpoint({"epoch": 2, "weights": torch.ones(1000)}, path)
     assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
     assert torch.load(path, weights_only=True)["epoch"] == 1

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from litlab.errors import Interrupted
+from litlab.files import write_whole
 from litlab.results import AlreadyBegun, is_first_process
 from litlab.sweeps.folder import STOP
 
@@ -80,7 +81,7 @@ def summarize_at_times(folder: Path) -> None:
                 return
             started = time.perf_counter()
             summarize([folder])
-            before.write_text(f"{time.perf_counter() - started:.3f}")
+            write_whole(before, f"{time.perf_counter() - started:.3f}".encode())
     except Timeout:
         return
     except Exception:  # the sweeper summarizes at the end, and tells what is wrong
