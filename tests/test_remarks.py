@@ -120,11 +120,17 @@ def test_constant_columns_and_targets_are_told() -> None:
         (torch.stack((NUMBER, 5 * NUMBER), dim=1), ""),
     ],
 )
-def test_targets_of_unhandy_size_are_told(targets: torch.Tensor, sizes: str) -> None:
-    told = (
-        f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: scale them in load()"
-    )
-    assert said(clean(), targets, val_size=0.2) == ([told] if sizes else [])
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        ({}, "scale them in load()"),
+        ({"standardize_targets": False}, "try task.standardize_targets=true"),
+        ({"standardize_targets": True}, ""),  # it is done inside
+    ],
+)
+def test_targets_of_unhandy_size_are_told(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
+    told = f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: {remedy}"
+    assert said(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
 
 
 def test_what_lies_far_off_is_told_of_columns_and_targets() -> None:

@@ -15,7 +15,8 @@ from litlab.data.tensors import TensorData
 SAMPLES = 2000  # that sizes are judged by
 SPREAD = 10.0  # times the scale of one column that another has, or 1
 LARGE = 100.0  # targets, from which on no rate that diverged leads to a good one by tenths
-NORMALIZED = "data.normalize=true"
+HUGE = 1e18  # targets whose squares float32 has no room for
+NORMALIZED, STANDARDIZED = "data.normalize=true", "task.standardize_targets=true"
 
 
 class Sizes(NamedTuple):
@@ -32,7 +33,7 @@ def tried(*remedies: str) -> str:
 
 def available(config: DictConfig, *wanted: str) -> list[str]:
     """Those of NAME=VALUE that this run can be given and that its config does not say already, as one types them."""
-    given = [typed(config, each) for each in wanted if not _says(config, each)]
+    given = [typed(config, each) for each in wanted if not says(config, each)]
     return [each for each in given if each]
 
 
@@ -86,9 +87,10 @@ def judge_sizes(config: DictConfig, data: TensorData) -> Sizes:
         found.append(f"the inputs are of unlike or unhandy size ({scales})")
         remedies += normalize
     largest = max(_scales(split.targets), default=0.0) if data.class_names is None else 0.0
-    if largest >= LARGE:
+    if largest >= (HUGE if says(config, STANDARDIZED) else LARGE):
         found.append(f"the targets are large (around {largest:.3g})")
-        remedies.append(f"dividing the targets by {10 ** math.floor(math.log10(largest)):,} in load()")
+        divided = f"dividing the targets by {10 ** math.floor(math.log10(largest)):,} in load()"
+        remedies += available(config, STANDARDIZED) or [divided]
     return Sizes(" and ".join(found), tuple(remedies))
 
 
@@ -107,6 +109,7 @@ def _scales(values: Tensor) -> list[float]:
     return torch.maximum(std, mean.abs())[std > 0].tolist()
 
 
-def _says(config: DictConfig, setting: str) -> bool:
+def says(config: DictConfig, setting: str) -> bool:
+    """Whether the config has NAME=VALUE already."""
     name, _, value = setting.partition("=")
     return str(OmegaConf.select(config, name)).lower() == value

@@ -127,18 +127,22 @@ def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
     outputs = torch.zeros(1, num_outputs, device=task.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([outputs], max_iter=50, line_search_fn="strong_wolfe")
 
+    def mean() -> Tensor:
+        """Of what is minimized, and of the loss: (2,)."""
+        pairs = [torch.stack(task.objective(outputs.expand(len(batch), -1), batch)) * len(batch) for batch in batches]
+        return torch.stack(pairs).sum(0) / sum(map(len, batches))
+
     def closure() -> Tensor:
         optimizer.zero_grad()
-        losses = [task.loss(outputs.expand(len(batch), -1), batch) * len(batch) for batch in batches]
-        loss = torch.stack(losses).sum() / sum(map(len, batches))
-        loss.backward()
-        return loss
+        minimized = mean()[0]
+        minimized.backward()
+        return minimized
 
     with torch.enable_grad():
-        if not closure().isfinite():
+        if not mean().isfinite().all():
             return math.nan
         optimizer.step(closure)
-        return float(closure().detach())
+        return float(mean()[1].detach())
 
 
 def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:

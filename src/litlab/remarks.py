@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from litlab.advice import NORMALIZED, SPREAD, typed, unhandy
+from litlab.advice import HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
 from litlab.data.splits import some
 from litlab.data.tensors import TensorData
 from litlab.models.cnn import channels_last
@@ -57,10 +57,13 @@ def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]
     if not data.normalize and (sizes := _sizes(inputs, SPREAD)):
         normalize = typed(config, NORMALIZED) or "to normalize them in load()"
         told.append(f"the inputs are of unlike or unhandy size ({sizes}): try {normalize}")
-    if sizes := _sizes(targets, HANDY_TARGET):
+    # What the task standardizes may be of any size whose square is a number.
+    judged = [row for row in targets if not says(config, STANDARDIZED) or row["std"] >= HUGE]
+    if sizes := _sizes(judged, HANDY_TARGET):
+        scale = typed(config, STANDARDIZED) if not says(config, STANDARDIZED) else ""
         told.append(
             f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: "
-            "scale them in load()"
+            + (f"try {scale}" if scale else "scale them in load()")
         )
     skewed = [row for row in (rows if len(data.input_shape) == 1 else targets) if abs(row["skewness"]) > SKEWED]
     if skewed:

@@ -33,6 +33,9 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     table.add_row("parameters", f"{result['parameters']:,}")
     for name, values in result.get("weights", {}).items():
         table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
+    scale = zip(result.get("target_std", ()), result.get("target_mean", ()), strict=True)
+    if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
+        table.add_row("prediction", line)
     if monitor["best"] is not None:
         table.add_row(f"best {monitor['metric']}", f"{_metric(monitor['best'])}  (epoch {monitor['epoch']})")
     for name, value in metrics.items():

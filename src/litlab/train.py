@@ -135,9 +135,16 @@ def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = Fa
 
 
 def describe_weights(task: Task) -> dict[str, Any]:
-    """The tested weights by name, where they are few: those of a line or a polynomial are the answer itself."""
+    """The tested weights by name, where they are few: those of a line or a polynomial are the answer itself.
+
+    And what makes predictions of such a model's outputs, where its targets were standardized.
+    """
     weights = {name: weight.flatten().tolist() for name, weight in task.model.named_parameters()}
-    return {"weights": weights} if sum(map(len, weights.values())) <= FEW else {}
+    if sum(map(len, weights.values())) > FEW:
+        return {}
+    names = ("target_mean", "target_std")
+    scale = {name: values.tolist() for name, values in task.named_buffers(recurse=False) if name in names}
+    return {"weights": weights} | scale
 
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Task(Training, Evaluation):
         self.steps_per_execution = steps_per_execution
         self.accumulate = accumulate_grad_batches
         self.clip_val, self.clip_algorithm = gradient_clip_val, gradient_clip_algorithm
-        self.compiled = CompiledStep(model, self.loss) if compile else None
+        self.compiled = CompiledStep(model, self.objective) if compile else None
         self.losses = TrainingLosses(accumulate_grad_batches)
         self.augmentation = augmentation
         self.validated = "val"
@@ -70,6 +70,11 @@ class Task(Training, Evaluation):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
         raise NotImplementedError
+
+    def objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What training minimizes, and the loss that is reported of it; scalars. Both are the loss, by default."""
+        loss = self.loss(outputs, targets)
+        return loss, loss
 
     def build_metrics(self) -> dict[str, Metric]:
         """The metrics of validation and test by name; each takes (predictions, targets)."""

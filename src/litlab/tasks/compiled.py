@@ -14,6 +14,7 @@ from litlab.data.loader import Batch
 from litlab.tasks.update import bare_step
 
 Named = dict[str, Tensor]
+Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
 
 
@@ -26,16 +27,16 @@ class CompiledStep:
 
     Args:
         model: from inputs to outputs.
-        loss: from (outputs, targets) to a scalar.
+        objective: from (outputs, targets) to two scalars: what is minimized, and the loss that is reported of it.
     """
 
-    def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
         self.shape: torch.Size | None = None
         self.seconds = 0.0  # of the first call of each kind, nearly all of it compiling
         self._compiled: set[int] = set()
         self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._buffers = dict(model.named_buffers())
-        self._differentiate = differentiation(model, loss, self._weights, self._buffers)
+        self._differentiate = differentiation(model, objective, self._weights, self._buffers)
         self._gradients = torch.compile(self._differentiate, dynamic=False)
         self._whole_steps: Callable[[Sequence[Batch]], Sequence[Tensor]] | None = None
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
@@ -111,18 +112,21 @@ class CompiledStep:
 
 
 def differentiation(
-    model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], weights: Mapping[str, Tensor], buffers: Named
+    model: nn.Module, objective: Objective, weights: Mapping[str, Tensor], buffers: Named
 ) -> Callable[[Tensor, Tensor], tuple[Named, Tensor, Named]]:
     """A function of (inputs, targets) that gives the weights' gradients, the loss, and the buffers' new values."""
 
-    def loss_of(weights: Named, buffers: Named, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Named]:
+    def objective_of(
+        weights: Named, buffers: Named, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Named]]:
         outputs = functional_call(model, {**weights, **buffers}, (inputs,))
-        return loss(outputs, targets), buffers
+        minimized, loss = objective(outputs, targets)
+        return minimized, (loss, buffers)
 
     def differentiate(inputs: Tensor, targets: Tensor) -> tuple[Named, Tensor, Named]:
         values = {name: weight.detach() for name, weight in weights.items()}
         moved = {name: buffer.clone() for name, buffer in buffers.items()}
-        gradients, (value, moved) = grad_and_value(loss_of, has_aux=True)(values, moved, inputs, targets)
-        return gradients, value.detach(), moved
+        gradients, (_, (loss, moved)) = grad_and_value(objective_of, has_aux=True)(values, moved, inputs, targets)
+        return gradients, loss.detach(), moved
 
     return differentiate

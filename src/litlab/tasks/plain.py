@@ -26,13 +26,13 @@ class PlainTask(L.LightningModule):
         self.task.setup(stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """What the task minimizes, of one batch."""
         inputs, targets = batch
         if self.task.augmentation is not None:
             inputs = self.task.augmentation(inputs)
-        loss = self.task.loss(self.task.model(inputs), targets)
+        objective, loss = self.task.objective(self.task.model(inputs), targets)
         self.losses.append(loss.detach())
-        return loss
+        return objective
 
     def configure_optimizers(self) -> Any:
         """The task's optimizer alone."""

@@ -17,19 +17,74 @@ class Regression(Task):
         num_outputs: K.
         reduction: the loss of a batch is the mean or the sum over its values. With sum the gradient grows with the
             batch, and the loss of a split is the mean over its batches, so take one batch per split.
+        standardize_targets: train the model on targets of mean 0 and standard deviation 1, each of the K numbers by its
+            own statistics of the training split. Loss, metrics and predictions are in the targets' own unit all the
+            same.
+
+    Attributes:
+        target_mean, target_std: (K,), float32, of the training split; buffers, and so in every checkpoint. Only with
+            `standardize_targets`; a prediction is output * target_std + target_mean then.
     """
 
     kind = "regression"
     pictures = ("predicted_vs_actual", "residuals", "fit")
+    target_mean: Tensor
+    target_std: Tensor
 
-    def __init__(self, *args: Any, num_outputs: int, reduction: str = "mean", **kwargs: Any) -> None:
-        self.num_outputs, self.reduction = num_outputs, reduction
+    def __init__(
+        self,
+        *args: Any,
+        num_outputs: int,
+        reduction: str = "mean",
+        standardize_targets: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.num_outputs, self.reduction, self.standardize_targets = num_outputs, reduction, standardize_targets
         super().__init__(*args, **kwargs)
+        if standardize_targets:
+            self.register_buffer("target_mean", torch.zeros(num_outputs))
+            self.register_buffer("target_std", torch.ones(num_outputs))
+
+    def setup(self, stage: str) -> None:
+        """Take the statistics of the training split, which is known when the data are loaded.
+
+        For training alone: what is only tested keeps those that its weights were trained with.
+        """
+        train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # others' data have no splits
+        if not self.standardize_targets or stage != "fit" or train is None:
+            return
+        targets = train.targets.cpu().double().reshape(-1, self.num_outputs)
+        std, mean = torch.std_mean(targets, dim=0, correction=0)
+        # Not by std alone: rounding gives the same number N times over a tiny one.
+        varies = (targets.amax(0) > targets.amin(0)) & (std.float() > 0)
+        self.target_mean.copy_(mean)
+        self.target_std.copy_(torch.where(varies, std, 1.0))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean or sum of the squared errors."""
+        """Mean or sum of the squared errors, in the targets' own unit."""
         # (N,) against (N, 1) would broadcast to (N, N): a loss that falls, of a network that learns the mean alone.
-        return F.mse_loss(outputs, targets.view_as(outputs), reduction=self.reduction)
+        if not self.standardize_targets:
+            return F.mse_loss(outputs, targets.view_as(outputs), reduction=self.reduction)
+        return self._reduced(self._standardized_errors(outputs, targets) * self.target_std.square())
+
+    def objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the standardized targets, whose gradient is of one size whatever their unit; and the loss."""
+        if not self.standardize_targets:
+            return super().objective(outputs, targets)
+        errors = self._standardized_errors(outputs, targets)
+        return self._reduced(errors), self._reduced(errors.detach() * self.target_std.square())
+
+    def _standardized_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared, (N, K)."""
+        targets = (targets.view_as(outputs) - self.target_mean) / self.target_std
+        return F.mse_loss(outputs, targets, reduction="none")
+
+    def _reduced(self, errors: Tensor) -> Tensor:
+        return errors.sum() if self.reduction == "sum" else errors.mean()
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """The numbers (N, K), in the targets' own unit."""
+        return outputs * self.target_std + self.target_mean if self.standardize_targets else outputs
 
     def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
         """Of a sum, all."""
@@ -50,4 +105,4 @@ class Regression(Task):
 
     def _score(self, outputs: Tensor, targets: Tensor) -> None:
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
-        self.metrics.update(outputs.to(dtype), targets.view_as(outputs).to(dtype))
+        self.metrics.update(self.predictions(outputs.to(dtype)), targets.view_as(outputs).to(dtype))

@@ -31,7 +31,7 @@ class Training(L.LightningModule):
     """
 
     model: nn.Module
-    loss: Callable[[Tensor, Tensor], Tensor]
+    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     standing: Callable[[Batch | Shard], tuple[float | Tensor, int]]
     log_epoch: Callable[[Mapping[str, Any]], None]
     augmentation: Callable[[Tensor], Tensor] | None
@@ -126,9 +126,10 @@ class Training(L.LightningModule):
             loss = self.compiled.gradients(inputs, targets, factor / self.accumulate)
             loss = loss if isinstance(factor, float) and factor == 1 else loss * factor
         else:
-            loss = self.loss(self.model(inputs), targets)
-            loss = loss if isinstance(factor, float) and factor == 1 else loss * factor
-            share = loss / self.accumulate if self.accumulate > 1 else loss
+            objective, loss = self.objective(self.model(inputs), targets)
+            if not (isinstance(factor, float) and factor == 1):
+                objective, loss = objective * factor, loss * factor
+            share = objective / self.accumulate if self.accumulate > 1 else objective
             share.backward() if self.direct else self.manual_backward(share)
             if self.compiled is not None and self.compiled.shape is None:
                 self.compiled.shape = inputs.shape
