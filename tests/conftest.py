@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["small_fashion", "command_line"]  # tests/fixtures
+pytest_plugins = ["automatic", "small_fashion", "command_line"]  # tests/fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their threads would wait for each other
@@ -91,7 +91,7 @@ def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
     """Build and fit as `litlab.train` does, and keep the objects; `callbacks` come to the config's."""
     from lightning.pytorch import seed_everything
 
-    from litlab.build import build_data, build_task, build_trainer
+    from litlab.build import build_data, build_task, build_trainer, settle_steps
 
     def fitted(*overrides: str, callbacks: Iterable[Any] = ()) -> Fit:
         config = compose(*overrides)
@@ -100,6 +100,7 @@ def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
         task = build_task(config, data)
         trainer = build_trainer(config, data, task)
         trainer.callbacks.extend(callbacks)
+        settle_steps(trainer, data, task)
         trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
         return Fit(config, data, task, trainer)
 

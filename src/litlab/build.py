@@ -1,6 +1,7 @@
 """From a config to the objects it names: data, task, trainer."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hydra
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 
+from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
@@ -23,12 +25,17 @@ from litlab.ranks import place
 from litlab.sweeps import gpus
 from litlab.tasks.base import Task
 from litlab.tasks.schedule import Schedule
+from litlab.tasks.training import STEP_HOOKS, has_hook
+
+log = logging.getLogger(__name__)
 
 # Settings of the Trainer that are the module's business under manual optimization; Lightning refuses them there.
 MODULE_SETTINGS = {"accumulate_grad_batches": 1, "gradient_clip_val": None, "gradient_clip_algorithm": None}
-# Settings that count batches within an epoch, and their idle values. The Trainer counts calls of training_step, so with
-# any of these in use one call is one batch: steps_per_execution is a speed, never a meaning.
-COUNTED = {"limit_train_batches": 1.0, "overfit_batches": 0.0, "val_check_interval": 1.0, "fast_dev_run": False}
+# Settings that count batches or steps within an epoch, and their idle values: see `settle_steps`.
+COUNTED = {
+    **{"limit_train_batches": 1.0, "overfit_batches": 0.0, "val_check_interval": 1.0, "fast_dev_run": False},
+    "min_steps": None,
+}
 
 
 def instantiate(group: str, config: Any, **kwargs: Any) -> Any:
@@ -102,8 +109,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         settings |= {"devices": here.local_world_size, "num_nodes": here.world_size // here.local_world_size}
     settings["devices"] = gpus.device(settings, torch.cuda.device_count())
     # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
-    if any(repr(settings.get(name, idle)) != repr(idle) for name, idle in COUNTED.items()):
-        task.steps_per_execution = 1
+    counted = [f"trainer.{name}" for name, idle in COUNTED.items() if repr(settings.get(name, idle)) != repr(idle)]
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
     callbacks = build_callbacks(config.callbacks, data)
     if not settings.get("enable_progress_bar"):
@@ -123,14 +129,38 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._launcher = Launcher(trainer, config)
-    if trainer.world_size > 1:
-        task.steps_per_execution = 1  # gradients are averaged over the devices once per call
-    data.steps_per_execution = task.steps_per_execution
+    settle_steps(trainer, data, task, counted)
     return trainer
 
 
+def settle_steps(trainer: L.Trainer, data: TensorData, task: Task, counted: Sequence[str] = ()) -> None:
+    """Hand the data `task.steps_per_execution`; 1 where more would change what the run does, not its speed alone.
+
+    The Trainer counts calls of `training_step`, and calls callbacks' hooks once for each. So where something counts
+    batches or is to see every step, one call is one step. Several devices average the gradients once per call.
+
+    Args:
+        trainer: with its callbacks.
+        data: get as many batches into one call.
+        task: whose number it is.
+        counted: settings in use that count batches.
+    """
+    callbacks = [type(each).__name__ for each in trainer.callbacks if counts_batches(each)]
+    own = ("configure_callbacks", *BATCH_HOOKS, *STEP_HOOKS)  # of a task of the user's own
+    hooks = [f"{type(task).__name__}.{hook}" for hook in own if has_hook(task, hook, Task)]
+    reasons = [*counted, *callbacks, *hooks, *(["trainer.devices"] if trainer.world_size > 1 else [])]
+    if reasons and task.steps_per_execution > 1:
+        log.info("one optimizer step per call, not task.steps_per_execution, because of %s", ", ".join(reasons))
+        task.steps_per_execution = 1
+    data.steps_per_execution = task.steps_per_execution
+
+
 def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list[L.Callback]:
-    """The callbacks of a config; without validation, less the checkpoint that would select by it."""
+    """The callbacks of a config; without validation, less the checkpoint that would select by it.
+
+    Raises:
+        RequestError: one watches a validation that does not take place, or needs Lightning's automatic optimization.
+    """
     callbacks = []
     for name, config in configs.items():
         monitor = str(config.get("monitor") or "")
@@ -139,6 +169,7 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list
                 raise RequestError(f"callbacks.{name}.monitor={monitor}: there is no validation; set data.val_size")
         else:
             callbacks.append(instantiate("callbacks", config))
+            refuse_automatic_only(name, callbacks[-1])
     return callbacks
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -63,6 +63,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result |= describe_speed(task, trainer)
         trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
         result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
+        # It would put the last average in the place of the tested weights whenever these are validated.
+        trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, WeightAveraging)]
 
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
         result |= select(task, trainer) | describe_weights(task)

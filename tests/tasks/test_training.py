@@ -8,57 +8,12 @@ import pytest
 import torch
 from lightning.pytorch import seed_everything
 from lightning.pytorch.plugins import MixedPrecision
-from omegaconf import OmegaConf
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from litlab.build import build_data, build_task
+from litlab.build import build_task
 
 PLAIN = ("optimizer=sgd", "scheduler=none")
-
-
-class Automatic(L.LightningModule):
-    """The same training as Lightning's documents write it: automatic optimization, one batch per training_step."""
-
-    def __init__(self, task: Any) -> None:
-        super().__init__()
-        self.model, self.task = task.model, [task]  # in a list: not a submodule
-
-    def training_step(self, batch: Any, batch_idx: int) -> Any:
-        inputs, targets = batch
-        return F.cross_entropy(self.model(inputs), targets)
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        pass
-
-    def configure_optimizers(self) -> Any:
-        task = self.task[0]
-        optimizer = task.make_optimizer(self.parameters())
-        if task.schedule is None:
-            return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        values = {name: steps for name, value in task.schedule.make.keywords.items() if value == "auto"}
-        scheduler = task.schedule.make(optimizer, **values)
-        return [optimizer], [{"scheduler": scheduler, "interval": task.schedule.interval}]
-
-
-@pytest.fixture
-def lightning_weights(compose):
-    """The weights that Lightning's automatic optimization gives for the same overrides."""
-
-    def weights(*overrides):
-        config = compose(*overrides)
-        seed_everything(config.seed, verbose=False)
-        data = build_data(config)
-        task = build_task(config, data)
-        module = Automatic(task)
-        settings = OmegaConf.to_container(config.trainer, resolve=True)
-        settings.pop("_target_")
-        trainer = L.Trainer(**settings | {"logger": False, "enable_checkpointing": False})
-        trainer.fit(module, datamodule=data)
-        return dict(module.state_dict()), trainer.global_step
-
-    return weights
 
 
 @pytest.mark.parametrize(
@@ -92,15 +47,15 @@ def lightning_weights(compose):
         pytest.param(("data.val_size=0",), id="no-validation"),
     ],
 )
-def test_steps_per_execution_and_manual_optimization_change_nothing(fit, lightning_weights, same_weights, overrides):
+def test_steps_per_execution_and_manual_optimization_change_nothing(fit, fit_automatically, same_weights, overrides):
     groups = {override.split("=")[0] for override in overrides}
     overrides = (*overrides, *(each for each in PLAIN if each.split("=")[0] not in groups))
     single = fit(*overrides, "task.steps_per_execution=1")
     chunked = fit(*overrides, "task.steps_per_execution=16")
-    expected, steps = lightning_weights(*overrides)
-    assert single.trainer.global_step == chunked.trainer.global_step == steps > 0
+    expected = fit_automatically(*overrides)
+    assert single.trainer.global_step == chunked.trainer.global_step == expected.global_step > 0
     assert same_weights(single.weights, chunked.weights)
-    assert same_weights(single.weights, expected)
+    assert same_weights(single.weights, dict(expected.lightning_module.state_dict()))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +77,8 @@ def test_the_call_takes_several_steps(fit):
     steps: list[int] = []
 
     class Calls(L.Callback):
+        counts_batches = False
+
         def on_train_batch_end(self, trainer, *_):
             steps.append(trainer.global_step)
 

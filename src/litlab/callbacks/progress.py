@@ -19,6 +19,8 @@ class Progress(ProgressBar):
     It reads what is on the host already: drawing makes no device wait.
     """
 
+    counts_batches = False  # it draws by the clock: see `litlab.callbacks.calls`
+
     def __init__(self) -> None:
         super().__init__()
         self._bar: progress.Progress | None = None

@@ -27,8 +27,8 @@ class Task(Training, Evaluation):
         schedule: the learning rate's, or None.
         monitor: the metric that selects the best weights, e.g. val/accuracy.
         mode: max or min, what is better.
-        steps_per_execution: optimizer steps in one `training_step`; see `litlab.build`.
-        compile: the whole step (forward, gradient, update) through torch.compile.
+        steps_per_execution: optimizer steps in one `training_step`; see `litlab.build.settle_steps`.
+        compile: the whole step (forward, gradient, update) through torch.compile, which rounds differently.
         accumulate_grad_batches, gradient_clip_val, gradient_clip_algorithm: as the Trainer's settings of that name,
             which Lightning leaves to the module under manual optimization.
         augmentation: from a training batch's inputs to inputs of the same shape, changed at random; on the device.
@@ -117,11 +117,12 @@ class Task(Training, Evaluation):
             logger.log_metrics(values | {"epoch": self.current_epoch + 1}, step=self.trainer.global_step)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and the scheduler for Lightning to keep in checkpoints."""
+        """The optimizer; and the scheduler, which Lightning keeps in checkpoints and LearningRateMonitor reads."""
         try:
             optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
         except (TypeError, ValueError) as error:
             raise RequestError(f"optimizer: {error}") from error
         if self.schedule is None:
             return optimizer
-        return [optimizer], [self.schedule.start(optimizer, self.trainer, self.accumulate)]
+        scheduler = self.schedule.start(optimizer, self.trainer, self.accumulate)
+        return [optimizer], [{"scheduler": scheduler, "interval": self.schedule.interval}]

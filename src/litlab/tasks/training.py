@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -21,6 +20,11 @@ from litlab.tasks.update import bare_step, is_hooked
 
 # Hooks that Lightning calls around every optimizer step; where a callback has one, it gets its calls.
 STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")
+
+
+def has_hook(instance: Any, hook: str, parent: type) -> bool:
+    """Whether this object has a hook of its own, which `parent` has not; a LambdaCallback's are in the instance."""
+    return getattr(type(instance), hook) is not getattr(parent, hook) or hook in vars(instance)
 
 
 class Training(L.LightningModule):
@@ -51,18 +55,28 @@ class Training(L.LightningModule):
         self.direct = (
             not isinstance(trainer.strategy, DDPStrategy)
             and getattr(trainer.precision_plugin, "scaler", None) is None
-            and not any(is_overridden(hook, each, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
+            and not any(has_hook(each, hook, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
+            and not any(has_hook(self, hook, Training) for hook in STEP_HOOKS)
             and not any(is_hooked(optimizer) for optimizer in trainer.optimizers)
         )
+        trainer.accumulate_grad_batches = self.accumulate  # for callbacks; before, Lightning refuses it
         if trainer.world_size > 1:  # the loader has its seed by now, the same on all
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+    def on_train_end(self) -> None:
+        """Leave the Trainer as it was."""
+        self.trainer.accumulate_grad_batches = 1
 
     def on_train_epoch_start(self) -> None:
         """Count the epoch's batches anew."""
         self.losses.batches = 0
 
-    def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> None:
-        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due."""
+    def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> Tensor:
+        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due.
+
+        Returns:
+            the last batch's loss, a scalar, for callbacks: their `outputs["loss"]`.
+        """
         trainer, losses = self.trainer, self.losses
         optimizer: Any = self.optimizers()
         step = trainer.global_step
@@ -81,6 +95,7 @@ class Training(L.LightningModule):
         alone = self.device.type == "cpu" and trainer.world_size == 1
         if trainer.is_last_batch or step == trainer.max_steps or alone:
             self._read_losses(optimizer, step)
+        return loss
 
     def _read_losses(self, optimizer: Any, step: int) -> float:
         rate = float(optimizer.param_groups[0]["lr"])
