@@ -14,7 +14,7 @@ RESUME = re.compile(r"\+*sweep\.resume=(?!null$)")
 def arguments(words: Sequence[str]) -> list[str]:
     """Options before overrides, for `a=1 -m b=2` would end in argparse's usage; `--dry-run` as the setting that it is.
 
-    A path that exists needs no quotes, whatever signs of Hydra's grammar are in it.
+    A path that exists needs no quotes, whatever signs of Hydra's grammar are in it; nor does a sweep's condition.
 
     Raises:
         RequestError: there is no such option, or one is missing.
@@ -40,7 +40,8 @@ def _is_override(word: str) -> bool:
 def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
     special = set(value) & set(" =,(){}[]:") and not set(value) & set("'\"")
-    return f"{key}='{value}'" if special and Path(value).exists() else word
+    condition = key.lstrip("+") == "sweep.exclude" and not set(value) & set("'\"[")
+    return f"{key}='{value}'" if condition or (special and Path(value).exists()) else word
 
 
 def _check(options: Sequence[str]) -> None:

@@ -54,6 +54,9 @@ class Search(OptunaSweeperImpl):
             raise RequestError(f"hydra.sweeper.direction={self.direction}: must be maximize or minimize")
         if config.sweep.dry_run:
             raise RequestError("sweep.dry_run=true: a search learns its jobs as it goes; it works for grids alone")
+        for name in ("pairs", "exclude", "when", "draw"):
+            if config.sweep.get(name):
+                raise RequestError(f"sweep.{name}={config.sweep[name]}: is for grids and for sweep=random")
         begin(self, config)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.storage = config.hydra.sweeper.storage  # anew: it lies in the folder that was claimed

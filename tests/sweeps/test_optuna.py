@@ -56,17 +56,6 @@ def test_the_sweeps_compose(composed):
     assert (config.sweep.on_failure, config.sweep.resume) == ("stop", None)
 
 
-def test_the_command_line_goes_before_params(composed):
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    from hydra_plugins.litlab_sweepers import combinations
-
-    words = [f"{key}={value}" for key, value in composed("sweep=lr_batch").hydra.sweeper.params.items()]
-    swept, jobs = combinations(OverridesParser.create().parse_overrides([*words, "optimizer.lr=0.5", "seed=0,1"]))
-    assert set(swept) == {"data.batch_size", "seed"}
-    assert len(jobs) == 6 and all("optimizer.lr=0.5" in job for job in jobs)
-
-
 def test_without_the_extra_one_line_says_so(composed, monkeypatch):
     from hydra_plugins.litlab_optuna import OptunaSweeper
 

@@ -1,0 +1,229 @@
+"""What a sweep tries: from the values on the command line to the overrides of each job."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from litlab.errors import RequestError
+from litlab.sweeps.columns import parse
+from litlab.sweeps.condition import Condition
+from litlab.sweeps.naming import key_of
+
+DIGITS = 4  # significant ones of a drawn number: a rate of 0.01234 is found again, and fits into a folder's name
+DRAWS = ("random", "halton")
+TRIES = 100  # draws for each wanted job, of which all but one may be excluded or repeated
+
+Job = dict[str, str]  # by setting, its override
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Alternatives of which each job has one: words of one setting, or of several that are paired."""
+
+    words: tuple[tuple[str, ...], ...] = ()  # the discrete alternatives
+    key: str = ""  # of an interval
+    interval: IntervalSweep | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The settings."""
+        return [key_of(self.key)] if self.interval is not None else [key_of(word) for word in self.words[0]]
+
+    def at(self, position: float) -> tuple[str, ...]:
+        """The alternative at a position in [0, 1)."""
+        if self.interval is None:
+            return self.words[int(position * len(self.words))]
+        low, high = self.interval.start, self.interval.end
+        assert low is not None and high is not None
+        whole = isinstance(low, int)  # int(interval(1, 8)), both ends included
+        high += whole
+        if "log" in self.interval.tags:
+            value = math.exp(math.log(low) + position * (math.log(high) - math.log(low)))
+        else:
+            value = low + position * (high - low)
+        return (f"{self.key}={math.floor(value) if whole else float(f'{value:.{DIGITS}g}')}",)
+
+
+class Space:
+    """The settings of a sweep and their values.
+
+    Args:
+        overrides: of the whole sweep. Of a setting that is given twice the last one counts.
+        options: conf/sweep: `pairs`, `exclude`, `when`, `draw`, `jobs`, `draw_seed`.
+        choices: by group, what is chosen where the overrides do not say.
+
+    Raises:
+        RequestError: an option does not fit the overrides.
+        HydraException: a grid has an interval, which is no list of values.
+    """
+
+    def __init__(self, overrides: Sequence[Override], options: DictConfig, choices: Mapping[str, Any]) -> None:
+        self.options, self.choices = options, choices
+        self.axes = _axes(overrides)
+        self.when = self._conditional()
+        self._pair()
+        several = [axis for axis in self.axes.values() if axis.interval is not None or len(axis.words) > 1]
+        own = [key for _, _, axes in self.when for key in axes]
+        self.swept = list(dict.fromkeys([*(key for axis in several for key in axis.keys), *own]))
+        known = list(dict.fromkeys([*(key for axis in self.axes.values() for key in axis.keys), *own]))
+        exclude = options.get("exclude")
+        texts = [exclude] if isinstance(exclude, str) else list(exclude or ())
+        self.excluded = [Condition(str(text), known, "sweep.exclude") for text in texts]
+
+    def jobs(self) -> list[list[str]]:
+        """The overrides of each job.
+
+        Raises:
+            RequestError: everything is excluded, or so much that draws do not find `jobs` different ones.
+        """
+        draw = self.options.get("draw")
+        jobs = self._draw(str(draw)) if draw else self._grid()
+        if not jobs:
+            raise RequestError(f"sweep.exclude={self.options.exclude}: leaves no job")
+        return [list(job.values()) for job in jobs]
+
+    def _grid(self) -> list[Job]:
+        for key, axis in [*self.axes.items(), *(item for _, _, own in self.when for item in own.items())]:
+            if axis.interval is not None:
+                raise HydraException(
+                    f"{key}: a grid needs values, as in {key}=1,2,3; or take sweep=random, or sweep=optuna"
+                )
+        jobs: list[Job] = []
+        for words in itertools.product(*(axis.words for axis in self.axes.values())):
+            general = _job(itertools.chain(*words))
+            own = self._own(general)
+            for chosen in itertools.product(*(axis.words for axis in own.values())):
+                job = general | _job(itertools.chain(*chosen))
+                repeated = own and job in jobs  # `when` has replaced the values in which the two differed
+                if not repeated and not self._is_excluded(job):
+                    jobs.append(job)
+        return jobs
+
+    def _draw(self, kind: str) -> list[Job]:
+        if kind not in DRAWS:
+            raise RequestError(f"sweep.draw={kind}: must be {' or '.join(DRAWS)}")
+        number = self.options.get("jobs")
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise RequestError(f"sweep.jobs={number}: must be a whole number from 1, such as 20")
+        drawn = {key: axis for key, axis in self.axes.items() if key != "seed"}  # each setting runs with every seed
+        conditional = [item for _, _, own in self.when for item in own.items()]
+        for key, axis in [*drawn.items(), *conditional]:
+            _check_interval(key, axis)
+        found: dict[tuple[str, ...], Job] = {}
+        for point in itertools.islice(self._points(kind, len(drawn) + len(conditional)), TRIES * number):
+            general = _job(itertools.chain(*(axis.at(u) for axis, u in zip(drawn.values(), point, strict=False))))
+            positions = iter(point[len(drawn) :])
+            for group, choice, own in self.when:
+                words = [axis.at(next(positions)) for axis in own.values()]
+                if self._choice(general, group) == choice:
+                    general |= _job(itertools.chain(*words))
+            if not self._is_excluded(general):
+                found.setdefault(tuple(general.values()), general)
+            if len(found) == number:
+                break
+        seeds = self.axes["seed"].words if "seed" in self.axes else ((),)
+        return [job | _job(words) for job in found.values() for words in seeds]
+
+    def _points(self, kind: str, dimensions: int) -> Iterator[list[float]]:
+        """Points of the unit cube without end; a seed's are always the same."""
+        import numpy as np
+
+        seed, size = int(self.options.get("draw_seed") or 0), max(dimensions, 1)
+        if kind == "random":
+            generator = np.random.default_rng(seed)
+            while True:
+                yield generator.random(size).tolist()
+        from scipy.stats import qmc
+
+        sequence = qmc.Halton(size, scramble=True, rng=seed)
+        while True:
+            yield sequence.random(1)[0].tolist()
+
+    def _own(self, job: Job) -> dict[str, Axis]:
+        """The axes that belong to this job's choices alone."""
+        fitting = (own for group, choice, own in self.when if self._choice(job, group) == choice)
+        return {key: axis for own in fitting for key, axis in own.items()}
+
+    def _choice(self, job: Job, group: str) -> str:
+        return job[group].partition("=")[2] if group in job else str(self.choices.get(group))
+
+    def _conditional(self) -> list[tuple[str, str, dict[str, Axis]]]:
+        """`when`: a group, a choice, and the axes that only jobs of that choice have."""
+        when = OmegaConf.to_container(self.options.when) if self.options.get("when") is not None else {}
+        example = '{model: {cnn: {optimizer.lr: "0.01,0.03"}}}'
+        found = []
+        for group, choices in when.items() if isinstance(when, dict) else [("", None)]:
+            if not isinstance(choices, dict) or not all(isinstance(each, dict) for each in choices.values()):
+                raise RequestError(f"sweep.when={when}: must name choices and their values, as in {example}")
+            for choice, settings in choices.items():
+                words = [f"{key}={_text(value)}" for key, value in settings.items()]
+                found.append((str(group), str(choice), _axes(OverridesParser.create().parse_overrides(words))))
+        return found
+
+    def _pair(self) -> None:
+        """Join the axes of paired settings: their values go together."""
+        given = self.options.get("pairs") or []
+        pairs = [list(each) for each in given] if given and not isinstance(given[0], str) else [list(given)]
+        for keys in filter(None, pairs):
+            axes = [self.axes.get(key) for key in keys]
+            for key, axis in zip(keys, axes, strict=True):
+                if axis is None or axis.interval is not None:
+                    raise RequestError(f"sweep.pairs: {key} has no list of values; give it one, as in {key}=1,2")
+            sizes = {key: len(axis.words) for key, axis in zip(keys, axes, strict=True) if axis}
+            if len(set(sizes.values())) > 1:
+                counts = ", ".join(f"{key} has {size}" for key, size in sizes.items())
+                raise RequestError(f"sweep.pairs: paired settings need equally many values; {counts}")
+            joined = zip(*(axis.words for axis in axes if axis), strict=True)
+            together = Axis(tuple(tuple(itertools.chain(*words)) for words in joined))
+            self.axes = {
+                key: together if key == keys[0] else axis
+                for key, axis in self.axes.items()
+                if key == keys[0] or key not in keys
+            }
+
+    def _is_excluded(self, job: Job) -> bool:
+        if not self.excluded:
+            return False
+        values = {key: parse(word.partition("=")[2]) for key, word in job.items()}
+        return any(condition.holds(values) for condition in self.excluded)
+
+
+def _axes(overrides: Sequence[Override]) -> dict[str, Axis]:
+    axes = {}
+    for override in overrides:
+        word = override.get_key_element()
+        key = word.lstrip("+")
+        if not override.is_sweep_override():
+            axes[key] = Axis(((override.input_line or "",),))
+        elif override.is_discrete_sweep():
+            axes[key] = Axis(tuple((f"{word}={value}",) for value in override.sweep_string_iterator()))
+        else:
+            interval = override.value()
+            assert isinstance(interval, IntervalSweep)
+            axes[key] = Axis(key=word, interval=interval)
+    return axes
+
+
+def _check_interval(key: str, axis: Axis) -> None:
+    if axis.interval is None:
+        return
+    low, high = axis.interval.start, axis.interval.end
+    if low is None or high is None or not -math.inf < low < high < math.inf:
+        raise RequestError(f"{key}=interval({low}, {high}): must go from a smaller to a larger number")
+    if "log" in axis.interval.tags and low <= 0:
+        raise RequestError(f"{key}=tag(log, interval({low}, {high})): a logarithm needs numbers above 0")
+
+
+def _job(words: Iterator[str] | Sequence[str]) -> Job:
+    return {key_of(word): word for word in words}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
