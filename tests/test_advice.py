@@ -76,12 +76,18 @@ def test_scales_are_unhandy_far_from_each_other_and_from_one() -> None:
 
 
 def test_sizes_name_normalization_and_smaller_targets() -> None:
-    large = [[1.0, 1000.0], [0.0, 2000.0]]
-    said = "the inputs are of unlike or unhandy size (0.5 to 1.5e+03)"
+    large = [[1.5, 1000.0], [0.5, 2000.0]]
+    said = "the inputs are of unlike or unhandy size (1 to 1.5e+03)"
     assert judge_sizes(config(normalize=False), data(large)) == (said, ("data.normalize=true",))
     assert judge_sizes(config(), data(large)) == (said, ("+data.normalize=true",))
     assert judge_sizes(config(), data([[1.0], [-1.0]])) == ("", ())
     assert judge_sizes(config(), data([[7.0], [7.0]])) == ("", ())  # all the same: nothing to normalize
+    codes = [[1.0, 20.0, 1.1], [0.0, 0.0, -1.0], *[[0.0, 0.0, 1.0]] * 90]  # of a size that means nothing
+    assert judge_sizes(config(normalize=False), data(codes)) == ("", ())
+    channels = torch.stack((torch.linspace(-1, 1, 50), 1000 * torch.linspace(-1, 1, 50)), dim=1).reshape(10, 5, 2)
+    assert judge_sizes(config(normalize=False), data(channels.tolist())).found.endswith("size (0.589 to 589)")
+    tokens = SimpleNamespace(**vars(data(large)), num_tokens=2001)
+    assert judge_sizes(config(normalize=False), tokens) == ("", ())
     assert judge_sizes(config("Closed"), data(large, normalize=True)) == ("", ())
     dear = (150000.0, 350000.0)
     assert judge_sizes(config(), data([[1.0], [-1.0]], dear)) == (

@@ -64,11 +64,35 @@ def test_columns_have_range_spread_skewness_and_gaps() -> None:
         "max": 3.0,
         "std": 0.0,
         "skewness": 0.0,
+        "values": "constant",
         "not finite": 0,
     }
     assert (tail["max"], tail["mean"]) == (1000.0, 25.0)
     assert tail["skewness"] == pytest.approx(38 / 39**0.5, rel=1e-4)  # of one among 40
     assert (gaps["not finite"], plain["not finite"]) == (2, 0)
+    assert (plain["values"], tail["values"], gaps["values"]) == ("real", "two", "real")
+
+
+def test_a_sequence_has_a_row_per_channel() -> None:
+    import torch
+
+    from litlab.data.tensors import Split, TensorData
+
+    class Series(TensorData):
+        input_shape, num_outputs, feature_names = (7, 2), 1, ("pulse", "breath")
+
+        def load(self) -> tuple[Split, Split]:
+            inputs = torch.arange(10 * 7 * 2.0).reshape(10, 7, 2)
+            inputs[..., 1] = 3.0
+            inputs[4, 6, 0] = float("nan")
+            return Split(inputs, torch.arange(10)), Split(inputs[:2].clone(), torch.arange(2))
+
+    pulse, breath, target = described(Series())["columns"]
+    assert (pulse["name"], pulse["min"], pulse["max"], pulse["not finite"]) == ("pulse", 0, 138, 1)
+    assert (breath["name"], breath["min"], breath["max"]) == ("breath", 3, 3) and target["name"] == "target: y"
+    assert described(Series())["faults"] == [
+        "the train inputs hold NaN or infinite values in 1 of 10 samples (pulse); mend them in load()"
+    ]
 
 
 def test_faults_and_relations_are_found() -> None:

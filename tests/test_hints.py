@@ -55,6 +55,11 @@ def test_a_stuck_loss_names_the_learning_rate_both_ways() -> None:
     assert hint.startswith("the last epoch's mean training loss is 2.31, and an answer that ignores the input has 2.3:")
 
 
+def test_tokens_are_not_to_be_normalized() -> None:
+    (hint,) = judged(train=[2.31, 2.30, 2.31], tested=1.0, tokens=True)
+    assert hint.endswith(": try optimizer.lr=0.01, optimizer.lr=1")
+
+
 def test_a_stuck_loss_that_rose_names_the_lower_rate_alone() -> None:
     (hint,) = judged(train=[2.1, 2.6, 3.0], tested=1.2)
     assert hint.endswith(": try optimizer.lr=0.01, tune=lr, data.normalize=true")

@@ -22,12 +22,13 @@ def said(
     classes: tuple[str, ...] | None = None,
     yaml: dict[str, Any] = GIVEN,
     task: dict[str, Any] | None = None,
+    tokens: int | None = None,
     **settings: Any,
 ) -> list[str]:
     """Remarks on a training split; the test is another, if none is given."""
 
     class Given(TensorData):
-        input_shape, class_names = tuple(inputs.shape[1:]), classes
+        input_shape, class_names, num_tokens = tuple(inputs.shape[1:]), classes, tokens
         num_outputs = len(classes) if classes else targets[0].numel()
 
         def load(self) -> tuple[Split, Split]:
@@ -99,6 +100,32 @@ def test_normalizing_is_proposed_as_one_types_it(yaml: dict[str, Any], typed: st
     (remark,) = said(inputs, NUMBER, yaml=yaml, val_size=0.2)
     assert remark == f"the inputs are of unlike or unhandy size (0.986 to 497): try {typed}"
     assert said(inputs, NUMBER, normalize=True, val_size=0.2) == []
+
+
+TOKENS = torch.arange(1500).remainder(97).square().remainder(89).reshape(1500, 1) * torch.tensor([1, 50, 7])
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_codes_get_no_advice_for_amounts(normalize: bool) -> None:
+    rare, classes = torch.zeros(1500), torch.arange(1500.0).remainder(21)
+    rare[::100] = 1
+    inputs = torch.stack((rare, classes, 1 - rare, NUMBER), dim=1)
+    assert (
+        said(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
+    )  # the last: column 3 is the target
+
+
+def test_whole_numbers_may_be_tokens() -> None:
+    inputs, told = TOKENS.clone(), "if they are tokens, set num_tokens = 4401 in their class, else "
+    (remark,) = [each for each in said(inputs, NUMBER, val_size=0.2) if "size" in each]
+    assert remark.endswith(f"): {told}try data.normalize=true")
+    inputs[0, 0] = 4400**2
+    told = told.replace("4401", "19360001")
+    (remark,) = [each for each in said(inputs, NUMBER, normalize=True, val_size=0.2) if "far from" in each]
+    assert f"does not change: {told}take the logarithm" in remark
+    test = Split(inputs[:5], NUMBER[:5])
+    declared = said(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
+    assert all("repeat the inputs" in each or "training split too" in each for each in declared)
 
 
 def test_constant_columns_and_targets_are_told() -> None:

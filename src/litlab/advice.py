@@ -10,12 +10,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from litlab.data.splits import column_axis
 from litlab.data.tensors import TensorData
 
 SAMPLES = 2000  # that sizes are judged by
 SPREAD = 10.0  # times the scale of one column that another has, or 1
 LARGE = 100.0  # targets, from which on no rate that diverged leads to a good one by tenths
 HUGE = 1e18  # targets whose squares float32 has no room for
+CODES = 20  # whole numbers from 0 to this may be answers, one-hot or class numbers, whose size means nothing
 NORMALIZED, STANDARDIZED = "data.normalize=true", "task.standardize_targets=true"
 
 
@@ -83,7 +85,8 @@ def judge_sizes(config: DictConfig, data: TensorData) -> Sizes:
         return Sizes()
     found, remedies = [], []
     normalize = available(config, NORMALIZED)
-    if not data.normalize and normalize and (scales := unhandy(_scales(split.inputs), SPREAD)):
+    tokens = getattr(data, "num_tokens", None)
+    if not data.normalize and not tokens and normalize and (scales := unhandy(_scales(split.inputs), SPREAD)):
         found.append(f"the inputs are of unlike or unhandy size ({scales})")
         remedies += normalize
     largest = max(_scales(split.targets), default=0.0) if data.class_names is None else 0.0
@@ -102,11 +105,13 @@ def unhandy(scales: Sequence[float], handy: float) -> str:
 
 
 def _scales(values: Tensor) -> list[float]:
-    """Of columns (N, F) or channels (N, C, H, W) that vary: mean or standard deviation, whichever is larger."""
+    """Of columns (see `column_axis`) that vary and are no codes: mean or standard deviation, whichever is larger."""
     values = values[:: math.ceil(len(values) / SAMPLES)].cpu().double()
     values = values[:, None] if values.dim() == 1 else values
-    std, mean = torch.std_mean(values, dim=[axis for axis in range(values.dim()) if axis != 1], correction=0)
-    return torch.maximum(std, mean.abs())[std > 0].tolist()
+    columns = values.movedim(column_axis(values), 0).flatten(1)
+    std, mean = torch.std_mean(columns, dim=1, correction=0)
+    codes = (columns.frac() == 0).all(1) & (columns.amin(1) >= 0) & (columns.amax(1) <= CODES)
+    return torch.maximum(std, mean.abs())[(std > 0) & ~codes].tolist()
 
 
 def says(config: DictConfig, setting: str) -> bool:

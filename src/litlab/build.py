@@ -1,5 +1,6 @@
 """From a config to the objects it names: data, task, trainer."""
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +17,12 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
+from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
 from litlab.devices import refuse_what_cannot_be_shared
 from litlab.errors import RequestError
 from litlab.launcher import Launcher
-from litlab.mistakes import guess
+from litlab.mistakes import guess, why_not_built
 from litlab.ranks import place
 from litlab.sweeps import gpus
 from litlab.tasks.base import Task
@@ -50,7 +52,7 @@ def instantiate(group: str, config: Any, **kwargs: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, RequestError):
             raise cause from None
-        message = " ".join(str(cause or error).split())
+        message = why_not_built(cause or error)
         raise RequestError(message if message.startswith(f"{group}.") else f"{group}: {message}") from error
 
 
@@ -70,8 +72,8 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
         raise RequestError(
             f"scheduler.monitor={monitor}: there is no validation; set data.val_size, or watch train/loss"
         )
-    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
-    model = instantiate("model", config.model, **shape)
+    _check_tokens(config.model, data)
+    model = instantiate("model", config.model, **model_arguments(data))
     task: Task = instantiate(
         "task",
         config.task,
@@ -171,6 +173,19 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list
             callbacks.append(instantiate("callbacks", config))
             refuse_automatic_only(name, callbacks[-1])
     return callbacks
+
+
+def _check_tokens(config: DictConfig, data: TensorData) -> None:
+    """Whether the model is one of tokens where the data are tokens."""
+    if "num_tokens" not in model_arguments(data):
+        return
+    model = hydra.utils.get_object(config._target_)
+    known = inspect.signature(model).parameters.values()
+    if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in known):
+        raise RequestError(
+            f"model: {model.__name__} takes numbers, and the inputs of these data are tokens; take a model whose "
+            "__init__ has num_tokens, as that of an nn.Embedding"
+        )
 
 
 def _check_targets(task: Task, data: TensorData) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from litlab.arguments import arguments
 from litlab.choices import CONF, help_text
 from litlab.errors import Interrupted, RequestError, RunError
-from litlab.mistakes import hydra_message, one_line
+from litlab.mistakes import hydra_message, place, what
 
 DEBUG = "LITLAB_TRACEBACK"
 
@@ -132,9 +132,7 @@ def tell(error: BaseException) -> int:
     message = hydra_message(error)
     if message is not None:
         return _say(message, 2)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"({Path(place.filename).name}:{place.lineno}; {DEBUG}=1 shows the whole traceback)"
-    return _say(f"{type(error).__name__}: {one_line(error)} {where}", 1)
+    return _say(f"{what(error)} ({place(error)}; {DEBUG}=1 shows the whole traceback)", 1)
 
 
 def _say(message: str, code: int) -> int:

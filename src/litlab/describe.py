@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litlab.build import build_data
 from litlab.data.relations import relations, row_hashes
-from litlab.data.splits import faults
+from litlab.data.splits import column_axis, column_names, faults
 from litlab.data.tensors import Split, TensorData
 from litlab.plots import canvas, dataset
 from litlab.remarks import Row, remarks
@@ -105,13 +105,12 @@ def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas
 
 
 def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
-    """Values by name: of tables each column, of images each channel, of a regression the target too."""
-    inputs, (count, *rest) = split.inputs, data.input_shape
-    if rest:
-        names = {1: ("grey",), 3: ("red", "green", "blue")}.get(count) or tuple(f"channel {i}" for i in range(count))
+    """Values by name: of each column or channel (`column_axis`), or of all tokens; of a regression the target too."""
+    inputs, axis = split.inputs, column_axis(split.inputs)
+    if data.num_tokens is None:
+        values = {name: inputs.select(axis, number).flatten() for number, name in enumerate(column_names(data))}
     else:
-        names = data.feature_names or tuple(f"column {number}" for number in range(count))
-    values = {name: inputs[:, number].flatten() for number, name in enumerate(names)}
+        values = {"tokens": inputs.flatten()}
     if data.class_names is None:
         name = data.target_name if data.target_name != TensorData.target_name else "y"
         targets = split.targets.reshape(len(split.targets), -1).unbind(1)
@@ -121,7 +120,10 @@ def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
 
 
 def describe_column(name: str, values: Tensor) -> Row:
-    """Range, mean, standard deviation, skewness, and how many are no numbers; values of shape (N,)."""
+    """Range, mean, standard deviation, skewness, and how many are no numbers; values of shape (N,).
+
+    And of which kind the values are: constant, two (different ones), whole (numbers) or real.
+    """
     values = values.float()
     finite = values if bool(values.sum().isfinite()) else values[values.isfinite()]
     row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
@@ -131,7 +133,16 @@ def describe_column(name: str, values: Tensor) -> Row:
         std, mean = map(float, torch.std_mean(finite, correction=0)) if low < high else (0.0, low)
         row |= {"min": low, "mean": _rounded(mean, std), "max": high, "std": std}
         row["skewness"] = _rounded(float((finite - mean).div_(std).pow_(3).mean()), 1.0) if low < high else 0.0
-    return row | {"not finite": len(values) - len(finite)}
+    return row | {"values": kind_of(finite), "not finite": len(values) - len(finite)}
+
+
+def kind_of(values: Tensor) -> str:
+    """Of finite values (N,): constant, two (different ones), whole (numbers), or real."""
+    if not len(values) or bool((values == values[0]).all()):
+        return "constant"
+    if bool(((values == values.min()) | (values == values.max())).all()):
+        return "two"
+    return "whole" if bool((values.frac() == 0).all()) else "real"
 
 
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
-from litlab.advice import Sizes, available, judge_sizes
+from litlab.advice import NORMALIZED, Sizes, available, judge_sizes
+from litlab.data.splits import model_arguments
 from litlab.data.tensors import Split, TensorData
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
@@ -40,6 +41,7 @@ class Evidence:
     metrics: Mapping[str, float]  # of the tested weights
     compared: int  # samples of validation or test, whichever has fewer
     sizes: Sizes  # of inputs and targets
+    tokens: bool = False  # whether the inputs are
 
     @property
     def left(self) -> float:
@@ -61,7 +63,7 @@ class Evidence:
 
     def settings(self, *wanted: str) -> list[str]:
         """Those of NAME=VALUE that such a run can be given, and was not."""
-        return available(self.config, *wanted)
+        return available(self.config, *(each for each in wanted if not (self.tokens and each == NORMALIZED)))
 
 
 def gather(
@@ -109,6 +111,7 @@ def gather(
         metrics=metrics,
         compared=min(len(data.splits[part].targets) for part in ("val", "test")),
         sizes=judge_sizes(config, data),
+        tokens=data.num_tokens is not None,
     )
 
 
@@ -147,11 +150,10 @@ def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
 
 def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
     """The loss of the config's model as it is built, on batches of the training split."""
-    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     split = data.splits["train"]
     with torch.random.fork_rng(), torch.no_grad():  # nobody's random numbers change
         torch.manual_seed(config.seed)
-        model = hydra.utils.instantiate(config.model, **shape).to(task.device)
+        model = hydra.utils.instantiate(config.model, **model_arguments(data)).to(task.device)
         mean = WeightedMean()
         for batch in zip(*(_batches(values, data.batch_size, FEWER) for values in split), strict=True):
             inputs, targets = (values.to(task.device) for values in batch)

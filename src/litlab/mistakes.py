@@ -1,6 +1,7 @@
-"""What Hydra's errors mean to the user."""
+"""What errors mean to the user: those of Hydra, and those of a user's own data and models."""
 
 import re
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -16,6 +17,60 @@ EXTRAS = {
     "hydra/sweeper/optuna": "optuna",
 }
 SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To use it| requires --multirun)")
+
+
+LITLAB = Path(__file__).parent
+OF_USERS = ("data", "models")  # folders of litlab's in which users put files of their own
+PACKAGES = {"site-packages", "dist-packages"}
+SETTINGS = re.compile(r"unexpected keyword argument|missing \d+ required")
+
+
+def own_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Where an error arose in what litlab has called: the innermost frame that is of no installed package.
+
+    None where the error is litlab's own, or no such file took part.
+    """
+    found = None
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(LITLAB) and path.relative_to(LITLAB).parts[0] not in OF_USERS:
+            found = None
+        elif not _is_installed(path):
+            found = frame
+    return found
+
+
+def _is_installed(path: Path) -> bool:
+    library = Path(sysconfig.get_path("stdlib"))
+    return str(path).startswith("<") or bool(PACKAGES & set(path.parts)) or path.is_relative_to(library)
+
+
+def place(error: BaseException) -> str:
+    """The file and line that an error is to be looked for at: the user's own, or else the innermost."""
+    frame = own_frame(error) or traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
+def what(error: BaseException) -> str:
+    """The type of an error and what it says, in one line; and what is to be done, where that is known."""
+    said = ": ".join(filter(None, (type(error).__name__, one_line(error))))
+    if "while checking arguments for embedding" in said and "Float" in said:
+        said += "; inputs are float32, unless their class sets num_tokens (they stay int64 then)"
+    return said
+
+
+def why_not_built(error: BaseException) -> str:
+    """Why what a config names could not be built.
+
+    What concerns a setting is told as it is: an unknown one, and a ValueError that a class raises itself. Of anything
+    else that a user's own class has raised, its type and place too.
+    """
+    frame, said = own_frame(error), one_line(error)
+    raised_there = frame is not None and frame == traceback.extract_tb(error.__traceback__)[-1]
+    of_a_setting = (isinstance(error, ValueError) and raised_there) or SETTINGS.search(said)
+    if frame is None or (said and of_a_setting):
+        return said or type(error).__name__
+    return f"{what(error)} ({place(error)})"
 
 
 def hydra_message(error: BaseException) -> str | None:

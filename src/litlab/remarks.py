@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from litlab.advice import HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
+from litlab.advice import CODES, HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
 from litlab.data.splits import some
 from litlab.data.tensors import TensorData
 from litlab.models.cnn import channels_last
@@ -54,9 +54,11 @@ def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]
     ):
         if constant := [row["name"] for row in those if not row["std"]]:
             told.append(f"always the same: {some(constant)}; {what}")
-    if not data.normalize and (sizes := _sizes(inputs, SPREAD)):
+    unless_tokens = _unless_tokens(inputs) if len(data.input_shape) < 3 else ""
+    measured = [row for row in inputs if not _is_code(row)] if data.num_tokens is None else []
+    if not data.normalize and (sizes := _sizes(measured, SPREAD)):
         normalize = typed(config, NORMALIZED) or "to normalize them in load()"
-        told.append(f"the inputs are of unlike or unhandy size ({sizes}): try {normalize}")
+        told.append(f"the inputs are of unlike or unhandy size ({sizes}): {unless_tokens}try {normalize}")
     # What the task standardizes may be of any size whose square is a number.
     judged = [row for row in targets if not says(config, STANDARDIZED) or row["std"] >= HUGE]
     if sizes := _sizes(judged, HANDY_TARGET):
@@ -65,15 +67,29 @@ def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]
             f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: "
             + (f"try {scale}" if scale else "scale them in load()")
         )
-    skewed = [row for row in (rows if len(data.input_shape) == 1 else targets) if abs(row["skewness"]) > SKEWED]
+    judged = [*measured, *targets] if len(data.input_shape) < 3 else targets
+    skewed = [row for row in judged if abs(row["skewness"]) > SKEWED and row["values"] != "two"]
     if skewed:
         worst = max(skewed, key=lambda row: abs(row["skewness"]))
         told.append(
             f"a few values lie far from the others in {some([row['name'] for row in skewed])} ({worst['name']}: mean "
             f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not "
-            "change: take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
+            f"change: {unless_tokens}take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
         )
     return told
+
+
+def _is_code(row: Row) -> bool:
+    """Whether a column is one of codes (answers, one-hot, class numbers), whose size and distribution mean nothing."""
+    whole = row["values"] in ("two", "whole") and row["min"].is_integer() and row["max"].is_integer()
+    return whole and row["min"] >= 0 and row["max"] <= CODES
+
+
+def _unless_tokens(rows: list[Row]) -> str:
+    """What comes before other advice where all inputs are whole numbers from 0, and so may be tokens."""
+    if any(row["values"] == "real" or not row["min"].is_integer() or row["min"] < 0 for row in rows):
+        return ""
+    return f"if they are tokens, set num_tokens = {max(row['max'] for row in rows) + 1:.0f} in their class, else "
 
 
 def _sizes(rows: list[Row], handy: float) -> str:

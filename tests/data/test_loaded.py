@@ -148,9 +148,10 @@ def test_inputs_of_another_shape_are_refused(part, inputs, shape):
     )
 
 
-def test_an_input_shape_that_is_no_tuple_is_told(monkeypatch):
-    monkeypatch.setattr(Given, "input_shape", 2)
-    assert told(Given((Split(X, VALUES), None))) == "data=Given: input_shape = 2 must be a tuple, such as (2,)"
+@pytest.mark.parametrize("shape", [2, ()])
+def test_an_input_shape_that_is_no_tuple_is_told(monkeypatch, shape):
+    monkeypatch.setattr(Given, "input_shape", shape)
+    assert told(Given((Split(X, VALUES), None))) == f"data=Given: input_shape = {shape} must be a tuple, such as (2,)"
 
 
 def test_inputs_and_targets_must_be_as_many():
@@ -219,8 +220,41 @@ def test_one_output_will_do_for_two_classes(monkeypatch):
     assert torch.equal(raw(Classes((Split(X, LABELS), None))).targets, LABELS)
 
 
-def test_as_many_names_as_columns(monkeypatch):
+@pytest.mark.parametrize(("shape", "means"), [((2,), "2 columns"), ((9, 2), "2 channels (time, channels)")])
+def test_as_many_names_as_columns(monkeypatch, shape, means):
     monkeypatch.setattr(Given, "feature_names", ("x", "y", "z"))
+    monkeypatch.setattr(Given, "input_shape", shape)
     assert told(Given((Split(X, VALUES), None))) == (
-        "data=Given: feature_names has 3, but input_shape = (2,) means 2 columns; they must be as many"
+        f"data=Given: feature_names has 3, but input_shape = {shape} means {means}; they must be as many"
     )
+
+
+# ---- tokens
+
+
+class Tokens(Classes):
+    num_tokens: Any = 12
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.float32])
+def test_tokens_are_int64(dtype):
+    inputs, _ = raw(Tokens((Split(X.to(dtype), LABELS), None)))
+    assert inputs.dtype == torch.int64 and torch.equal(inputs, X.long())
+
+
+def test_what_are_no_tokens_is_refused(monkeypatch):
+    assert told(Tokens((Split(X / 2, LABELS), None))) == (
+        "data=Tokens: load() gives 0.5 as a train token; tokens are whole numbers from 0 to 11 "
+        "(other inputs: no num_tokens)"
+    )
+    for inputs, span in ((X + 1, "1 to 12"), (X - 1, "-1 to 10")):
+        with pytest.raises(RequestError) as error:
+            Tokens((Split(X, LABELS), Split(inputs, LABELS))).setup()
+        assert str(error.value) == (
+            f"data=Tokens: the test inputs hold tokens from {span}, and num_tokens = 12 means 0 to 11; "
+            "mend load() or num_tokens"
+        )
+    with pytest.raises(RequestError, match=r"^data\.normalize=true: the inputs are tokens"):
+        Tokens((Split(X, LABELS), Split(X, LABELS)), normalize=True).setup()
+    monkeypatch.setattr(Tokens, "num_tokens", 0.5)
+    assert told(Tokens((Split(X, LABELS), None))).startswith("data=Tokens: num_tokens = 0.5 must be a whole number")

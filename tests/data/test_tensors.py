@@ -95,6 +95,17 @@ def test_images_are_normalized_per_channel():
     assert train[:, :, 0, 0].unique().numel() == 1  # not per pixel: a corner that is always black stays one value
 
 
+def test_sequences_are_normalized_per_channel(monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    series = torch.randn(100, 7, 2, generator=random) * torch.tensor([1.0, 50.0]) + torch.arange(7.0)[:, None]
+    monkeypatch.setattr(Table, "load", lambda self: (Split(series, torch.arange(100)), None))
+    monkeypatch.setattr(Table, "input_shape", (7, 2))
+    train = loaded(Table(test_size=20, normalize=True))["train"].inputs
+    torch.testing.assert_close(train.mean((0, 1)), torch.zeros(2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(train.std((0, 1), correction=0), torch.ones(2), rtol=1e-5, atol=0)
+    assert train[:, 6, 0].mean() - train[:, 0, 0].mean() > 2  # what changes with time is there still
+
+
 @pytest.mark.parametrize("setting", ["val_size", "test_size"])
 @pytest.mark.parametrize("size", [100, 1700])
 def test_a_split_larger_than_the_data_is_refused(setting, size):

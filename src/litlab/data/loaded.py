@@ -38,8 +38,13 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
 
 def _check_declaration(data: Declaration) -> None:
     shape: Any = data.input_shape
-    if not isinstance(shape, tuple):
+    if not isinstance(shape, tuple) or not shape:
         raise fault(data, f"input_shape = {shape} must be a tuple, such as (2,)")
+    tokens: Any = data.num_tokens
+    if tokens is not None and (not isinstance(tokens, int) or tokens < 1):
+        raise fault(
+            data, f"num_tokens = {tokens} must be a whole number, such as 1000; None for inputs that are no tokens"
+        )
     classes, names = len(data.class_names or ()), len(data.feature_names or ())
     if data.class_names is not None and data.num_outputs != classes and (data.num_outputs, classes) != (1, 2):
         raise fault(
@@ -47,11 +52,9 @@ def _check_declaration(data: Declaration) -> None:
             f"num_outputs = {data.num_outputs}, but class_names has {classes}; "
             "they must be as many (or 1 output for two classes, with task=binary)",
         )
-    if names and len(shape) == 1 and names != shape[0]:
-        raise fault(
-            data,
-            f"feature_names has {names}, but input_shape = {shape} means {shape[0]} columns; they must be as many",
-        )
+    if names and len(shape) in (1, 2) and names != shape[-1]:
+        means = f"{shape[-1]} {'columns' if len(shape) == 1 else 'channels (time, channels)'}"
+        raise fault(data, f"feature_names has {names}, but input_shape = {shape} means {means}; they must be as many")
 
 
 def _split(data: Declaration, part: str, inputs: Any, targets: Any) -> Split:
@@ -71,6 +74,8 @@ def _split(data: Declaration, part: str, inputs: Any, targets: Any) -> Split:
         instead = "; give None to carve data.test_size" if part == "test" else ""
         raise fault(data, f"load() gives a {part} split without samples{instead}")
     targets = _values(data, part, targets) if data.class_names is None else _labels(data, part, targets)
+    if data.num_tokens is not None:
+        return Split(_whole(data, part, "token", inputs, data.num_tokens), targets)
     return Split(inputs.to(torch.float32), targets)
 
 
@@ -109,16 +114,24 @@ def _labels(data: Declaration, part: str, targets: Tensor) -> Tensor:
             f"load() gives {part} labels of shape {tuple(targets.shape)}; classes must be (N,), "
             "a number each (one-hot rows: take argmax(1))",
         )
-    if targets.is_floating_point():
-        broken = targets[~(targets.isfinite() & (targets == targets.round()))]
+    return _whole(data, part, "label", targets, len(data.class_names or ()))
+
+
+def _whole(data: Declaration, part: str, what: str, values: Tensor, count: int) -> Tensor:
+    """Labels or tokens, of so many there are, as int64; floating-point ones must be whole."""
+    if values.is_floating_point():
+        broken = values[~(values.isfinite() & (values == values.round()))]
         if len(broken):
-            last = len(data.class_names or ()) - 1
+            kind, otherwise = {
+                "label": ("classes", "numbers to predict: no class_names"),
+                "token": ("tokens", "other inputs: no num_tokens"),
+            }[what]
             raise fault(
                 data,
-                f"load() gives {float(broken[0]):g} as a {part} label; classes are whole numbers from 0 to {last} "
-                "(numbers to predict: no class_names)",
+                f"load() gives {float(broken[0]):g} as a {part} {what}; {kind} are whole numbers from 0 to {count - 1} "
+                f"({otherwise})",
             )
-    return targets.to(torch.int64)
+    return values.to(torch.int64)
 
 
 def _values(data: Declaration, part: str, targets: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ def relations(data: Declaration, split: Split, hashes: Sequence[int], names: Seq
         hashes: of its inputs; see `row_hashes`.
         names: of its columns; more may follow.
     """
-    table, names = len(data.input_shape) == 1, names[: data.input_shape[0]]
+    table = len(data.input_shape) == 1 and data.num_tokens is None
+    names = names[: data.input_shape[0]]
     return {
         "contradictions": contradictions(hashes, split.targets) if data.class_names is not None else 0,
         "equal columns": equal_columns(split.inputs, names) if table else [],

@@ -1,7 +1,7 @@
 """The splits of a data set: one carved from another, and their values held against what a loss can take."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from litlab.errors import RequestError
 
 
 class Split(NamedTuple):
-    """One split: inputs (N, ...), float32; targets (N,) or (N, K), float32, or for classes (N,), int64."""
+    """One split: inputs (N, ...), float32 or tokens, int64; targets (N,) or (N, K), float32, or classes (N,), int64."""
 
     inputs: Tensor
     targets: Tensor
@@ -23,6 +23,32 @@ class Declaration(Protocol):
     num_outputs: int
     class_names: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None
+    num_tokens: int | None
+
+
+def model_arguments(data: Any) -> dict[str, Any]:
+    """What a model needs to know of the data: `input_shape`, `num_outputs` and, of tokens, `num_tokens`."""
+    tokens = getattr(data, "num_tokens", None)  # others' data know of none
+    given = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    return given if tokens is None else given | {"num_tokens": tokens}
+
+
+def column_axis(inputs: Tensor) -> int:
+    """The axis along which inputs have columns, each with statistics of its own.
+
+    Columns of a table (N, F), channels of a sequence (N, time, channels) or of images (N, channels, height, width).
+    """
+    return 2 if inputs.dim() == 3 else 1
+
+
+def column_names(data: Declaration) -> tuple[str, ...]:
+    """Names along `column_axis`."""
+    shape = data.input_shape
+    if len(shape) > 2:
+        images = {1: ("grey",), 3: ("red", "green", "blue")}
+        return images.get(shape[0]) or tuple(f"channel {number}" for number in range(shape[0]))
+    kind = "column" if len(shape) == 1 else "channel"
+    return data.feature_names or tuple(f"{kind} {number}" for number in range(shape[-1]))
 
 
 def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Split, Split]:
@@ -60,18 +86,23 @@ def refuse_unfit(data: Declaration, splits: dict[str, Split]) -> None:
 
 
 def faults(data: Declaration, splits: dict[str, Split]) -> Iterator[str]:
-    """A sentence for all that a loss cannot take: values that are no numbers, and labels of no class."""
+    """A sentence for all that a model or a loss cannot take: what is no number, no token or no class."""
     for part, split in splits.items():
         for what, values in split._asdict().items():
             if _finite(values):
                 continue
-            broken = values.isfinite().logical_not().reshape(len(values), -1)
-            names = ""
-            if what == "inputs" and values.dim() == 2:  # of a table, where it has gaps
-                columns = broken.any(0).nonzero().flatten().tolist()
-                names = f" ({some([data.feature_names[i] if data.feature_names else f'column {i}' for i in columns])})"
-            where = f"{int(broken.any(1).sum()):,} of {len(values):,} samples{names}"
+            broken, names = values.isfinite().logical_not(), ""
+            if what == "inputs" and values.dim() in (2, 3):  # of a table or a sequence, where it has gaps
+                columns = broken.movedim(column_axis(values), 0).flatten(1).any(1).tolist()
+                names = f" ({some([name for name, gaps in zip(column_names(data), columns, strict=True) if gaps])})"
+            where = f"{int(broken.reshape(len(values), -1).any(1).sum()):,} of {len(values):,} samples{names}"
             yield f"the {part} {what} hold NaN or infinite values in {where}; mend them in load()"
+    for part, (inputs, _) in splits.items():
+        if data.num_tokens and len(inputs) and (inputs.min() < 0 or inputs.max() >= data.num_tokens):
+            yield (
+                f"the {part} inputs hold tokens from {int(inputs.min())} to {int(inputs.max())}, and num_tokens = "
+                f"{data.num_tokens} means 0 to {data.num_tokens - 1}; mend load() or num_tokens"
+            )
     if data.class_names:
         yield from _strange_labels(len(data.class_names), splits)
 

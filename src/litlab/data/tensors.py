@@ -8,7 +8,7 @@ from torch import Tensor
 
 from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.splits import Split, carve, fault, refuse_unfit
+from litlab.data.splits import Split, carve, column_axis, fault, refuse_unfit
 from litlab.errors import RequestError
 
 
@@ -23,8 +23,8 @@ class TensorData(L.LightningDataModule):
         test_on_train: the test repeats the training rows, where a data set has no official test split: for documents
             that show how a model fits. Such a test tells nothing of new samples.
         split_seed: of the carving.
-        normalize: inputs to mean 0 and standard deviation 1, by the training split's statistics; images per channel,
-            tables per column.
+        normalize: inputs to mean 0 and standard deviation 1, by the training split's statistics: tables per column,
+            sequences (time, channels) and images (channels, height, width) per channel.
         passes_per_epoch: times that one epoch goes through the training split.
         shuffle: a new random order of the training split in each pass; else as they come.
         drop_last: leave out the last batch of a pass where it is smaller than the others.
@@ -33,7 +33,8 @@ class TensorData(L.LightningDataModule):
     input_shape: tuple[int, ...]
     num_outputs: int
     class_names: tuple[str, ...] | None = None  # None: no classes but numbers
-    feature_names: tuple[str, ...] | None = None  # of the columns of a table
+    feature_names: tuple[str, ...] | None = None  # of the columns of a table, or of the channels of a sequence
+    num_tokens: int | None = None  # inputs are tokens, 0 to num_tokens - 1: they stay int64; None: float32 numbers
     target_name: str = "target"  # what a number to predict is, and in which unit
 
     def __init__(
@@ -62,7 +63,7 @@ class TensorData(L.LightningDataModule):
         """The training split and the official test split, or None where `test_size` is to be drawn from the first.
 
         Inputs (N, *input_shape); targets (N,), the numbers of classes, or (N,) or (N, num_outputs), numbers to predict.
-        Of any type of numbers: `raw_splits` makes float32 of them, and int64 of classes.
+        Of any type of numbers: `raw_splits` makes float32 of them, and int64 of classes and tokens.
         """
         raise NotImplementedError
 
@@ -75,11 +76,13 @@ class TensorData(L.LightningDataModule):
         """Load, carve and normalize, once.
 
         Raises:
-            RequestError: there is no test split, or the data hold something that is no number or no class; and as
-                `raw_splits`.
+            RequestError: there is no test split, the data hold something that is no number, no token or no class, or
+                tokens are to be normalized; and as `raw_splits`.
         """
         if self.splits:
             return
+        if self.normalize and self.num_tokens is not None:
+            raise RequestError("data.normalize=true: the inputs are tokens, whose size means nothing; take false")
         splits = self.raw_splits()
         if not len(splits["test"].inputs):
             raise RequestError(f"data.test_size={self.test_size}: there is no test split then; try 0.2")
@@ -100,8 +103,8 @@ class TensorData(L.LightningDataModule):
         try:
             loaded = self.load()
         except FileNotFoundError as error:
-            missing = error.filename or error
-            raise fault(self, f"{missing} is not there; set paths.data_dir, or mend the path in load()") from error
+            missing = f"{error.filename} is not there" if error.filename else " ".join(str(error).rstrip(".").split())
+            raise fault(self, f"{missing}; set paths.data_dir, or mend the path in load()") from error
         train, test = as_splits(self, loaded)
         if test is None and self.test_on_train:
             test = train
@@ -155,7 +158,7 @@ class TensorData(L.LightningDataModule):
 
 
 def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel (N, C, H, W) or column (N, F); 1 for what is constant."""
-    over = [axis for axis in range(inputs.dim()) if axis != 1]
+    """Mean and standard deviation along `column_axis`; 1 for what is constant."""
+    over = [axis for axis in range(inputs.dim()) if axis != column_axis(inputs)]
     std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
     return mean, torch.where(std > 0, std, torch.ones_like(std))

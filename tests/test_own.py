@@ -1,0 +1,167 @@
+"""Users' own data and models, in a file of their own: tokens from end to end, and errors that point at that file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from litlab.build import build_data, build_task
+from litlab.cli import tell
+from litlab.errors import RequestError
+from litlab.evidence import untrained_loss
+from litlab.train import train
+
+OWN = '''
+import numpy
+import torch
+from torch import nn
+from torchvision.datasets import ImageFolder
+
+from litlab.data.tensors import Split, TensorData
+
+
+class Words(TensorData):
+    """Which of two tokens comes more often."""
+
+    input_shape, num_outputs, class_names, num_tokens = (9,), 2, ("few", "many"), 40
+
+    def load(self):
+        tokens = torch.randint(40, (600, 9), generator=torch.Generator().manual_seed(0))
+        return Split(tokens, ((tokens < 20).sum(1) > 4).long()), None
+
+
+class Numbers(Words):
+    num_tokens = None
+
+
+class Folder(Words):
+    def load(self):
+        return ImageFolder(self.folder)
+
+
+class Broken(Words):
+    def load(self):
+        return numpy.concatenate([])
+
+
+class Nothing(Words):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.first = next(iter([]))
+
+
+class Said(Words):
+    def __init__(self, **settings):
+        raise ValueError("data.size=7: must be even")
+
+
+class Bag(nn.Module):
+    def __init__(self, input_shape, num_outputs, num_tokens=40):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(num_tokens, num_outputs)
+
+    def forward(self, inputs):
+        return self.bag(inputs)
+
+
+class Wrong(Bag):
+    def forward(self, inputs):
+        return super().forward(inputs[:, 0])
+
+
+class Unready(Bag):
+    def __init__(self, **shape):
+        self.names = {}["a"]
+'''
+LINES = OWN.splitlines()
+
+
+def line(text: str) -> str:
+    """Where the file has it."""
+    (number,) = (number for number, each in enumerate(LINES, 1) if text in each)
+    return f"own_things.py:{number}"
+
+
+@pytest.fixture
+def own(compose: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The config of a run with the data and the model by these names."""
+    (tmp_path / "own_things.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "own_things", raising=False)
+
+    def config(data: str, model: str = "own_things.Bag") -> Any:
+        made = compose("data=digits", "optimizer.lr=2", "trainer.max_epochs=15", pictures=False)
+        given = {"val_size": 100, "test_size": 100, "batch_size": 50}
+        OmegaConf.update(made, "data", {"_target_": f"own_things.{data}"} | given, merge=False)
+        OmegaConf.update(made, "model", {"_target_": model}, merge=False)
+        OmegaConf.update(made, "trust", ["own_things"], force_add=True)
+        return made
+
+    return config
+
+
+def said(error: BaseException, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on the terminal."""
+    tell(error)
+    (told,) = capsys.readouterr().err.splitlines()
+    return told
+
+
+def test_tokens_come_to_an_embedding(own: Any) -> None:
+    result = train(own("Words"))
+    assert result["parameters"] == 80 and result["metrics"]["test/accuracy"] > 0.9 and result["hints"] == []
+
+
+def test_the_model_knows_how_many_tokens_there_are(own: Any) -> None:
+    config = own("Words")
+    data = build_data(config)
+    data.num_tokens = 50
+    task = build_task(config, data)
+    assert task.model.bag.num_embeddings == 50
+    data.setup()
+    assert untrained_loss(config, task, data) > 0
+    with pytest.raises(RequestError, match=r"^model: MLP takes numbers, and the inputs of these data are tokens; take"):
+        build_task(own("Words", "litlab.models.mlp.MLP"), data)
+
+
+def test_an_embedding_of_numbers_is_told_what_tokens_need(own: Any, capsys: Any) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        train(own("Numbers"))
+    told = said(caught.value, capsys)
+    assert f"({line('return self.bag(inputs)')}; LITLAB_TRACEBACK=1" in told
+    assert "inputs are float32, unless their class sets num_tokens (they stay int64 then)" in told
+
+
+def test_errors_point_at_the_users_own_line(own: Any, capsys: Any) -> None:
+    for data, model, where, words in (
+        ("Broken", "Bag", "numpy.concatenate([])", "error: ValueError: need at least one array to concatenate ("),
+        ("Words", "Wrong", "return self.bag(inputs)", "error: ValueError: offsets "),
+    ):
+        with pytest.raises(Exception) as caught:
+            train(own(data, f"own_things.{model}"))
+        told = said(caught.value, capsys)
+        assert told.startswith(words) and f"({line(where)}; LITLAB_TRACEBACK=1" in told
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "told"),
+    [
+        ("Nothing", "Bag", f"data: StopIteration ({line('next(iter')})"),
+        ("Words", "Unready", f"model: KeyError: 'a' ({line('self.names')})"),
+        ("Said", "Bag", "data.size=7: must be even"),  # their own words to the user
+    ],
+)
+def test_what_cannot_be_built_has_its_type_and_place(own: Any, data: str, model: str, told: str) -> None:
+    config = own(data, f"own_things.{model}")
+    with pytest.raises(RequestError) as caught:
+        build_task(config, build_data(config))
+    assert str(caught.value) == told
+
+
+def test_an_empty_folder_of_images_is_told(own: Any, tmp_path: Path) -> None:
+    data: Any = build_data(own("Folder"))
+    data.folder = tmp_path / "empty"
+    data.folder.mkdir()
+    with pytest.raises(RequestError, match=r"^data=Folder: Couldn't find any class folder in \S*/empty; set paths\.da"):
+        data.setup()
