@@ -28,6 +28,7 @@ from litlab.sweeps import gpus
 from litlab.tasks.base import Task
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.training import STEP_HOOKS, has_hook
+from litlab.trust import trusted, verify
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,20 @@ COUNTED = {
 }
 
 
-def instantiate(group: str, config: Any, **kwargs: Any) -> Any:
-    """hydra.utils.instantiate, with a mistake in the config told in one line.
+def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: Any) -> Any:
+    """hydra.utils.instantiate of what a config may name, with a mistake in the config told in one line.
+
+    Args:
+        group: what is built.
+        config: a part of a config that names it.
+        trust: packages that the user trusts, besides those that are known.
+        kwargs: as for hydra.utils.instantiate.
 
     Raises:
-        RequestError: what the config names cannot be built so.
+        RequestError: what the config names may not be named, or cannot be built so.
     """
     try:
+        verify(group, config, trust)
         return hydra.utils.instantiate(config, **kwargs)
     except InstantiationException as error:
         cause = error.__cause__
@@ -58,7 +66,7 @@ def instantiate(group: str, config: Any, **kwargs: Any) -> Any:
 
 def build_data(config: DictConfig) -> TensorData:
     """The data of a config, not loaded yet."""
-    return instantiate("data", config.data)
+    return instantiate("data", config.data, trusted(config))
 
 
 def build_task(config: DictConfig, data: TensorData) -> Task:
@@ -73,14 +81,16 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
             f"scheduler.monitor={monitor}: there is no validation; set data.val_size, or watch train/loss"
         )
     _check_tokens(config.model, data)
-    model = instantiate("model", config.model, **model_arguments(data))
+    trust = trusted(config)
+    model = instantiate("model", config.model, trust, **model_arguments(data))
     task: Task = instantiate(
         "task",
         config.task,
+        trust,
         model=model,
-        optimizer=instantiate("optimizer", config.optimizer),
-        schedule=build_schedule(config.scheduler),
-        augmentation=instantiate("augmentation", config.augmentation) or None,
+        optimizer=instantiate("optimizer", config.optimizer, trust),
+        schedule=build_schedule(config.scheduler, trust),
+        augmentation=instantiate("augmentation", config.augmentation, trust) or None,
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
@@ -89,13 +99,13 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
     return task
 
 
-def build_schedule(config: DictConfig) -> Schedule | None:
-    """The schedule of a config's scheduler group; None for scheduler=none."""
+def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:
+    """The schedule of a config's scheduler group, of packages that are known or in `trust`; None for scheduler=none."""
     settings = dict(config)
     if not settings:
         return None
     rhythm = {name: settings.pop(name) for name in ("interval", "frequency", "monitor") if name in settings}
-    return Schedule(instantiate("scheduler", settings), **rhythm)
+    return Schedule(instantiate("scheduler", settings, trust), **rhythm)
 
 
 def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer:
@@ -113,7 +123,8 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
     counted = [f"trainer.{name}" for name, idle in COUNTED.items() if repr(settings.get(name, idle)) != repr(idle)]
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
-    callbacks = build_callbacks(config.callbacks, data)
+    trust = trusted(config)
+    callbacks = build_callbacks(config.callbacks, data, trust)
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     trainer: L.Trainer = instantiate(
@@ -123,7 +134,8 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
             "enable_progress_bar": any(isinstance(each, ProgressBar) for each in callbacks),
             "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
         },
-        logger=[instantiate("logger", logger) for logger in config.logger.values()],
+        trust,
+        logger=[instantiate("logger", logger, trust) for logger in config.logger.values()],
         callbacks=[Stopwatch(), History(), *callbacks],
         plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
@@ -157,8 +169,10 @@ def settle_steps(trainer: L.Trainer, data: TensorData, task: Task, counted: Sequ
     data.steps_per_execution = task.steps_per_execution
 
 
-def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list[L.Callback]:
-    """The callbacks of a config; without validation, less the checkpoint that would select by it.
+def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData, trust: Sequence[str] = ()) -> list[L.Callback]:
+    """The callbacks of a config, of packages that are known or in `trust`.
+
+    Without validation, less the checkpoint that would select by it.
 
     Raises:
         RequestError: one watches a validation that does not take place, or needs Lightning's automatic optimization.
@@ -170,7 +184,7 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData) -> list
             if "ModelCheckpoint" not in config._target_:
                 raise RequestError(f"callbacks.{name}.monitor={monitor}: there is no validation; set data.val_size")
         else:
-            callbacks.append(instantiate("callbacks", config))
+            callbacks.append(instantiate("callbacks", config, trust))
             refuse_automatic_only(name, callbacks[-1])
     return callbacks
 

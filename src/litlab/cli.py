@@ -35,11 +35,11 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
-                print(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
-                sys.exit(0)
+                sys.exit(_help(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name)))
             import hydra  # after help, which answers at once
 
             from litlab import ranks
+            from litlab.composition import guarding
 
             if ranks.follows():
                 sys.exit(follow(job))
@@ -58,7 +58,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
             try:
                 ranks.refuse_sweep(sys.argv[1:])
                 sys.argv[1:] = arguments(sys.argv[1:])
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
+                with guarding():
+                    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
             except BaseException as error:
                 codes.append(tell(error))
             sys.exit(max(codes))
@@ -81,6 +82,7 @@ def follow(job: Job) -> int:
 
 def record(config: Any, job: Job, show: str = "print_result") -> None:
     """Check the config, run the job, leave a result.json whatever happens, and print it; in a sweep, the sweep does."""
+    from litlab import trust
     from litlab.checks import check
     from litlab.ranks import publish
     from litlab.results import is_first_process, recorded, request
@@ -92,6 +94,7 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
 
     def run(once: bool = False) -> dict[str, Any]:
         with recorded(run_dir, asked, once) as result:
+            trust.check(config)
             check(config)  # before torch is imported: a mistake is told at once
             publish(config)
             job(config, result)
@@ -133,6 +136,15 @@ def tell(error: BaseException) -> int:
     if message is not None:
         return _say(message, 2)
     return _say(f"{what(error)} ({place(error)}; {DEBUG}=1 shows the whole traceback)", 1)
+
+
+def _help(text: str) -> int:
+    """Print the help; a reader that has seen enough, such as head, is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python, which flushes once more at its end
+    return 0
 
 
 def _say(message: str, code: int) -> int:

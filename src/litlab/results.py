@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 Result = dict[str, Any]
 FILE = "result.json"
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
-NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from")  # where it lies and what it is for: not what it is
+# Where it lies, what it is for and who is trusted: not what it is.
+NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "trust")
 
 
 class AlreadyBegun(Exception):  # noqa: N818

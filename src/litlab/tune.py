@@ -21,6 +21,7 @@ from litlab.plots.canvas import Array, pixels, save
 from litlab.plots.training import lr_range_test
 from litlab.results import Result
 from litlab.tasks.plain import PlainTask
+from litlab.trust import trusted
 
 log = logging.getLogger(__name__)
 SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean has little to go by yet, or is diverging
@@ -53,7 +54,7 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
         if wrong:
             raise RequestError(f"{name}: not together with {asked}; leave one of them out")
     started = time.perf_counter()
-    found: Found = instantiate("tune", settings)(config, name)
+    found: Found = instantiate("tune", settings, trusted(config))(config, name)
     before, seconds = OmegaConf.select(config, found.setting), time.perf_counter() - started
     use = f"taken instead of {before:g}" if apply else f"not taken (tune.apply=false); it stays {before:g}"
     line = f"{name}: {found.setting}={found.value:g}, {use}; {found.remark}; {seconds:.1f} s"
@@ -155,7 +156,7 @@ def _build(config: DictConfig, name: str) -> tuple[TensorData, PlainTask, L.Trai
     idle = {"logger": False, "callbacks": [], "default_root_dir": config.paths.run_dir, "profiler": None}
     idle |= dict.fromkeys(("enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False)
     idle |= {"max_epochs": -1, "min_epochs": None, "max_steps": -1, "max_time": None, "limit_val_batches": 0}
-    trainer: L.Trainer = instantiate("trainer", settings | idle)
+    trainer: L.Trainer = instantiate("trainer", settings | idle, trusted(config))
     if trainer.world_size > 1:
         raise RequestError(f"{name}: works on one device; find it with trainer.devices=1, then set it yourself")
     return data, PlainTask(task), trainer

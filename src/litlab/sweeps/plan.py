@@ -11,6 +11,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from litlab import trust
 from litlab.checks import check
 from litlab.errors import RequestError
 from litlab.results import settings
@@ -43,6 +44,7 @@ class Planner:
                 del composed["hydra"]
             job.settings = settings(composed)
             job.identity = identity(job.settings)
+            trust.check(composed)
             check(composed)
         except (HydraException, OmegaConfBaseException, RequestError) as error:
             job.mistake = error
