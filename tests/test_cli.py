@@ -46,6 +46,14 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
     assert "\n  joblib " in done.stdout.split("\nhydra/launcher:\n")[1]
 
 
+def test_a_reader_of_the_help_may_stop_early(script, tmp_path):
+    end, write = os.pipe()
+    os.close(end)
+    done = subprocess.run([sys.executable, str(script), "--help"], stdout=write, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_help_imports_neither_torch_nor_hydra(script, tmp_path):
     code = (
         "import runpy, sys; sys.argv = ['train.py', '--help']\n"
@@ -84,6 +92,16 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "nonsense=1": ("nonsense:", "data", "seed"),
     "data.batch_size": ("data.batch_size",),
     "data=[": ("data=[",),
+    "tune='${'": ("tune='${': is no interpolation;", "${data.batch_size}"),
+    "seed='${'": ("seed='${': is no interpolation;",),
+    "model=null": ("model=null: chooses nothing;", "linear, mlp", "or leave model out"),
+    "~model": ("~model: chooses nothing;", "linear, mlp"),
+    "experiment=null": ("experiment=null: chooses nothing;", "fashion_mlp", "or leave experiment out"),
+    "scheduler=null": ("scheduler=null: chooses nothing; take scheduler=none\n",),
+    "hydra/launcher=null": ("hydra/launcher=null: chooses nothing; choose from ",),
+    "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),
+    "paths.log_dir=null": ("paths.log_dir=null: must name a folder, such as logs\n",),
+    "paths.data_dir=null": ("paths.data_dir=null: must name a folder, such as data\n",),
 }
 
 
@@ -272,6 +290,8 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
     path.touch()
     assert arguments([f"resume_from={path}"]) == [f"resume_from='{path}'"]
     assert arguments([f"resume_from='{path}'"]) == [f"resume_from='{path}'"]
+    long = f"seed={','.join(map(str, range(100)))}"  # no path may be that long
+    assert arguments(["-m", long]) == ["-m", long]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +304,25 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
         (["sweep.resume=", "-m", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.resume=", "--dry-run", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.on_failure=go", "-m", "seed=0,1"], ("sweep.on_failure=go:", "continue, stop")),
-        (["-m", "optimizer.lr=interval(0, 1)"], ("optimizer.lr=interval(0, 1):", "optimizer.lr=1,2,3")),
+        (["-m", "optimizer.lr=interval(0, 1)"], ("optimizer.lr: a grid needs values", "optimizer.lr=1,2,3")),
+        (["-m", "seed=range(0)"], ("seed=range(0): gives no value;",)),
+        (["-m", "seed=range(0,5,0)"], ("seed=range(0,5,0): is no range of values; write range(START, STOP, STEP)",)),
+        (["-m", "model=glob(nothing*)"], ("model=glob(nothing*): gives no value;", "glob(*)")),
+        (["-m", "model=null,mlp"], ("model=null,mlp: chooses nothing;", "linear, mlp")),
+        (
+            ["-m", "seed=range(0,1e9)", "optimizer.lr=0.1,0.2"],
+            ("seed=range(0,1e9): gives 1,000,000,000 values, more than sweep.max_jobs=10000; give fewer,",),
+        ),
+        (
+            ["-m", "seed=shuffle(range(1,-5e9,-1))", "--dry-run"],
+            ("gives 5,000,000,001 values, more than sweep.max_jobs=10000;",),
+        ),
+        (
+            ["-m", "seed=0,1,2", "optimizer.lr=0.1,0.2", "sweep.max_jobs=5"],
+            ("seed (3) x optimizer.lr (2): makes 6 jobs, more than sweep.max_jobs=5; give fewer values",),
+        ),
+        (["--experimental-rerun=x.pickle"], ("--experimental-rerun: unpickles a file, which may run code;",)),
+        (["--exp", "x.pickle", "-m"], ("--experimental-rerun: unpickles a file",)),
         (["-m", "optimizer.lrr=1,2"], ("optimizer.lrr:", "momentum")),
         (["-m", "data=fashoin"], ("data=fashoin:", "fashion")),
         (["-m", "data=fashoin,digts"], ("data=fashoin:", "fashion")),
@@ -297,6 +335,16 @@ def test_a_mistake_with_a_sweep_is_one_line_and_leaves_nothing(command, tmp_path
     assert len(err.splitlines()) == 1, err
     assert all(text in err for text in told), err
     assert not list((tmp_path / "logs").rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"), [("model=glob(mlp*)", {"mlp", "mlp_periodic"}), ("experiment=glob(*_mlp)", {"fashion_mlp"})]
+)
+def test_a_sweep_over_choices_by_a_pattern(command, quick_train, tmp_path, read_result, asked, names):
+    code, _, err = command("-m", *SMALL, asked)
+    assert (code, err) == (0, "")
+    group = asked.partition("=")[0]
+    assert names <= {run["choices"][group] for run in results(tmp_path, read_result)}
 
 
 def test_settings_of_sweeps_do_nothing_to_a_run(command, quick_train, tmp_path, read_result):

@@ -115,7 +115,7 @@ def test_what_builds_a_run_may_be_named():
         "lightning.pytorch.Trainer", "lightning.pytorch.callbacks.EMAWeightAveraging",
         "lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.profilers.PyTorchProfiler",
         "lightning.pytorch.strategies.DDPStrategy", "rtdl_num_embeddings.PiecewiseLinearEmbeddings",
-        "litlab.tasks.augmentation.ShiftAndFlip", "litlab.tune.find_batch_size",
+        "litlab.tasks.augmentation.ShiftAndFlip", "litlab.tune.find_batch_size", "datetime.timedelta",
     ):  # fmt: skip
         trust.verify("model", {"_target_": name})
     module = types.ModuleType("litlab.models.mine")

@@ -29,9 +29,10 @@ class GridSweeper(BasicSweeper):
         from litlab.sweeps.space import Space
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        assert self.config is not None
+        assert self.config is not None and self.hydra_context is not None
         choices = self.config.hydra.runtime.choices
-        space = Space(OverridesParser.create().parse_overrides(words), self.config.sweep, choices)
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)  # which glob() asks for names
+        space = Space(parser.parse_overrides(words), self.config.sweep, choices)
         swept, grid = space.swept, space.jobs()
         if self.config.sweep.dry_run:
             dry_run(self, self.task_function, swept, grid)

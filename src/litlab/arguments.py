@@ -1,10 +1,11 @@
 """The words of a command line, as Hydra wants them."""
 
+import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
+from litlab.choices import CONF, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
@@ -25,6 +26,9 @@ def arguments(words: Sequence[str]) -> list[str]:
         options.remove("--dry-run")
         overrides.append("sweep.dry_run=true")
     _check(options)
+    for word in overrides:
+        _refuse_nothing_chosen(word)
+        _refuse_broken_interpolation(word)
     if not {"-m", "--multirun"} & set(options) and not any(word.startswith(("-c", "--cfg")) for word in options):
         if any(DRY_RUN.match(word) for word in overrides):
             options.insert(0, "-m")  # the sweeper does it: nothing is left of a run that does not take place
@@ -41,7 +45,36 @@ def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
     special = set(value) & set(" =,(){}[]:") and not set(value) & set("'\"")
     condition = key.lstrip("+") == "sweep.exclude" and not set(value) & set("'\"[")
-    return f"{key}='{value}'" if condition or (special and Path(value).exists()) else word
+    return f"{key}='{value}'" if condition or (special and os.path.exists(value)) else word  # pathlib raises
+
+
+def _refuse_nothing_chosen(word: str) -> None:
+    """GROUP=null and ~GROUP: Hydra has no words for them, and nothing can be built of nothing."""
+    deleted, (group, _, value) = word.startswith("~"), word.lstrip("~+").partition("=")
+    if not (deleted or re.search(r"\bnull\b", value, re.IGNORECASE)) or not (CONF / group).is_dir() or not group:
+        return
+    names = choices().get(group, {})
+    take = f"take {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
+    raise RequestError(f"{word}: chooses nothing; {take}")
+
+
+def _refuse_broken_interpolation(word: str) -> None:
+    """Of text that OmegaConf cannot read as an interpolation, Hydra says neither where it is nor what is wrong."""
+    if "${" not in word:
+        return
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+
+    try:
+        OmegaConf.create([OverridesParser.create().parse_override(word).value()])
+    except GrammarParseError as error:
+        raise RequestError(
+            f"{word}: is no interpolation; write ${{GROUP.SETTING}}, such as ${{data.batch_size}}"
+        ) from error
+    except (HydraException, OmegaConfBaseException):  # several values, or what Hydra tells well
+        return
 
 
 def _check(options: Sequence[str]) -> None:
@@ -52,4 +85,10 @@ def _check(options: Sequence[str]) -> None:
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints the usage, in many lines
-    parser.parse_args(list(options))
+    asked = parser.parse_args(list(options))
+    if asked.experimental_rerun is not None:
+        raise RequestError(
+            "--experimental-rerun: unpickles a file, which may run code; give the words of RUN/.hydra/overrides.yaml"
+        )
+    if asked.config_path is not None:  # all that is read would be somebody else's, also what Hydra runs
+        raise RequestError("--config-path: litlab composes what is in conf/; --config-dir=FOLDER adds choices")

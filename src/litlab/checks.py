@@ -93,6 +93,7 @@ RULES: dict[str, tuple[Rule, Any]] = {
     "scheduler.frequency": (POSITIVE_INT, 1),
     "sweep.on_failure": (one_of("continue", "stop"), "continue"),
     "sweep.dry_run": (BOOL, True),
+    "sweep.max_jobs": (POSITIVE_INT, 10000),
     "trainer.accelerator": (one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"), "auto"),
     "trainer.max_epochs": (LENGTH, 10),
     "trainer.max_steps": (LENGTH, 1000),

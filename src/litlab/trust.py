@@ -7,6 +7,7 @@ such as `litlab.data.roads.subprocess.run` begins well and ends elsewhere.
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -15,7 +16,15 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from litlab.errors import RequestError
 
-KNOWN = ("litlab", "torch.nn", "torch.optim", "torchmetrics", "lightning.pytorch", "rtdl_num_embeddings")
+KNOWN = (
+    "litlab",
+    "torch.nn",
+    "torch.optim",
+    "torchmetrics",
+    "lightning.pytorch",
+    "rtdl_num_embeddings",
+    "datetime.timedelta",
+)
 
 
 def check(config: DictConfig) -> None:
@@ -135,6 +144,7 @@ def _kinds() -> dict[str, tuple[type, ...]]:
         "torch.nn.modules": (nn.Module,),
         "torch.optim": (Optimizer, LRScheduler),
         "rtdl_num_embeddings": (nn.Module,),
+        "datetime": (timedelta,),  # which Lightning's callbacks and strategies take
         **{f"torchmetrics.{name}": (nn.Module,) for name in metrics},
         "lightning.pytorch": (L.Trainer, Strategy, Precision, *watching),
     }

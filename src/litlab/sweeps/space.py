@@ -4,10 +4,11 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -56,17 +57,18 @@ class Space:
 
     Args:
         overrides: of the whole sweep. Of a setting that is given twice the last one counts.
-        options: conf/sweep: `pairs`, `exclude`, `when`, `draw`, `jobs`, `draw_seed`.
+        options: conf/sweep: `pairs`, `exclude`, `when`, `draw`, `jobs`, `draw_seed`, `max_jobs`.
         choices: by group, what is chosen where the overrides do not say.
 
     Raises:
-        RequestError: an option does not fit the overrides.
+        RequestError: an option does not fit the overrides, or a setting has no value, or far too many.
         HydraException: a grid has an interval, which is no list of values.
     """
 
     def __init__(self, overrides: Sequence[Override], options: DictConfig, choices: Mapping[str, Any]) -> None:
         self.options, self.choices = options, choices
-        self.axes = _axes(overrides)
+        self.limit = options.get("max_jobs") or math.inf
+        self.axes = _axes(overrides, self.limit)
         self.when = self._conditional()
         self._pair()
         several = [axis for axis in self.axes.values() if axis.interval is not None or len(axis.words) > 1]
@@ -81,7 +83,8 @@ class Space:
         """The overrides of each job.
 
         Raises:
-            RequestError: everything is excluded, or so much that draws do not find `jobs` different ones.
+            RequestError: they are too many; everything is excluded, or so much that draws do not find `jobs` different
+                ones.
         """
         draw = self.options.get("draw")
         jobs = self._draw(str(draw)) if draw else self._grid()
@@ -95,6 +98,11 @@ class Space:
                 raise HydraException(
                     f"{key}: a grid needs values, as in {key}=1,2,3; or take sweep=random, or sweep=optuna"
                 )
+        sizes = {" with ".join(axis.keys): len(axis.words) for axis in self.axes.values() if len(axis.words) > 1}
+        if (total := math.prod(sizes.values())) > self.limit:
+            product = " x ".join(f"{key} ({size:,})" for key, size in sizes.items())
+            what = f"makes {total:,} jobs, more than sweep.max_jobs={self.limit}; give fewer values, or raise that"
+            raise RequestError(f"{product}: {what}")
         jobs: list[Job] = []
         for words in itertools.product(*(axis.words for axis in self.axes.values())):
             general = _job(itertools.chain(*words))
@@ -164,7 +172,9 @@ class Space:
                 raise RequestError(f"sweep.when={when}: must name choices and their values, as in {example}")
             for choice, settings in choices.items():
                 words = [f"{key}={_text(value)}" for key, value in settings.items()]
-                found.append((str(group), str(choice), _axes(OverridesParser.create().parse_overrides(words))))
+                found.append(
+                    (str(group), str(choice), _axes(OverridesParser.create().parse_overrides(words), self.limit))
+                )
         return found
 
     def _pair(self) -> None:
@@ -195,7 +205,7 @@ class Space:
         return any(condition.holds(values) for condition in self.excluded)
 
 
-def _axes(overrides: Sequence[Override]) -> dict[str, Axis]:
+def _axes(overrides: Sequence[Override], limit: float) -> dict[str, Axis]:
     axes = {}
     for override in overrides:
         word = override.get_key_element()
@@ -203,12 +213,31 @@ def _axes(overrides: Sequence[Override]) -> dict[str, Axis]:
         if not override.is_sweep_override():
             axes[key] = Axis(((override.input_line or "",),))
         elif override.is_discrete_sweep():
-            axes[key] = Axis(tuple((f"{word}={value}",) for value in override.sweep_string_iterator()))
+            axes[key] = Axis(tuple((f"{word}={value}",) for value in _values(override, limit)))
         else:
             interval = override.value()
             assert isinstance(interval, IntervalSweep)
             axes[key] = Axis(key=word, interval=interval)
     return axes
+
+
+def _values(override: Override, limit: float) -> list[str]:
+    """The values of a setting, which are counted before they are listed."""
+    value = override.value()
+    if isinstance(value, RangeSweep):
+        start, stop, step = (Decimal(str(each)) for each in (value.start, value.stop, value.step))
+        try:
+            size = math.ceil((stop - start) / step)
+        except (ArithmeticError, ValueError) as error:  # a step of 0; nan and inf
+            what = "is no range of values; write range(START, STOP, STEP)"
+            raise RequestError(f"{override.input_line}: {what}") from error
+        if size > limit:
+            what = f"gives {size:,} values, more than sweep.max_jobs={limit}; give fewer, or raise that"
+            raise RequestError(f"{override.input_line}: {what}")
+    values = list(override.sweep_string_iterator())
+    if not values:
+        raise RequestError(f"{override.input_line}: gives no value; such as range(0, 5), or glob(*) for all choices")
+    return values
 
 
 def _check_interval(key: str, axis: Axis) -> None:
