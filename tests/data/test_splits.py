@@ -181,3 +181,40 @@ def test_normalizing_leaves_what_load_gave(same):
         for part in ("train", "test"):
             torch.testing.assert_close(data.splits[part].inputs.mean(0), torch.zeros(2))
             torch.testing.assert_close(data.splits[part].inputs.std(0, correction=0), torch.ones(2))
+
+
+@pytest.mark.parametrize("kind", [Classes, Given])
+def test_folds_part_the_training_split(kind):
+    inputs = torch.arange(30.0).reshape(30, 1).repeat(1, 2)
+    labels = (torch.arange(30) % 3 == 0).long()  # 10 of class 1
+    split = Split(inputs, labels if kind is Classes else inputs[:, 0])
+    held_out = []
+    for fold in range(5):
+        data = kind(split, Split(X, LABELS), folds=5, fold=fold, val_size=3)
+        data.setup()
+        train, val, test = (data.splits[part] for part in ("train", "val", "test"))
+        assert (len(train.inputs), len(val.inputs), len(test.inputs)) == (24, 6, 6)  # the official test stays out
+        assert kind is Given or int(val.targets.sum()) == 2  # stratified
+        assert set(train.inputs[:, 0].tolist()) == set(range(30)) - set(val.inputs[:, 0].tolist())
+        held_out += val.inputs[:, 0].tolist()
+    assert data.has_validation
+    assert sorted(held_out) == list(range(30)) and held_out != sorted(held_out)
+    again = kind(split, Split(X, LABELS), folds=5, fold=4, split_seed=1)
+    again.setup()
+    assert set(again.splits["val"].inputs[:, 0].tolist()) != set(val.inputs[:, 0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Given, {"fold": 1}, "data.fold=1: needs the number of folds, as in data.folds=5"),
+        (Given, {"folds": 5, "fold": 5}, "data.fold=5: with data.folds=5 it must be 0 to 4"),
+        (Given, {"folds": 7}, "data.folds=7: must be from 2 to the number of samples"),
+        (Given, {"folds": 1}, "data.folds=1: must be from 2 to the number of samples"),
+        (Classes, {"folds": 4}, "data.folds=4: must be from 2 to the number of samples of each class"),
+    ],
+)
+def test_folds_that_cannot_be(kind, settings, message):
+    with pytest.raises(RequestError) as error:
+        kind(Split(X, LABELS if kind is Classes else VALUES), Split(X, LABELS), **settings).setup()
+    assert str(error.value) == message

@@ -1,5 +1,6 @@
 """The splits of a data set: one carved from another, and their values held against what a loss can take."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -72,6 +73,29 @@ def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Spl
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     kept, carved = order[count:], order[:count]
     return Split(split.inputs[kept], split.targets[kept]), Split(split.inputs[carved], split.targets[carved])
+
+
+def part_folds(split: Split, folds: int, fold: int, seed: int) -> tuple[Split, Split]:
+    """All folds but one of a split, and that one; with classes, each fold has as many of a class as the others.
+
+    scikit-learn's KFold and StratifiedKFold, shuffled by `seed`.
+
+    Raises:
+        RequestError: there are fewer samples, or fewer of every class, than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    is_classes = split.targets.dtype == torch.int64
+    try:
+        parts = (StratifiedKFold if is_classes else KFold)(folds, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():  # of a class with fewer samples than folds, some folds have none
+            warnings.simplefilter("ignore", UserWarning)
+            kept, held_out = list(parts.split(split.targets, split.targets if is_classes else None))[fold]
+    except ValueError as error:
+        what = "samples of each class" if is_classes and len(split.targets) >= folds else "samples"
+        raise RequestError(f"data.folds={folds}: must be from 2 to the number of {what}") from error
+    kept, held_out = torch.from_numpy(kept), torch.from_numpy(held_out)
+    return Split(split.inputs[kept], split.targets[kept]), Split(split.inputs[held_out], split.targets[held_out])
 
 
 def refuse_unfit(data: Declaration, splits: dict[str, Split]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.splits import Split, carve, column_axis, fault, refuse_unfit
+from litlab.data.splits import Split, carve, column_axis, fault, part_folds, refuse_unfit
 from litlab.errors import RequestError
 
 
@@ -23,6 +23,8 @@ class TensorData(L.LightningDataModule):
         test_on_train: the test repeats the training rows, where a data set has no official test split: for documents
             that show how a model fits. Such a test tells nothing of new samples.
         split_seed: of the carving.
+        folds: of the training split, for k-fold cross-validation in place of val_size; None: no folds.
+        fold: the part that is the validation split, from 0.
         normalize: inputs to mean 0 and standard deviation 1, by the training split's statistics: tables per column,
             sequences (time, channels) and images (channels, height, width) per channel.
         passes_per_epoch: times that one epoch goes through the training split.
@@ -46,6 +48,8 @@ class TensorData(L.LightningDataModule):
         test_size: int | float = 0,
         test_on_train: bool = False,
         split_seed: int = 0,
+        folds: int | None = None,
+        fold: int = 0,
         normalize: bool = False,
         passes_per_epoch: int = 1,
         shuffle: bool = True,
@@ -54,6 +58,11 @@ class TensorData(L.LightningDataModule):
         super().__init__()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.val_size, self.test_size, self.split_seed = val_size, test_size, split_seed
+        if folds is None and fold:
+            raise RequestError(f"data.fold={fold}: needs the number of folds, as in data.folds=5")
+        if folds is not None and not 0 <= fold < folds:
+            raise RequestError(f"data.fold={fold}: with data.folds={folds} it must be 0 to {folds - 1}")
+        self.folds, self.fold = folds, fold
         self.test_on_train, self.normalize = test_on_train, normalize
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
         self.steps_per_execution = 1  # how many batches the task's training_step takes at once
@@ -70,7 +79,7 @@ class TensorData(L.LightningDataModule):
     @property
     def has_validation(self) -> bool:
         """Whether a validation split is carved."""
-        return self.val_size > 0
+        return self.folds is not None or self.val_size > 0
 
     def setup(self, stage: str | None = None) -> None:
         """Load, carve and normalize, once.
@@ -110,7 +119,10 @@ class TensorData(L.LightningDataModule):
             test = train
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)
-        train, val = carve(train, self.val_size, "val_size", self.split_seed)
+        if self.folds is not None:
+            train, val = part_folds(train, self.folds, self.fold, self.split_seed)
+        else:
+            train, val = carve(train, self.val_size, "val_size", self.split_seed)
         return {"train": train, "val": val, "test": test}
 
     def _loader(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
