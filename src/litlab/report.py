@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from litlab.escape import printable
 from litlab.results import Result
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.summary import command, headline, table, winners
+from litlab.sweeps.summary import command, headline, table, winner_checkpoint, winners
 
 MAX_ROWS = 40  # of a table on the terminal
 TOP = 10  # rows of a leaderboard
@@ -80,23 +81,31 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
             grid.add_column(name, overflow="fold", width=min(max([len(name), *(len(row[-1]) for row in rows)]), 20))
         else:
             justify: Any = "left" if name == "metric" else "right"
-            grid.add_column(Text(short.get(name, name)), justify=justify, no_wrap=True)
+            grid.add_column(_text(short.get(name, name)), justify=justify, no_wrap=True)
     for row in rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*map(_text, row))
     _widen(console, grid)
     grid.columns[-1].width = None  # an error takes the room that is left, on several lines
     console.print()
-    console.print(Text(headline(board)))
+    console.print(_text(headline(board)))
     console.print(grid)
     if len(board.rows) > TOP:
         console.print(f"... and {len(board.rows) - TOP:,} more")
     for remark in board.remarks:
-        console.print(Text(f"mind: {remark}"))
+        console.print(_text(f"mind: {remark}"))
     for name, winner in winners(board):
-        console.print(Text(f"{name}: {command(winner)}"))
-    console.print(Text(f"summary: {_typed(folder / 'summary.md')}"))
+        console.print(_text(f"{name}: {command(winner)}"))
+        if weights := winner_checkpoint(winner):
+            what, file = weights
+            console.print(_text(f"{what[0].lower()}{what[1:]}: {_typed(file)}"))
+    console.print(_text(f"summary: {_typed(folder / 'summary.md')}"))
     if next(folder.glob("*/tensorboard"), None):
-        console.print(Text(f"curves: tensorboard --logdir {_typed(folder)}"))
+        console.print(_text(f"curves: tensorboard --logdir {_typed(folder)}"))
+
+
+def _text(text: str) -> Text:
+    """As it is: [kg] is no markup, and what would steer the terminal is shown instead."""
+    return Text(printable(text))
 
 
 def _widen(console: Console, table: Table) -> None:

@@ -107,4 +107,4 @@ def dry_run(sweeper: Any, task: TaskFunction, swept: Sequence[str], overrides: S
 
 
 def _conclude(jobs: Jobs) -> None:
-    report.print_leaderboard(summarize([jobs.folder], not_begun=jobs.not_begun), jobs.folder)
+    report.print_leaderboard(summarize([jobs.folder], to_come=jobs.not_begun), jobs.folder)

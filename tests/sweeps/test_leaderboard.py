@@ -46,6 +46,36 @@ def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
     board = rank([job({LR: lr}, best) for lr, best in ((0.3, 0.5), (0.02, 0.9), (0.1, 0.9), (0.003, 0.9))])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.003), (1, 0.02), (1, 0.1), (4, 0.3)]
     assert board.winners == board.rows[:1]
+    assert board.remarks == [
+        "3 settings share the best val/accuracy; the first of them is no better than the others: val/loss does not "
+        "tell them apart either"
+    ]
+
+
+def test_of_equal_ones_the_lower_validation_loss_goes_first() -> None:
+    losses = {0.003: 0.5, 0.02: 0.25, 0.1: 0.375}
+    board = rank([job({LR: lr}, 0.9, metrics={"val/loss": loss}) for lr, loss in losses.items()])
+    assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.02), (1, 0.1), (1, 0.003)]
+    assert board.remarks == ["3 settings share the best val/accuracy; the first of them has the lowest val/loss"]
+
+
+def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
+    """Neither where they diverged nor where they completed without a value; n counts the values."""
+    lost = [job({LR: 0.1}, 0.99), failed({LR: 0.1}, seed=1), failed({LR: 0.1}, seed=2)]
+    empty = [job({LR: 0.2}, best, seed=seed) for seed, best in enumerate((0.85, 0.93, None))]
+    board = rank([*lost, *empty, *(job({LR: 0.3}, 0.5, seed=seed) for seed in range(3))])
+    assert told(board) == [
+        (1, 0.3, 0.5, 3, "completed"),
+        (None, 0.1, 0.99, 1, "1 of 3 completed"),
+        (None, 0.2, pytest.approx(0.89), 2, "2 of 3 have a value"),
+    ]
+    assert [row.n for row in board.rows] == [3, 1, 2]
+    assert board.winners == board.rows[:1]
+    assert board.remarks == [
+        "2 settings are not ranked, because not all of their seeds have a value: a mean over those that survived "
+        "flatters"
+    ]
+    assert rank(lost).winners == [] and rank(lost).metrics == [("val/accuracy", "max")]
 
 
 def test_one_seed_has_no_deviation() -> None:
@@ -73,7 +103,7 @@ def test_unfinished_settings_come_last_each_with_what_became_of_it() -> None:
     ]
     board = rank(jobs)
     assert told(board) == [
-        (1, 0.1, pytest.approx(0.6), 2, "2 of 3 completed"),
+        (None, 0.1, pytest.approx(0.6), 2, "2 of 3 completed"),
         (None, 0.5, None, 0, "running"),
         (None, 1, None, 0, "died"),
         (None, 2, None, 0, "interrupted"),
@@ -152,6 +182,36 @@ def test_what_else_differs_becomes_a_column_choices_first() -> None:
     assert [row.values for row in board.rows] == [(0.1, 8), (0.1, 9), (0.2, 8)]
 
 
+def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_apart() -> None:
+    """But no member of a choice that is shown, no copy of a setting, and nothing that follows from the choices."""
+
+    def other(lr: float, **choices: str) -> dict[str, Any]:
+        result = job({LR: lr}, lr)
+        result["choices"] = result["choices"] | choices
+        result["settings"]["scheduler"] = {"max_lr": lr}
+        result["settings"]["task"] = {"monitor": f"val/of-{result['choices']['data']}"}
+        for group, choice in choices.items():
+            result["settings"][group] |= {"_target_": choice, "of": choice}
+        return result
+
+    board = rank([other(0.1), other(0.2, optimizer="adam", data="mnist"), other(0.3, data="mnist")])
+    assert board.columns == [LR, "data", "optimizer"]
+    assert board.rows[1].values == (0.2, "mnist", "adam")
+    typed = other(0.4, data="mnist", optimizer="adam")
+    typed["overrides"] += ["optimizer=adam", "paths.log_dir=elsewhere"]
+    assert rank([other(0.1), typed]).columns == [LR, "data", "optimizer"], "typed: it follows from nothing"
+    assert rank([other(0.1), other(0.4, data="mnist", optimizer="adam")]).columns == [LR, "data"]
+    edited = other(0.5)
+    edited["settings"]["model"]["hidden"] = [8]
+    assert rank([other(0.1), other(0.2), edited]).columns == [LR, "model.hidden"]
+    broken = failed({"model": "mlpp"}, "no such model", settings={}, choices={})
+    assert rank([other(0.1), other(0.2), broken]).columns == [LR, "model"]
+    for number in range(50):
+        edited["settings"]["model"][f"new{number}"] = number
+    board = rank([other(0.1), edited])
+    assert len(board.columns) == 30 and board.remarks == ["22 more settings differ, and have no column"]
+
+
 def test_several_metrics_are_ranked_each_by_itself() -> None:
     jobs = [job({LR: lr}, best, metric="val/rmse", mode="min", started="1") for lr, best in ((1, 0.25), (2, 0.125))]
     jobs += [job({LR: lr}, best, started="2") for lr, best in ((3, 0.5), (4, 0.75))]
@@ -179,6 +239,147 @@ def test_the_winner_is_trained_by_what_was_typed_without_the_seed_of_several() -
     assert rank([one, job({LR: 0.1}, seed=1)]).rows[0].overrides == ["+model.extra=1", "optimizer.lr=0.1"]
 
 
+def odd(**changes: Any) -> bytes:
+    return json.dumps(job({LR: 0.1}) | changes).encode()
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"model": nested(depth - 1)} if depth else {}
+
+
+def monitor(**changes: Any) -> bytes:
+    return odd(monitor={"metric": "val/accuracy", "mode": "max", "best": 0.9, "epoch": 1} | changes)
+
+
+def process(**changes: Any) -> bytes:
+    return odd(status="running", process={"host": "elsewhere", "pid": 7} | changes)
+
+
+WRONG = ([1], {"a": 1}, 7, True, "text")  # of which a field takes one or two kinds at most
+ODD = {
+    "status: must be completed, failed, interrupted or running": [
+        *(odd(status=wrong) for wrong in (*WRONG, None, "completed\n", "\x1b[2J")),
+        b"{}",
+    ],
+    "must be a mapping": [b"7", b"[]", b'"completed"', b"null", *(odd(monitor=w) for w in WRONG if w != {"a": 1})],
+    "settings: must be a mapping": [odd(settings=wrong) for wrong in WRONG if wrong != {"a": 1}],
+    "names": [*(odd(choices=wrong) for wrong in WRONG), odd(choices={"a": "m" * 999}), odd(swept=[1]), odd(swept=1)],
+    "must be text": [odd(error=[1]), odd(started=7), odd(checkpoint={"a": 1})],
+    "overrides: must be a list of texts": [odd(overrides=[7]), odd(overrides="seed=0"), odd(overrides={"a": 1})],
+    "seed: must be a number or text": [odd(seed=[1]), odd(seed={"a": 1})],
+    "monitor.": [
+        monitor(metric=[1]), monitor(metric={}), monitor(metric="val/" + "x" * 300), monitor(mode="up"),
+        monitor(mode=[1]), monitor(best="0.9"), monitor(best=[1]), monitor(best=True), monitor(epoch="3"),
+    ],
+    "metrics: must be numbers by name": [odd(metrics=[1]), odd(metrics={"test/accuracy": "0.8"}), odd(metrics="0.9")],
+    "seconds": [odd(seconds="4"), odd(seconds_training=[1])],
+    "process": [process(pid=-1), process(pid=0), process(pid="7"), process(pid=2**40), process(host=[1]),
+                process(host=None), process(start="x"), odd(process=7)],
+    "a number of 4,000 digits": [each.replace(b'"N"', b"9" * 4000) for each in (odd(seed="N"), monitor(best="N"))],
+    "digits": [odd(seconds="N").replace(b'"N"', b"9" * 5000)],
+    "nested deeper than 50 levels": [odd(settings=nested(60)), b"[" * 100_000, odd(x=nested(100))],
+    "": [b"", b"\xff\xfe", b"{", b'{"status": "comp', b"\0" * 100, odd()[:-1], b"nan", b"\xef\xbb\xbf" + odd()[1:]],
+    "larger than 10 MiB": [odd(more="x" * 10 * 2**20)],
+}  # fmt: skip
+STRANGE = [  # but results: they are shown
+    *(odd(error=text, status="failed") for text in ("\ud800", "\x1b]0;x\x07", "a\nb\rc", "=1+1", "|" * 99, "")),
+    *(odd(overrides=[text]) for text in ("", "=", "a=\ud800", "${", "~", "x=$(rm -rf .)", "seed=\n")),
+    *(monitor(best=number) for number in (1e308, -1e308, 5e-324, 10**299, float("inf"), float("nan"), None)),
+    *(monitor(metric=name) for name in ("", "../../x", "val/\0", "$x^2$", "\ud800", "a" * 200)),
+    *(odd(settings={"optimizer": {"lr": value}}) for value in (10**299, -1e308, float("nan"), [[1]], "\ud800")),
+    *(odd(swept=["", ".", "\ud800"]), odd(seed=1e999, choices=None)),
+    odd(settings={"": {"": {"": 0}}, "a.b": 1, "\ud800": 2}),
+]  # fmt: skip
+
+
+def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
+    cases = [(content, why) for why, contents in ODD.items() for content in contents]
+    assert len(cases) > 60
+    for number, (content, _) in enumerate(cases):
+        (tmp_path / f"odd{number}").mkdir()
+        (tmp_path / f"odd{number}" / "result.json").write_bytes(content)
+    save(tmp_path / "good", [job({LR: 0.1}), job({LR: 0.2})])
+    results = {Path(result["run_dir"]).name: result for result in read([tmp_path])}
+    for number, (content, why) in enumerate(cases):
+        result = results[f"odd{number}"]
+        assert result["status"] == "unreadable" and why in result["error"], (content[:300], why, result.get("error"))
+    board = summarize([tmp_path])
+    assert board.jobs == {"completed": 2, "unreadable": len(cases)}
+    assert len(board.rows) == 2 + len(cases) and board.rows[0].values == (0.1,)
+    assert len(board.remarks) == 7 and board.remarks[5] == f"nor can {len(cases) - 5:,} more, which jobs.csv names"
+
+
+@pytest.mark.parametrize("content", STRANGE)
+def test_a_strange_result_is_shown(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    from litlab.report import print_leaderboard
+
+    for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_bytes(each)
+    board = summarize([tmp_path])
+    print_leaderboard(board, tmp_path)
+    assert "unreadable" not in board.jobs and board.jobs.total() in (2, 3)
+    (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert {path.name for path in tmp_path.parent.iterdir() if path.suffix} == set()
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    for name in ("pipe", "zero", "loop", "folder"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe" / "result.json")
+    (tmp_path / "zero" / "result.json").symlink_to("/dev/zero")
+    (tmp_path / "loop" / "result.json").symlink_to("result.json")
+    (tmp_path / "folder" / "result.json").mkdir()
+    errors = {Path(result["run_dir"]).name: result["error"] for result in read([tmp_path])}
+    assert errors.keys() == {"pipe", "zero", "loop"}
+    assert errors["pipe"] == errors["zero"] == "no regular file" and "symbolic links" in errors["loop"]
+
+
+REQUEST = """
+hydra:
+  overrides: {task: [data=digits, "seed=0,1,2", paths.log_dir=/x]}
+  runtime: {choices: {model: mlp}}
+  sweeper: {_target_: litlab.Grid, params: {optimizer.lr: "0.1,0.2,0.30", seed: "7"}}
+sweep: {pairs: null, exclude: null, when: null, draw: null, jobs: null}
+"""
+
+
+def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> None:
+    """9 jobs were asked for: of 0.1 all are there, of 0.2 one, of 0.3 (which the other session left) none."""
+    typed = ["data=digits", "paths.log_dir=/x"]
+    jobs = [job({LR: 0.1}, 0.5, seed=seed) for seed in range(3)]
+    jobs += [job({LR: 0.2}, 0.9, seed=1), job({LR: 5}, 0.1, seed=7)]
+    for each in jobs:
+        each["overrides"] = typed + each["overrides"]
+    folder = save(tmp_path, jobs)
+    assert summarize([folder]).jobs == {"completed": 5}
+    (folder / "multirun.yaml").write_text(REQUEST)
+    board = summarize([folder])
+    assert board.jobs == {"completed": 5, "not begun": 5}
+    assert told(board)[::2] == [(1, 0.1, 0.5, 3, "completed"), (None, 0.2, 0.9, 1, "1 of 3 completed")]
+    assert "jobs: 5 completed, 5 not begun." in (folder / "summary.md").read_text()
+    assert len((folder / "jobs.csv").read_text().splitlines()) == 6
+    assert summarize([folder], to_come=4).jobs["not begun"] == 4
+    search = REQUEST.replace("litlab.Grid", "x.OptunaSweeper, n_trials: 5").replace("0.1,0.2,0.30", "interval(0, 1)")
+    (folder / "multirun.yaml").write_text(search)
+    assert summarize([folder]).jobs == {"completed": 5, "not begun": 5 * 3 - 4}
+    (folder / "optimization_results.yaml").touch()
+    assert summarize([folder]).jobs == {"completed": 5, "not begun": 2}, "of the trial that was begun"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["", "[", "7", "hydra: 7", "a: &a [*a]", "[" * 9999, REQUEST.replace("0,1,2", "range(0,1e9)"), "\0",
+     REQUEST.replace("0,1,2", ",".join(map(str, range(999)))).replace("0.1,0.2", "range(0,999)"),
+     REQUEST.replace("0,1,2", "interval(0,1)"), REQUEST.replace("0,1,2", "glob(*)"),
+     REQUEST.replace("pairs: null", "pairs: [a,b]")],
+)  # fmt: skip
+def test_an_odd_request_tells_nothing(tmp_path: Path, request_: str) -> None:
+    save(tmp_path, [job({LR: 0.1})])
+    (tmp_path / "multirun.yaml").write_text(request_)
+    assert summarize([tmp_path]).jobs == {"completed": 1}
+
+
 def test_reading_bears_what_is_half_written_foreign_or_dead(tmp_path: Path) -> None:
     dead = {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
     folder = save(
@@ -194,8 +395,18 @@ def test_reading_bears_what_is_half_written_foreign_or_dead(tmp_path: Path) -> N
     assert [Path(result["run_dir"]).name for result in results] == ["0", "1", "2", "3"]
     assert [result["status"] for result in results] == ["completed", "died", "unreadable", "unreadable"]
     board = rank(results)
-    assert told(board) == [(1, 0.1, 0.9, 1, "completed"), (None, 1, None, 0, "died")]
-    assert len(board.remarks) == 2 and str(folder / "2" / "result.json") in board.remarks[0]
+    first, second, *unreadable = told(board)
+    assert [first, second] == [(1, 0.1, 0.9, 1, "completed"), (None, 1, None, 0, "died")]
+    assert unreadable[0] == (
+        None,
+        None,
+        None,
+        0,
+        "unreadable: status: must be completed, failed, interrupted or running",
+    )
+    assert [f"{folder / name / 'result.json'} cannot be read" for name in ("2", "3")] == [
+        remark.partition(":")[0] for remark in board.remarks
+    ]
 
 
 def test_a_job_that_runs_is_running(tmp_path: Path) -> None:
@@ -211,7 +422,12 @@ def test_several_folders_are_joined_each_result_once(tmp_path: Path) -> None:
     assert len(read([tmp_path / "a", tmp_path / "a"])) == 1
     board = summarize([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     assert [row.values for row in board.rows] == [(0.2,), (0.1,)]
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {"summary.csv", "summary.md", "summary_line.png"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "jobs.csv",
+        "summary.csv",
+        "summary.md",
+        "summary_line.png",
+    }
     assert not (tmp_path / "a" / "summary.csv").exists()
     assert [row.values for row in rank(read([tmp_path])).rows] == [(0.2,), (0.1,)]
 

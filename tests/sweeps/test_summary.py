@@ -1,17 +1,19 @@
 """summary.csv and summary.md to the letter, and which pictures there are."""
 
 import csv
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_results import failed, job
+from sweep_results import failed, job, save
 
-from litlab.sweeps.leaderboard import Leaderboard, rank
+from litlab.report import print_leaderboard
+from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
 from litlab.sweeps.pictures import draw
-from litlab.sweeps.summary import as_csv, as_markdown, plain
+from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv, plain
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
@@ -38,25 +40,30 @@ def test_csv_is_plain_and_of_full_precision(board: Leaderboard) -> None:
         "status,error,run_dirs"
     )
     first, second, third = csv.DictReader(text.splitlines())
-    assert [first[name] for name in ("rank", LR, BATCH, "metric", "mode", "n")] == [
-        "1",
-        "0.1",
-        "32",
-        "val/accuracy",
-        "max",
-        "2",
-    ]
-    assert float(first["best_mean"]) == board.rows[0].best.mean == pytest.approx(0.9223)
-    assert float(first["best_std"]) == board.rows[0].best.std == pytest.approx(0.02 / 2**0.5)
-    assert (first["seconds_training"], first["status"], first["error"]) == (
-        "4.5",
-        "2 of 3 completed",
-        "RunError: diverged",
+    assert [first[name] for name in ("rank", LR, "best_mean", "best_std", "n")] == ["1", "0.01", "0.75", "", "1"]
+    assert [second[name] for name in ("rank", LR, BATCH, "metric", "mode", "n", "seconds_training", "status")] == (
+        ["", "0.1", "32", "val/accuracy", "max", "2", "4.5", "2 of 3 completed"]
     )
-    assert first["run_dirs"] == "s/0;s/1;s/2"
-    assert (second["best_mean"], second["best_std"], second["n"]) == ("0.75", "", "1")
+    assert float(second["best_mean"]) == board.rows[1].best.mean == pytest.approx(0.9223)
+    assert float(second["best_std"]) == board.rows[1].best.std == pytest.approx(0.02 / 2**0.5)
+    assert (second["error"], second["run_dirs"]) == ("RunError: diverged", "s/0;s/1;s/2")
     assert (third["rank"], third["metric"], third["mode"], third["best_mean"], third["n"]) == ("", "", "", "", "0")
     assert third["status"] == "failed: RunError: a | b"
+
+
+def test_jobs_csv_has_a_line_for_each_job() -> None:
+    metrics = {"val/accuracy": 0.9, "test/accuracy": 0.8, "test/f1": 0.7, "train/loss": 0.1}
+    jobs = [
+        job({LR: 0.1}, 0.5, seed=1, metrics=metrics, seconds_training=3.5, run_dir="s/1"),
+        failed({LR: 0.2}, "no room", run_dir="s/2", seconds=None),
+        {"status": "unreadable", "error": "half of it", "run_dir": "s/3"},
+    ]
+    assert jobs_as_csv(rank(jobs), Path("s")).splitlines() == [
+        "run_dir,status,seed,optimizer.lr,metric,mode,best,epoch,test/accuracy,test/f1,seconds_training,seconds,error",
+        "1,completed,1,0.1,val/accuracy,max,0.5,3,0.8,0.7,3.5,4.0,",
+        "2,failed,0,0.2,,,,,,,,,no room",
+        "3,unreadable,,,,,,,,,,,half of it",
+    ]
 
 
 def test_markdown_reads_well(board: Leaderboard) -> None:
@@ -68,13 +75,13 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
         "",
         "| rank | optimizer.lr | data.batch_size | val/accuracy | test/accuracy | n | train s | status |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
-        "| 1 | 0.1 | 32 | 0.922 ± 0.014 | 0.905 ± 0.007 | 2 | 4.5 | 2 of 3 completed |",
-        "| 2 | 0.01 | 32 | 0.750 | 0.700 | 1 | 4.0 | completed |",
+        "| 1 | 0.01 | 32 | 0.750 | 0.700 | 1 | 4.0 | completed |",
+        "|  | 0.1 | 32 | 0.922 ± 0.014 | 0.905 ± 0.007 | 2 | 4.5 | 2 of 3 completed |",
         "|  | 1 | 32 | - | - | 0 | - | failed: RunError: a \\| b |",
         "",
         "What trains the winner:",
         "",
-        "    python scripts/train.py optimizer.lr=0.1 data.batch_size=32",
+        "    python scripts/train.py optimizer.lr=0.01 data.batch_size=32 seed=0",
         "",
         "![summary_line](summary_line.png)",
         "",
@@ -82,6 +89,45 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
         "",
         "Made 2026-11-22 01:02:03 +0000 from the result.json of each job.",
     ]
+
+
+def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Looked for where the jobs lie now, not where they say that they were."""
+    jobs = [job({LR: 0.1}, best, seed=seed, checkpoint="/gone/best.ckpt") for seed, best in enumerate((0.5, 0.9, 0.7))]
+    board = rank(read([save(tmp_path / "s", jobs)]))
+    assert "checkpoint" not in as_markdown(board, folder=tmp_path)
+    for seed in "012":
+        (tmp_path / "s" / seed / "checkpoints").mkdir()
+        (tmp_path / "s" / seed / "checkpoints" / "best.ckpt").touch()
+    lines = as_markdown(board, folder=tmp_path).splitlines()
+    place = lines.index("Its checkpoint (seed 1, the best of 3):")
+    assert lines[place + 2] == "    s/1/checkpoints/best.ckpt"
+    print_leaderboard(board, tmp_path / "s")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"its checkpoint (seed 1, the best of 3): {tmp_path}/s/1/checkpoints/best.ckpt" in said
+
+
+HOSTILE = "=cmd|' /C calc'!A0 \x1b[31m<b>\n[x](http://x) \ud800\u202e `|`"
+
+
+def test_what_others_wrote_is_harmless_on_the_terminal_in_markdown_and_in_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = job({LR: HOSTILE, "data.-2+3": -2, BATCH: "-3"}, 0.5), failed({LR: 1}, HOSTILE)
+    board = summarize([save(tmp_path, list(others))])
+    print_leaderboard(board, tmp_path)
+    shown = capsys.readouterr().out
+    assert not set(shown) & {"\x1b", "\ud800", "\u202e"} and "=cmd|' /C calc'!A0 \\x1b[31m<b>" in shown
+    lines = (tmp_path / "summary.md").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("    "))  # code, which is shown as it is
+    assert not set("".join(lines)) & {"\x1b", "\u202e"} and "<b>" not in text and "[x](http" not in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
+    assert re.sub(r"\\\\|\\\|", "", row).count("|") == 9, "no more cells than there are columns"
+    for name in ("summary.csv", "jobs.csv"):
+        first, second = csv.DictReader((tmp_path / name).open(encoding="utf-8"))
+        assert first[LR].startswith("'=cmd|") and "\\x1b[31m" in first[LR]
+        assert (first["data.-2+3"], first[BATCH]) == ("-2", "-3"), "numbers stay numbers"
+        assert second["error"].startswith("'=cmd")
 
 
 def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell() -> None:
@@ -153,7 +199,7 @@ def names(folder: Path) -> set[str]:
 
 def test_the_picture_follows_what_is_swept_and_old_ones_go(tmp_path: Path) -> None:
     grid = [job({LR: lr, BATCH: batch}, lr) for lr in (0.1, 0.2) for batch in (32, 64)]
-    files = {"summary.csv", "summary.md"}
+    files = {"summary.csv", "jobs.csv", "summary.md"}
     rank(grid[:1]).write(tmp_path)
     assert names(tmp_path) == files
     rank(grid[:2]).write(tmp_path)
@@ -168,14 +214,46 @@ def test_each_metric_has_its_picture(tmp_path: Path) -> None:
     jobs = [job({LR: lr}, lr) for lr in (1, 2)] + [job({LR: lr}, lr, metric="val/rmse", mode="min") for lr in (3, 4)]
     rank(jobs).write(tmp_path)
     pictures = {"summary_line_val_accuracy.png", "summary_line_val_rmse.png"}
-    assert names(tmp_path) == {"summary.csv", "summary.md"} | pictures
+    assert names(tmp_path) == {"summary.csv", "jobs.csv", "summary.md"} | pictures
 
 
 def test_a_search_at_random_draws_no_heatmap_full_of_holes(tmp_path: Path) -> None:
     rank([job({LR: 0.1 + number / 7, BATCH: 10 + number}, number) for number in range(9)]).write(tmp_path)
     assert "summary_scatter.png" in names(tmp_path)
-    rank([job({LR: number, "model": "cnn" if number % 2 else "mlp"}, number) for number in range(9)]).write(tmp_path)
-    assert {"summary_scatter.png"} == {name for name in names(tmp_path) if name.endswith(".png")}, "half is filled"
+    rank([job({LR: number, "model.x": [number % 2]}, number) for number in range(9)]).write(tmp_path)
+    assert {"summary_line.png"} == {name for name in names(tmp_path) if name.endswith(".png")}, "a line for each name"
+
+
+def test_sweeps_of_two_optimizers_are_two_lines() -> None:
+    """Joined: in each, the rate alone was swept."""
+    jobs = [job({LR: lr}, lr) for lr in (0.1, 0.2, 0.4)]
+    for number, lr in enumerate((0.001, 0.002, 0.004)):
+        jobs.append(job({LR: lr}, 0.5 + lr, overrides=["optimizer=adam", f"{LR}={lr}"], started=f"2027-{number}"))
+        jobs[-1]["choices"] = jobs[-1]["choices"] | {"optimizer": "adam"}
+        jobs[-1]["settings"]["optimizer"] = {"_target_": "torch.optim.Adam", "lr": lr, "betas": [0.9, 0.999]}
+    jobs.append(failed({LR: 0.8}))
+    board = rank(jobs)
+    assert board.columns == [LR, "optimizer"]
+    kind, figure = draw(board.columns, board.rows, "val/accuracy", "max")
+    assert kind == "line" and figure is not None
+    axes = figure.axes[0]
+    lines = {bars.get_label(): bars[0].get_xydata().tolist() for bars in axes.containers}
+    assert lines == {
+        "sgd": [[0.1, 0.1], [0.2, 0.2], [0.4, 0.4]],
+        "adam": [[0.001, 0.501], [0.002, 0.502], [0.004, 0.504]],
+    }
+    assert [text.get_text() for text in axes.texts] == ["sgd: failed"]
+    assert axes.get_legend().get_title().get_text() == "optimizer"
+
+
+def test_no_picture_shows_the_mean_of_survivors() -> None:
+    jobs = [job({LR: 0.1}, 0.5, seed=seed) for seed in (0, 1)]
+    jobs += [job({LR: 0.2}, 0.9), failed({LR: 0.2}, seed=1)]
+    board = rank(jobs)
+    _, figure = draw(board.columns, board.rows, "val/accuracy", "max")
+    assert figure is not None
+    assert figure.axes[0].containers[0][0].get_xydata().tolist() == [[0.1, 0.5]]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1 of 2"]
 
 
 def test_a_heatmap_has_the_digits_of_the_table() -> None:

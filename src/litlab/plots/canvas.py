@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from litlab.escape import printable
 from litlab.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")  # of lines in one picture
 SPLITS = (BLUE, ORANGE, GREEN)  # their colours: training, validation, test
 MAX_LABELS = 20  # classes that are named and counted one by one
 MAX_NAME = 20  # characters of a name that there is room for
@@ -42,7 +44,7 @@ def new_figure(
 
 def shortened(name: str, length: int = MAX_NAME) -> str:
     """A name in one line of at most so many characters. Of a longer one both ends are left: names differ in either."""
-    name = " ".join(name.split())
+    name = printable(" ".join(name.split()))
     return name if len(name) <= length else f"{name[: length // 2]}…{name[length // 2 + 1 - length :]}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREY, MAX_LABELS, ORANGE, Array, log_axis, new_figure
+from litlab.plots.canvas import COLOURS, GREY, MAX_LABELS, ORANGE, Array, log_axis, new_figure
 from litlab.plots.setting import Setting
 
 if TYPE_CHECKING:
@@ -68,27 +68,49 @@ def heatmap(
     return figure
 
 
-def line(setting: Setting, means: Array, stds: Array, marks: Mapping[int, str], metric: str) -> Figure:
+def line(
+    setting: Setting,
+    means: Array,
+    stds: Array,
+    marks: Mapping[int, str],
+    metric: str,
+    groups: Setting | None = None,
+) -> Figure:
     """The metric over the values of one setting, with standard deviations: a line over numbers, else points.
 
     Args:
         setting: its N values.
-        means: shape (N,); NaN where there is none.
-        stds: shape (N,); NaN or 0 where there is none.
+        means: shape (N,), or (G, N) for `groups`; NaN where there is none.
+        stds: of the same shape; NaN or 0 where there is none.
         marks: what to write where there is no mean, by the value's number, such as `failed`.
         metric: its name.
+        groups: a setting of G values, which has a line for each of them.
     """
-    figure, axes = new_figure(max(6.0, min(1.5 + 0.6 * len(means), 12)) if not setting.numeric else 6.4, 4.2)
-    places, known = setting.places(setting.values), np.isfinite(means)
-    bars = np.nan_to_num(stds[known])
-    style: dict[str, Any] = {"linestyle": "-" if setting.numeric else "none", "marker": "o", "markersize": 5}
-    axes.errorbar(places[known], means[known], bars if bars.any() else None, color=BLUE, capsize=3, **style)
+    width = max(6.0, min(1.5 + 0.6 * len(setting.values), 12)) if not setting.numeric else 6.4
+    figure, axes = new_figure(width, 4.2)
+    places, bars = setting.places(setting.values), np.nan_to_num(np.atleast_2d(stds))
+    for number, row in enumerate(np.atleast_2d(means)):
+        known = np.isfinite(row)
+        errors = bars[number][known]
+        axes.errorbar(
+            places[known],
+            row[known],
+            errors if errors.any() else None,
+            color=COLOURS[number % len(COLOURS)],
+            capsize=3,
+            linestyle="-" if setting.numeric else "none",
+            marker="osD^vP"[number % 6],
+            markersize=5,
+            label=groups.labels[number] if groups else None,
+        )
     for number, mark in marks.items():
         axes.axvline(places[number], color=GREY, linestyle=":")
         axes.annotate(
             mark, (places[number], 0.03), xycoords=("data", "axes fraction"), rotation=90, color=ORANGE, ha="right"
         )
     _ticks(axes, setting, places)
+    if groups:
+        axes.legend(title=groups.name)
     axes.set(xlabel=setting.name, ylabel=metric)
     axes.set_title("mean and standard deviation over seeds" if bars.any() else metric, fontsize=10)
     axes.grid(alpha=0.3)

@@ -2,14 +2,13 @@
 
 import functools
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from litlab.results import GROUPS, Result
+from litlab.results import GROUPS, NOT_OF_THE_JOB, Result
 from litlab.sweeps.naming import key_of
 
 
@@ -81,24 +80,34 @@ def identity(result: Result, seed: bool = True) -> str:
 
 
 def columns(results: Sequence[Result]) -> list[str]:
-    """The settings that tell results apart: the swept ones, and any that differ between results equal in these.
+    """The settings that tell results apart: the swept ones first, then whatever else differs between any two of them.
 
-    The choices come first, for where model=mlp and model=cnn differ, so do many settings.
+    A choice stands for its members: where model=mlp and model=cnn differ, so do many settings. A setting is left out
+    that follows from the choices shown, or that is always the same as one shown (scheduler.max_lr is optimizer.lr),
+    unless it was typed.
 
     Args:
         results: one for each setting that is to be a row of its own.
     """
     names = list(dict.fromkeys(key_of(key) for result in results for key in result.get("swept") or ()))
     names = [name for name in names if name != "seed"]
-    alike = _alike(results, names)
-    if not alike:
-        return names
-    for name in [*GROUPS, *sorted({key for group in alike for result in group for key in flat(result)})]:
-        if name not in names and name != "seed" and any(_differ(group, name) for group in alike):
+    composed = [result for result in results if result.get("settings")]  # the others know what was typed alone
+    leaves = [flat(result) for result in composed]
+    differing = set[str]().union(*(_unlike(leaves[0], each) for each in leaves[1:]))
+    groups = {name.rpartition(".")[0] for each in leaves for name in each} | set(GROUPS)
+    words = dict.fromkeys(key for result in results for key in typed(result))
+    shown = {name: _tokens(composed, name) for name in names}
+    for name in [*GROUPS, *words, *sorted(differing)]:
+        if name in names or name.partition(".")[0] in ("seed", *NOT_OF_THE_JOB):
+            continue
+        telling = [each for each in results if each.get("settings") or name in typed(each)]
+        if len(set(_tokens(telling, name))) < 2:
+            continue
+        tokens = _tokens(composed, name)
+        choices = [shown[each] for each in names if each in groups]
+        if name in words or not (tokens in shown.values() or _follows(tokens, choices)):
             names.append(name)
-            alike = [rest for group in alike for rest in _alike(group, [name])]
-            if not alike:
-                break
+            shown[name] = tokens
     return names
 
 
@@ -107,16 +116,24 @@ def comparable(values: Iterable[Any]) -> str:
     return json.dumps(list(values), sort_keys=True, default=str)
 
 
-def _alike(results: Sequence[Result], names: Sequence[str]) -> list[list[Result]]:
-    """Groups of two or more results that are equal in these settings."""
-    groups = defaultdict(list)
-    for result in results:
-        groups[comparable(value(result, name) for name in names)].append(result)
-    return [group for group in groups.values() if len(group) > 1]
+def _tokens(results: Sequence[Result], name: str) -> list[str]:
+    return [comparable([value(result, name)]) for result in results]
 
 
-def _differ(results: Sequence[Result], name: str) -> bool:
-    return len({comparable([value(result, name)]) for result in results}) > 1
+def _unlike(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """The names under which two mappings have different values, or one has none."""
+    both = one.keys() & other.keys()
+    unlike = {name for name in both if one[name] != other[name] or type(one[name]) is not type(other[name])}
+    return unlike | (one.keys() ^ other.keys())
+
+
+def _follows(tokens: Sequence[str], choices: Sequence[Sequence[str]]) -> bool:
+    """Whether results that are equal in the choices are so in `tokens`."""
+    if not choices:
+        return False
+    keys = list(zip(*choices, strict=True))
+    found = dict(zip(keys, tokens, strict=True))
+    return all(found[key] == token for key, token in zip(keys, tokens, strict=True))
 
 
 def order(values: Iterable[Any]) -> list[tuple[int, float, str]]:

@@ -2,16 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from statistics import median
+from statistics import median_low
 
 from litlab.sweeps.rows import Spread
 
+TOP = 3  # settings whose deviations count: those of settings that hardly train say nothing of the best
+
 
 def decimals(spreads: Sequence[Spread]) -> int:
-    """How many to show: two digits of the usual deviation over seeds (one from 8 on: 0.0009); else four of the best."""
-    deviations = [each.std for each in spreads if each.std]
+    """How many to show: two digits of the deviation over seeds (one from 8 on: 0.0009); else four of the best.
+
+    Args:
+        spreads: the best first.
+    """
+    deviations = [each.std for each in spreads if each.std][:TOP]
     best = next((abs(each.mean) for each in spreads if each.mean), 1.0)
-    digits = 1 - math.log10(1.25 * median(deviations)) if deviations else 3 - math.log10(best) + 1e-9
+    digits = 1 - math.log10(1.25 * median_low(deviations)) if deviations else 3 - math.log10(best) + 1e-9
     return min(max(math.ceil(digits), 0), 10)
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.errors import RequestError
 from litlab.results import FILE, Result
+from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
 REQUEST = "multirun.yaml"  # in every sweep's folder, from its beginning: the config that was asked for
@@ -132,10 +133,9 @@ def claim_job(folder: Path, number: int, settings: dict[str, str]) -> Path:
 def read(folder: Path) -> Result | None:
     """The result.json of a job's folder; None if there is none that can be read."""
     try:
-        result: Result = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return reading.read(folder / FILE)
     except (FileNotFoundError, ValueError):
         return None
-    return result
 
 
 def results(folder: Path) -> dict[Path, Result]:

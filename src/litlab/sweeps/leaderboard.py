@@ -1,6 +1,6 @@
 """The leaderboard of a sweep, from its jobs' result.json alone: one row per setting, ranked by validation."""
 
-import json
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,18 @@ from typing import Any
 
 from litlab.errors import RequestError
 from litlab.results import FILE, Result, is_alive
+from litlab.sweeps import reading
 from litlab.sweeps.columns import columns, identity, order
-from litlab.sweeps.rows import UNFINISHED, Row, row_of
+from litlab.sweeps.request import NOT_BEGUN, not_begun
+from litlab.sweeps.rows import UNFINISHED, UNREADABLE, Row, row_of
 
-UNREADABLE = "unreadable"  # the status of a file that is no result of a training
+MAX_COLUMNS = 30
+MAX_FILES = 5  # that a remark names
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows: the ranked ones, the best first; then those without a value, then those that did not complete."""
+    """Rows: the ranked ones, the best first; then those of which some seeds have no value; then those without any."""
 
     columns: list[str]
     rows: list[Row]
@@ -31,34 +34,42 @@ class Leaderboard:
     @property
     def metrics(self) -> list[tuple[str, str]]:
         """What the rows are ranked by, each with its mode: one, if not several sweeps are joined."""
-        return list(dict.fromkeys((row.metric, row.mode) for row in self.rows if row.metric and row.rank))
+        return list(dict.fromkeys((row.metric, row.mode) for row in self.rows if row.metric and row.best.n))
 
     @property
     def winners(self) -> list[Row]:
-        """The first row of each metric."""
-        return [next(row for row in self.rows if row.rank and row.metric == metric) for metric, _ in self.metrics]
+        """The first row of each metric, where one is ranked."""
+        first = {row.metric: row for row in reversed(self.rows) if row.rank}
+        return [first[metric] for metric, _ in self.metrics if metric in first]
 
     def write(self, folder: Path) -> None:
-        """Write summary.csv, summary.md and the pictures to `folder`, each whole or not at all."""
+        """Write summary.csv, jobs.csv, summary.md and the pictures to `folder`, each whole or not at all."""
         from litlab.sweeps.summary import write
 
         write(self, folder)
 
 
-def summarize(folders: Sequence[Path], out: Path | None = None, not_begun: int = 0) -> Leaderboard:
+def summarize(folders: Sequence[Path], out: Path | None = None, to_come: int | None = None) -> Leaderboard:
     """Read, rank and write to `out`, or else to the first folder.
 
     Args:
         folders: of sweeps.
         out: where to write.
-        not_begun: jobs that left no result, because the sweep was stopped before.
+        to_come: jobs that have not begun, if that is known; None: by the sweeps' requests.
 
     Raises:
         RequestError: there is no such folder, or no result below it.
     """
-    board = rank(read(folders))
-    if not_begun:
-        board.jobs["not begun"] = not_begun
+    results = read(folders)
+    sweeps = defaultdict(list)
+    for result in results:
+        if result["status"] != UNREADABLE:
+            sweeps[Path(result["run_dir"]).parent].append(result)
+    lacking = [not_begun(folder, there) for folder, there in sweeps.items()]
+    board = rank([*results, *(job for jobs, _ in lacking for job in jobs)])
+    del board.jobs[NOT_BEGUN]
+    if count := sum(count for _, count in lacking) if to_come is None else to_come:
+        board.jobs[NOT_BEGUN] = count
     board.write(out or folders[0])
     return board
 
@@ -92,13 +103,11 @@ def _find(folder: Path) -> Iterator[Path]:
 
 def _read(file: Path) -> Result:
     try:
-        result = json.loads(file.read_bytes())
-        known = isinstance(result, dict) and isinstance(result.get("status"), str) and "question" not in result
-        error = None if known else "not the result of a training"
-    except (OSError, ValueError) as fault:
-        error = " ".join(str(fault).split())
-    if error:
-        return {"status": UNREADABLE, "error": error, "run_dir": str(file.parent)}
+        result = reading.read(file)
+        if "question" in result:  # of describe.py
+            raise ValueError("not the result of a training")
+    except (OSError, ValueError) as error:
+        return {"status": UNREADABLE, "error": " ".join(str(error).split()), "run_dir": str(file.parent)}
     if result["status"] == "running" and not is_alive(result, file):
         result["status"] = "died"
     return result | {"run_dir": str(file.parent)}
@@ -112,17 +121,53 @@ def rank(results: Sequence[Result]) -> Leaderboard:
     for job in jobs:
         settings[identity(job, seed=False)].append(job)
     names = columns([group[0] for group in settings.values()])
-    rows = [row_of(group, names) for group in settings.values()]
+    shown = names[:MAX_COLUMNS]
+    rows = [row_of(group, shown) for group in [*settings.values(), *([each] for each in unreadable)]]
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    rows.sort(key=lambda row: _place(row, metrics))
-    remarks = [f"{result['run_dir']}/{FILE} is left out: {result['error']}" for result in unreadable]
-    if unranked := sum(bool(row.completed) and row.best.mean is None for row in rows):
-        one, verb = ("setting", "is") if unranked == 1 else ("settings", "are")
-        remarks.append(
-            f"{unranked} {one} {verb} not ranked: without validation (data.val_size=0) there is nothing to select by, "
+    rows = list(_ranked(sorted(rows, key=lambda row: _place(row, metrics))))
+    remarks = [f"{each['run_dir']}/{FILE} cannot be read: {each['error']}" for each in unreadable[:MAX_FILES]]
+    if more := len(unreadable) - len(remarks):
+        remarks.append(f"nor can {more:,} more, which jobs.csv names")
+    if more := len(names) - len(shown):
+        remarks.append(f"{more:,} more settings differ, and have no column")
+    remarks += _unranked(rows) + [_tie(rows, metric) for metric in metrics if metric and _tied(rows, metric)]
+    return Leaderboard(shown, rows, Counter(job["status"] for job in [*jobs, *unreadable]), remarks)
+
+
+def _unranked(rows: Sequence[Row]) -> list[str]:
+    """Why rows that completed have no rank."""
+    told = []
+    partly = sum(row.best.n > 0 and not row.is_whole for row in rows)
+    without = sum(bool(row.completed) and not row.best.n for row in rows)
+    if partly:
+        told.append(
+            f"{_settings_are(partly)} not ranked, because not all of {'its' if partly == 1 else 'their'} seeds have a "
+            "value: a mean over those that survived flatters"
+        )
+    if without:
+        told.append(
+            f"{_settings_are(without)} not ranked: without validation (data.val_size=0) there is nothing to select by, "
             "and the test split is not for that"
         )
-    return Leaderboard(names, list(_ranked(rows)), Counter(job["status"] for job in jobs), remarks)
+    return told
+
+
+def _settings_are(count: int) -> str:
+    return "1 setting is" if count == 1 else f"{count:,} settings are"
+
+
+def _tied(rows: Sequence[Row], metric: str) -> list[Row]:
+    """The rows that share the first rank, if there are several."""
+    first = [row for row in rows if row.rank == 1 and row.metric == metric]
+    return first if len(first) > 1 else []
+
+
+def _tie(rows: Sequence[Row], metric: str) -> str:
+    first, second, *_ = tied = _tied(rows, metric)
+    text = f"{len(tied)} settings share the best {metric}; the first of them "
+    if first.loss is not None and (second.loss is None or first.loss < second.loss):
+        return f"{text}has the lowest val/loss"
+    return f"{text}is no better than the others: val/loss does not tell them apart either"
 
 
 def counted(results: Sequence[Result]) -> list[Result]:
@@ -144,18 +189,20 @@ def counted(results: Sequence[Result]) -> list[Result]:
 
 
 def _place(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
-    """Sorts rows: ranked, without a value, unfinished; within each metric the best first; then by setting."""
+    """Sorts rows: whole, with some values, without one, unfinished; of a metric the best first; then by setting."""
     if row.best.mean is not None:
-        return 0, metrics.index(row.metric), -row.best.mean if row.mode == "max" else row.best.mean, order(row.values)
+        mean = -row.best.mean if row.mode == "max" else row.best.mean
+        loss = math.inf if row.loss is None else row.loss
+        return 0 if row.is_whole else 1, metrics.index(row.metric), mean, loss, order(row.values)
     status = row.status.partition(":")[0]
-    return 1 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, order(row.values)
+    return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, order(row.values)
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:
     """Sorted rows with their ranks, which begin anew with each metric."""
-    for (has_value, _), group in groupby(rows, key=lambda row: (row.best.mean is not None, row.metric)):
+    for (is_whole, _), group in groupby(rows, key=lambda row: (row.is_whole, row.metric)):
         place, mean = 0, None
         for number, row in enumerate(group, 1):
             if row.best.mean != mean:
                 place, mean = number, row.best.mean
-            yield replace(row, rank=place) if has_value else row
+            yield replace(row, rank=place) if is_whole else row

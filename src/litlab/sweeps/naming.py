@@ -47,19 +47,20 @@ def folder_name(number: int, settings: dict[str, str]) -> str:
 
     What would be special to a shell, a file system or a person becomes a dash; the name is below 100 bytes.
     """
-    texts = [f"{_plain(key)}={_plain(value)}" for key, value in settings.items()]
+    texts = [f"{plain(key)}={plain(value)}" for key, value in settings.items()]
     name = "_".join(filter(None, [str(number), ",".join(texts)]))
     return name.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(",=-. ")
+
+
+def plain(text: str) -> str:
+    """What is special to a shell, a file system or a person becomes a dash."""
+    return re.sub(r"[^\w.+-]+", "-", text.replace("\\", "").strip("[](){}'\" ")) or "-"
 
 
 def short(path: Path) -> str:
     """A path as seen from here, where that leads down."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", text.replace("\\", "").strip("[](){}'\" ")) or "-"
 
 
 def _ends_with(key: str, end: str) -> bool:

@@ -1,18 +1,22 @@
 """Which picture shows a leaderboard: it depends on how many settings differ between its rows."""
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from litlab.escape import printable
+from litlab.plots.canvas import Array
 from litlab.plots.search import scatter
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import heatmap, line, parallel_coordinates
 from litlab.sweeps.columns import comparable, order
 from litlab.sweeps.digits import decimals, spread
+from litlab.sweeps.naming import plain
 from litlab.sweeps.rows import Row
 
 if TYPE_CHECKING:
@@ -21,21 +25,22 @@ if TYPE_CHECKING:
     from litlab.sweeps.leaderboard import Leaderboard
 
 MAX_SETTINGS = 10  # axes of parallel coordinates
+MAX_LINES = 6  # in one picture, each of its own colour
 FILLED = 0.5  # share of a heatmap's cells up to which it is no grid: a search draws its values at random
 
 
 def pictures(board: "Leaderboard") -> dict[str, "Figure"]:
     """Figures by file name, one for each metric: a line, a heatmap or points, parallel coordinates; or none.
 
-    A row without a value has a mark, if it is known which metric it is of (or there is but one).
+    A row without a rank has a mark instead of its value, if it is known which metric it is of (or there is but one).
     """
     figures = {}
-    for metric, mode in board.metrics:
-        alone = len(board.metrics) == 1
+    alone = len(board.metrics) == 1
+    for metric, mode in [(row.metric or "", row.mode) for row in board.winners]:
         rows = [row for row in board.rows if row.metric == metric or (alone and row.metric is None)]
         name, figure = draw(board.columns, rows, metric, mode)
         if figure is not None:
-            figures[f"summary_{name}" + ("" if alone else f"_{metric.replace('/', '_')}")] = figure
+            figures[f"summary_{name}" + ("" if alone else f"_{plain(metric.replace('/', '_'))[:50]}")] = figure
     return figures
 
 
@@ -45,18 +50,17 @@ def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) ->
     settings = {number: _setting(name, [row.values[number] for row in ran]) for number, name in enumerate(columns)}
     settings = {number: setting for number, setting in settings.items() if len(setting.values) > 1}
     numbers = list(settings)[:MAX_SETTINGS]
-    means = np.array([np.nan if row.best.mean is None else row.best.mean for row in rows])
+    means = np.array([np.nan if row.best.mean is None or not row.is_whole else row.best.mean for row in rows])
+    marks = {number: _mark(row) for number, row in enumerate(rows) if not row.is_whole}
     if len(numbers) == 1:
-        (setting,) = settings.values()
-        places = [_number(setting, row.values[numbers[0]]) for row in rows]
-        line_means, stds = np.full((2, len(setting.values)), np.nan)
-        line_means[places], stds[places] = means, [np.nan if row.best.std is None else row.best.std for row in rows]
-        marks = {place: _mark(row) for place, row in zip(places, rows, strict=True) if row.best.mean is None}
-        return "line", line(setting, line_means, stds, marks, metric)
+        return "line", _lines(rows, numbers[0], settings[numbers[0]], means, marks, metric)
     if len(numbers) == 2:
         first, second = settings.values()
-        marks = {number: _mark(row) for number, row in enumerate(rows) if row.best.mean is None}
         if len(rows) <= FILLED * len(first.values) * len(second.values):
+            for across, names in (numbers, numbers[::-1]):  # numbers along the axis, a line for each name
+                setting, groups = settings[across], settings[names]
+                if setting.numbers and not groups.numbers and len(groups.values) <= MAX_LINES:
+                    return "line", _lines(rows, across, setting, means, marks, metric, (names, groups))
             points = np.stack([settings[n].places(row.values[n] for row in rows) for n in numbers], axis=1)
             return "scatter", scatter((first, second), points, means, marks, metric, mode)
         cells = [(_number(first, row.values[numbers[0]]), _number(second, row.values[numbers[1]])) for row in rows]
@@ -71,15 +75,39 @@ def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) ->
     return "", None
 
 
+def _lines(
+    rows: Sequence[Row],
+    across: int,
+    setting: Setting,
+    means: Array,
+    marks: Mapping[int, str],
+    metric: str,
+    of: tuple[int, Setting] | None = None,
+) -> "Figure":
+    """A line of the rows over the setting of column `across`; `of` another column, one for each of its values."""
+    number, groups = of or (across, None)
+    shape = (len(groups.values) if groups else 1, len(setting.values))
+    line_means, stds = np.full((2, *shape), np.nan)
+    group_of = [_number(groups, row.values[number]) if groups else 0 for row in rows]
+    places = [(group, _number(setting, row.values[across])) for group, row in zip(group_of, rows, strict=True)]
+    for cell, mean, row in zip(places, means, rows, strict=True):
+        line_means[cell], stds[cell] = mean, np.nan if row.best.std is None else row.best.std
+    words: dict[int, dict[str, None]] = defaultdict(dict)
+    for marked, mark in marks.items():
+        group, place = places[marked]
+        words[place][f"{groups.labels[group]}: {mark}" if groups else mark] = None
+    return line(setting, line_means, stds, {place: ", ".join(told) for place, told in words.items()}, metric, groups)
+
+
 def _setting(name: str, values: Sequence[Any]) -> Setting:
     """Its distinct values: numbers by size, others in the order given."""
     distinct = {comparable([value]): value for value in values}
-    return Setting(name, sorted(distinct.values(), key=lambda value: order([value])[0][:2]))
+    return Setting(printable(name), sorted(distinct.values(), key=lambda value: order([value])[0][:2]))
 
 
 def _begun(row: Row) -> tuple[str, int, str]:
     """Sorts rows as their first jobs were begun: by the number of its folder, for several may begin in one second."""
-    jobs = [(Path(job.get("run_dir") or "."), str(job.get("started") or "")) for job in row.jobs]
+    jobs = [(Path(job["run_dir"]), str(job.get("started") or "")) for job in row.begun]
     return min(
         (str(path.parent), int(number[0] if (number := re.match(r"\d+", path.name)) else 0), when)
         for path, when in jobs
@@ -91,4 +119,4 @@ def _number(setting: Setting, value: Any) -> int:
 
 
 def _mark(row: Row) -> str:
-    return row.status.partition(":")[0]
+    return f"{row.best.n} of {len(row.jobs)}" if row.best.n else row.status.partition(":")[0]

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -11,7 +12,8 @@ from litlab.results import Result
 from litlab.sweeps.columns import order, own_overrides, value
 from litlab.sweeps.naming import key_of
 
-UNFINISHED = ("running", "died", "interrupted", "failed")  # of a row without a completed job; in the order of rows
+UNREADABLE = "unreadable"  # the status of a file that is no result of a training
+UNFINISHED = ("running", "died", "interrupted", "failed", UNREADABLE)  # rows without a completed job; in this order
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,40 @@ class Row:
     metric: str | None  # such as val/accuracy; None where no job came so far
     mode: str  # max or min
     best: Spread  # of the metric, in each job at its best epoch
+    loss: float | None  # of validation, the mean: it decides between equal values of the metric
     test: Spread  # of the same metric of the test split
     seconds: float | None  # mean of a job's training; the start-up, which a process has once, is not in it
-    status: str  # completed, 2 of 3 completed, running, died, interrupted, failed: <error>
+    status: str  # completed, 2 of 3 completed, 2 of 3 have a value, running, died, interrupted, failed: <error>
     error: str | None  # of the jobs that did not complete
     jobs: tuple[Result, ...]
-    rank: int | None = None  # from 1 within a metric; equal means share one
+    rank: int | None = None  # from 1 within a metric; equal means share one; None unless `is_whole`
 
     @property
     def completed(self) -> list[Result]:
         """The jobs that came to their end."""
         return [job for job in self.jobs if job["status"] == "completed"]
+
+    @property
+    def begun(self) -> list[Result]:
+        """The jobs that left a result."""
+        return [job for job in self.jobs if job.get("run_dir") is not None]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its jobs completed with a value: the mean of those that survived is no setting's mean."""
+        return self.best.n == len(self.jobs)
+
+    @property
+    def n(self) -> int:
+        """Of how many values the means are."""
+        return self.best.n or self.test.n
+
+    @property
+    def best_job(self) -> Result | None:
+        """The completed job of the best validation, which has the weights that one would take; None without."""
+        known = [(found, job) for job in self.completed for found in _numbers([validation(job)])]
+        choose = max if self.mode == "max" else min
+        return choose(known, key=lambda each: each[0])[1] if known else None
 
     @property
     def overrides(self) -> list[str]:
@@ -69,16 +94,20 @@ def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
         " ".join(str(job["error"]).split()) for job in jobs if job["status"] != "completed" and job.get("error")
     )
     error = "; ".join(errors) or None
+    best = Spread.of(_numbers(validation(job) for job in completed))
     if not completed:
         status = next((word for word in UNFINISHED if statuses[word]), "failed")
-        status = f"failed: {error}" if status == "failed" and error else status
+        status = f"{status}: {error}" if status in ("failed", UNREADABLE) and error else status
+    elif len(completed) < len(jobs):
+        status = f"{len(completed)} of {len(jobs)} completed"
     else:
-        status = "completed" if len(completed) == len(jobs) else f"{len(completed)} of {len(jobs)} completed"
+        status = f"{best.n} of {len(jobs)} have a value" if 0 < best.n < len(jobs) else "completed"
     return Row(
         values=tuple(value(jobs[0], name) for name in names),
         metric=metric,
         mode=monitor.get("mode") or "max",
-        best=Spread.of(_numbers(validation(job) for job in completed)),
+        best=best,
+        loss=Spread.of(_numbers((job.get("metrics") or {}).get("val/loss") for job in completed)).mean,
         test=Spread.of(_numbers((job.get("metrics") or {}).get(test_metric(metric)) for job in completed)),
         seconds=Spread.of(_numbers(map(_seconds, completed))).mean,
         status=status,
@@ -94,6 +123,16 @@ def validation(result: Result) -> float | None:
     if metric.startswith("test/"):
         return None
     return (result.get("metrics") or {}).get(metric) if best is None else best
+
+
+def checkpoint(job: Result) -> Path | None:
+    """The file of the weights that a job was tested with; None if it is not there (any more).
+
+    It is looked for in the job's own folder, wherever that lies now, not where the result says.
+    """
+    name = Path(str(job.get("checkpoint") or "")).name
+    file = Path(str(job.get("run_dir")), "checkpoints", name)
+    return file if name and file.is_file() else None
 
 
 def test_metric(metric: str | None) -> str:

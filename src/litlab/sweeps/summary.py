@@ -1,25 +1,26 @@
-"""summary.csv, summary.md and the pictures of a leaderboard."""
+"""summary.csv, jobs.csv, summary.md and the pictures of a leaderboard."""
 
 import csv
 import io
 import json
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from litlab import escape
 from litlab.files import write_whole
 from litlab.plots import canvas
 from litlab.sweeps.digits import decimals, spread
 from litlab.sweeps.pictures import pictures
-from litlab.sweeps.rows import Row, test_metric
+from litlab.sweeps.rows import UNREADABLE, Row, checkpoint, test_metric, validation
 
 if TYPE_CHECKING:
     from litlab.sweeps.leaderboard import Leaderboard
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
-MAX_TEXT = 100  # characters of an error in a table
+MAX_TEXT = 100  # characters of a setting or an error in a table
 
 
 def write(board: "Leaderboard", folder: Path) -> None:
@@ -28,7 +29,8 @@ def write(board: "Leaderboard", folder: Path) -> None:
     for name, figure in drawn.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
     write_whole(folder / "summary.csv", as_csv(board, folder).encode())
-    write_whole(folder / "summary.md", as_markdown(board, list(drawn)).encode())
+    write_whole(folder / "jobs.csv", jobs_as_csv(board, folder).encode())
+    write_whole(folder / "summary.md", as_markdown(board, list(drawn), folder).encode())
     for file in folder.glob("summary_*.png"):
         if file.stem not in drawn:
             file.unlink(missing_ok=True)
@@ -36,15 +38,40 @@ def write(board: "Leaderboard", folder: Path) -> None:
 
 def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
     """A line per row, of full precision; what there is not is empty. The run directories are relative to `folder`."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
     measured = ("metric", "mode", "best_mean", "best_std", "test_mean", "test_std", "n", "seconds_training")
-    lines.writerow(["rank", *board.columns, *measured, "status", "error", "run_dirs"])
+    lines: list[Sequence[Any]] = [["rank", *board.columns, *measured, "status", "error", "run_dirs"]]
     for row in board.rows:
-        numbers = [row.best.mean, row.best.std, row.test.mean, row.test.std, len(row.completed), row.seconds]
-        told = [row.status, row.error, ";".join(os.path.relpath(job["run_dir"], folder) for job in row.jobs)]
-        lines.writerow([row.rank, *map(plain, row.values), row.metric, row.metric and row.mode, *numbers, *told])
+        numbers = [row.best.mean, row.best.std, row.test.mean, row.test.std, row.n, row.seconds]
+        told = [row.status, row.error, ";".join(_relative(job["run_dir"], folder) for job in row.begun)]
+        lines.append([row.rank, *map(plain, row.values), row.metric, row.metric and row.mode, *numbers, *told])
+    return _csv(lines)
+
+
+def jobs_as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
+    """A line per job, in the order of the leaderboard; `best` is of `metric`, at `epoch`."""
+    jobs = [(row, job) for row in board.rows for job in row.begun]
+    tests = sorted({name for _, job in jobs for name in job.get("metrics") or () if name.startswith("test/")})
+    measured = ("metric", "mode", "best", "epoch", *tests, "seconds_training", "seconds")
+    lines: list[Sequence[Any]] = [["run_dir", "status", "seed", *board.columns, *measured, "error"]]
+    for row, job in jobs:
+        monitor, metrics = job.get("monitor") or {}, job.get("metrics") or {}
+        numbers = [validation(job), monitor.get("epoch"), *map(metrics.get, tests)]
+        numbers += [job.get("seconds_training"), job.get("seconds")]
+        told = [_relative(job["run_dir"], folder), job["status"], plain(job.get("seed")), *map(plain, row.values)]
+        lines.append([*told, monitor.get("metric"), monitor.get("mode"), *numbers, job.get("error")])
+    return _csv(lines)
+
+
+def _csv(lines: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for line in lines:
+        writer.writerow([escape.csv(each) if isinstance(each, str) else each for each in line])
     return text.getvalue()
+
+
+def _relative(path: str, folder: Path) -> str:
+    return os.path.relpath(path, folder)
 
 
 def plain(value: Any) -> str:
@@ -59,9 +86,15 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else plain(value) or "-"
 
 
-def as_markdown(board: "Leaderboard", drawn: Sequence[str] = ()) -> str:
-    """The leaderboard to read: what was swept, the table, the winner's command, pictures (their names), remarks."""
-    lines = ["# Leaderboard", "", headline(board), ""]
+def as_markdown(board: "Leaderboard", drawn: Sequence[str] = (), folder: Path = Path()) -> str:
+    """The leaderboard to read: what was swept, the table, the winner's command and checkpoint, pictures, remarks.
+
+    Args:
+        board: what to show.
+        drawn: the names of the pictures.
+        folder: where the text is to lie.
+    """
+    lines = ["# Leaderboard", "", escape.markdown(headline(board)), ""]
     names, *rows = table(board, MAX_ROWS)
     numeric = [index for index, name in enumerate(names) if name not in ("status", "metric")]
     lines += [_line(names), _line("---:" if index in numeric else "---" for index in range(len(names)))]
@@ -69,22 +102,26 @@ def as_markdown(board: "Leaderboard", drawn: Sequence[str] = ()) -> str:
     if len(board.rows) > MAX_ROWS:
         lines += ["", f"... and {len(board.rows) - MAX_ROWS:,} more rows, in summary.csv"]
     for name, winner in winners(board):
-        lines += ["", f"What trains {name}:", "", f"    {command(winner)}"]
+        lines += ["", f"What trains {escape.markdown(name)}:", "", f"    {escape.printable(command(winner))}"]
+        if weights := winner_checkpoint(winner):
+            what, file = weights
+            lines += ["", f"{what}:", "", f"    {escape.printable(_relative(str(file), folder))}"]
     for name in drawn:
         lines += ["", f"![{name}]({name}.png)"]
     if board.remarks:
-        lines += ["", *(f"- {remark}" for remark in board.remarks)]
+        lines += ["", *(f"- {escape.markdown(remark)}" for remark in board.remarks)]
     return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from the result.json of each job.", ""])
 
 
 def headline(board: "Leaderboard") -> str:
     """How many settings and jobs there are, and what they are ranked by."""
     statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(board.jobs.items()))
-    settings = f"{len(board.rows):,} setting{'s' if len(board.rows) != 1 else ''}"
+    count = sum(not row.status.startswith(UNREADABLE) for row in board.rows)
+    settings = f"{count:,} setting{'s' if count != 1 else ''}"
     text = f"{settings}{' of ' if board.columns else ''}{', '.join(board.columns)}; jobs: {statuses or 'none'}."
-    if board.metrics:
+    if board.winners:
         ranked = " and ".join(
-            f"{metric} ({'higher' if mode == 'max' else 'lower'} is better)" for metric, mode in board.metrics
+            f"{row.metric} ({'higher' if row.mode == 'max' else 'lower'} is better)" for row in board.winners
         )
         several = any(row.best.n > 1 for row in board.rows)
         text += f" Ranked by {'the mean over seeds of ' if several else ''}the best {ranked}, never by the test."
@@ -108,10 +145,10 @@ def table(board: "Leaderboard", limit: int) -> list[list[str]]:
     lines = [["rank", *board.columns, *measured, "n", "train s", "status"]]
     for row in board.rows[:limit]:
         number = digits[row.metric]
-        lines.append(["" if row.rank is None else str(row.rank), *map(shown, row.values)])
+        lines.append(["" if row.rank is None else str(row.rank), *(_short(shown(each)) for each in row.values)])
         lines[-1] += [row.metric or "-"] if len(metrics) > 1 else []
         lines[-1] += [spread(row.best, number), spread(row.test, number)] if metrics else []
-        lines[-1] += [str(len(row.completed)), _seconds(row), _short(row.status)]
+        lines[-1] += [str(row.n), _seconds(row), _short(row.status)]
     return lines
 
 
@@ -119,6 +156,15 @@ def winners(board: "Leaderboard") -> list[tuple[str, Row]]:
     """What to call each metric's winner, and its row."""
     alone = len(board.winners) == 1
     return [("the winner" if alone else f"the winner by {row.metric}", row) for row in board.winners]
+
+
+def winner_checkpoint(row: Row) -> tuple[str, Path] | None:
+    """What to call the checkpoint of a row, which is that of its best seed, and the file; None if there is none."""
+    job = row.best_job
+    file = checkpoint(job) if job else None
+    if job is None or file is None:
+        return None
+    return f"Its checkpoint (seed {job.get('seed')}, the best of {row.n})" if row.n > 1 else "Its checkpoint", file
 
 
 def command(row: Row) -> str:
@@ -140,4 +186,4 @@ def _short(text: str) -> str:
 
 
 def _line(cells: Any) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(escape.markdown, cells))} |"
