@@ -85,6 +85,59 @@ def test_california():
     assert len(y) == 20640
 
 
+@pytest.fixture
+def small_california(tmp_path, monkeypatch):
+    """A cache as scikit-learn writes it, of 5 rows, with a checksum of its own; and its numbers."""
+    import hashlib
+
+    import joblib
+
+    from litlab.data import california
+
+    numbers = np.asfortranarray(np.random.default_rng(0).uniform(1, 9, (5, 9)))
+    joblib.dump(numbers, tmp_path / FILE, compress=6)
+    monkeypatch.setattr(california, "SHAPE", numbers.shape)
+    monkeypatch.setattr(california, "SHA256", hashlib.sha256(numbers.tobytes(order="F")).hexdigest())
+    return tmp_path, numbers
+
+
+def test_california_is_what_scikit_learn_reads_to_the_bit(small_california):
+    folder, _ = small_california
+    table = datasets.fetch_california_housing(data_home=str(folder), download_if_missing=False)
+    (x, y), _ = California(data_dir=folder).load()
+    assert torch.equal(x, torch.from_numpy(table.data).float()) and x.stride() == (1, 5)
+    assert torch.equal(y, torch.from_numpy(table.target).float())
+
+
+class Payload:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_of_california_only_the_right_numbers_are_read_and_nothing_is_unpickled(small_california, monkeypatch):
+    import joblib
+
+    folder, numbers = small_california
+    data, whole = California(data_dir=folder), (folder / FILE).read_bytes()
+    for content in (Payload(folder / "canary"), [numbers, Payload(folder / "canary")], numbers + 1e-9, numbers[:4]):
+        joblib.dump(content, folder / FILE, compress=6)
+        with pytest.raises(RequestError, match=r"cal_housing_py3\.pkz cannot be read \(wrong checksum\); delete it"):
+            data.load()
+    assert not (folder / "canary").exists()
+
+    def fetch(data_home, **_):
+        (Path(data_home) / FILE).write_bytes(whole)
+
+    monkeypatch.setattr("litlab.data.california.fetch_california_housing", fetch)
+    data.prepare_data()  # a damaged file is fetched again
+    assert (folder / FILE).read_bytes() == whole
+    monkeypatch.setattr("litlab.data.california.fetch_california_housing", lambda **_: pytest.fail("fetched again"))
+    data.prepare_data()
+
+
 def test_california_that_is_nowhere_is_told(tmp_path, monkeypatch):
     def offline(**_: object) -> None:
         raise OSError("no network")
@@ -153,6 +206,19 @@ def test_cifar10(small_cifar):
     first = pickle.loads((small_cifar / "cifar-10-batches-py" / "data_batch_1").read_bytes())["data"][0]
     assert (splits["train"].inputs[0] * 255).round().int().flatten().tolist() == first.tolist()
     assert splits["test"].targets.tolist() == list(range(10))
+
+
+def test_of_cifar10_nothing_is_unpickled_that_has_another_checksum(small_cifar):
+    import pickle
+
+    payload = pickle.dumps(Payload(small_cifar / "canary"))
+    (small_cifar / "cifar-10-batches-py" / "data_batch_3").write_bytes(payload)
+    data = CIFAR10(data_dir=small_cifar)
+    with pytest.raises(RequestError, match=r"^data=cifar10: .*data_batch_3 is damaged \(wrong checksum\); delete it"):
+        data.load()
+    with pytest.raises(RequestError, match=r"^data=cifar10: no whole cifar-10-batches-py"):
+        data.prepare_data()
+    assert not (small_cifar / "canary").exists()
 
 
 def test_cifar10_that_is_damaged_and_not_to_be_had_is_told(small_cifar):

@@ -1,5 +1,8 @@
-"""CIFAR-10, as torchvision reads it, and a part of it in one file."""
+"""CIFAR-10, from the files that torchvision fetches, and a part of it in one file."""
 
+import hashlib
+import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -8,6 +11,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
@@ -17,7 +21,7 @@ class CIFAR10(TensorData):
     """50,000 + 10,000 colour images (3, 32, 32), values 0 to 1, of ten kinds of things.
 
     Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. The files in
-    data_dir/cifar-10-batches-py are checked by torchvision's md5, and fetched from where it fetches them.
+    data_dir/cifar-10-batches-py are known by torchvision's md5, and fetched from where it fetches them.
 
     Args:
         data_dir: where the files lie or are put.
@@ -45,11 +49,10 @@ class CIFAR10(TensorData):
         """
         if self.sample is not None:
             return
-        try:
-            datasets.CIFAR10(str(self.data_dir))
+        folder = self.data_dir / datasets.CIFAR10.base_folder
+        files = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
+        if all(check_integrity(folder / name, md5) for name, md5 in files):
             return
-        except RuntimeError:
-            pass  # missing or damaged
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self.data_dir / ".cifar-10-batches-py.lock"):
@@ -62,12 +65,37 @@ class CIFAR10(TensorData):
             ) from error
 
     def load(self) -> tuple[Split, Split]:
-        """The official training and test splits, or the sample's."""
+        """The official training and test splits, or the sample's.
+
+        Raises:
+            RequestError: a file is not what it should be.
+        """
         if self.sample is not None:
             return self._load_sample()
-        parts = [datasets.CIFAR10(str(self.data_dir), train=train) for train in (True, False)]
-        train, test = (_split(part.data, np.array(part.targets)) for part in parts)
-        return train, test
+        return self._load_batches(datasets.CIFAR10.train_list), self._load_batches(datasets.CIFAR10.test_list)
+
+    def _load_batches(self, files: Sequence[Sequence[str]]) -> Split:
+        """The files are pickles, which can run any code: the bytes that are unpickled are those of the checksum.
+
+        Args:
+            files: names and md5.
+        """
+        images, labels = [], []
+        for name, md5 in files:
+            path = self.data_dir / datasets.CIFAR10.base_folder / name
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise RequestError(f"data=cifar10: {path} cannot be read ({error}); set paths.data_dir") from error
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+                raise RequestError(
+                    f"data=cifar10: {path} is damaged (wrong checksum); delete it, or set paths.data_dir"
+                )
+            batch = pickle.loads(content, encoding="latin1")
+            images.append(batch["data"])
+            labels += batch["labels"]
+        pixels = np.concatenate(images).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        return _split(pixels, np.array(labels))
 
     def _load_sample(self) -> tuple[Split, Split]:
         path = self.data_dir / str(self.sample)
