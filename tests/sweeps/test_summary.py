@@ -122,7 +122,7 @@ def test_what_others_wrote_is_harmless_on_the_terminal_in_markdown_and_in_csv(
     text = "\n".join(line for line in lines if not line.startswith("    "))  # code, which is shown as it is
     assert not set("".join(lines)) & {"\x1b", "\u202e"} and "<b>" not in text and "[x](http" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
-    assert re.sub(r"\\\\|\\\|", "", row).count("|") == 9, "no more cells than there are columns"
+    assert re.sub(r"\\\\|\\\|", "", row).count("|") == 10, "no more cells than there are columns"
     for name in ("summary.csv", "jobs.csv"):
         first, second = csv.DictReader((tmp_path / name).open(encoding="utf-8"))
         assert first[LR].startswith("'=cmd|") and "\\x1b[31m" in first[LR]
