@@ -127,13 +127,15 @@ def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
     NaN where there is none: of classes that all weigh nothing, or of targets too large to be squared.
     """
     batches = [targets.to(task.device) for targets in _batches(split.targets, batch_size, SAMPLES)]
+    weights = [task.loss_weight(batch) for batch in batches]
     outputs = torch.zeros(1, num_outputs, device=task.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([outputs], max_iter=50, line_search_fn="strong_wolfe")
 
     def mean() -> Tensor:
         """Of what is minimized, and of the loss: (2,)."""
-        pairs = [torch.stack(task.objective(outputs.expand(len(batch), -1), batch)) * len(batch) for batch in batches]
-        return torch.stack(pairs).sum(0) / sum(map(len, batches))
+        pairs = [torch.stack(task.objective(outputs.expand(len(batch), -1), batch)) for batch in batches]
+        weighted = [pair * weight for pair, weight in zip(pairs, weights, strict=True)]
+        return torch.stack(weighted).sum(0) / sum(weights)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -157,7 +159,7 @@ def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
         mean = WeightedMean()
         for batch in zip(*(_batches(values, data.batch_size, FEWER) for values in split), strict=True):
             inputs, targets = (values.to(task.device) for values in batch)
-            mean.add(float(task.loss(model(inputs), targets)), len(targets))
+            mean.add(float(task.loss(model(inputs), targets)), float(task.loss_weight(targets)))
     return mean.mean
 
 

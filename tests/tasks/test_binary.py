@@ -35,17 +35,25 @@ def test_metrics_are_those_of_scikit_learn(samples, shift):
     ours = {name: float(value) for name, value in binary.metrics.compute().items()}
     probabilities, truth = logits[:, 0].sigmoid().numpy(), labels.numpy()
     guess = probabilities > 0.5
-    share, confidence = calibration_curve(truth, probabilities, n_bins=15)
-    counts = np.histogram(probabilities, np.linspace(0, 1, 16))[0]
+    confidence = np.maximum(probabilities, 1 - probabilities)  # of the class that is predicted
+    share, binned = calibration_curve(guess == truth, confidence, n_bins=15)
+    counts = np.histogram(confidence, np.linspace(0, 1, 16))[0]
     theirs = {
         "accuracy": sklearn_metrics.accuracy_score(truth, guess),
         "precision": sklearn_metrics.precision_score(truth, guess),
         "recall": sklearn_metrics.recall_score(truth, guess),
         "f1": sklearn_metrics.f1_score(truth, guess),
         "auroc": sklearn_metrics.roc_auc_score(truth, probabilities),
-        "calibration_error": (np.abs(share - confidence) * counts[counts > 0]).sum() / len(truth),
+        "calibration_error": (np.abs(share - binned) * counts[counts > 0]).sum() / len(truth),
     }
     assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_calibration_error_is_that_of_the_predicted_class():
+    """Guo et al. 2017, by hand: 0.1 and 0.9 are both predictions of confidence 0.9, and so is one of exactly 1."""
+    error = task().metrics["calibration_error"]
+    error.update(torch.tensor([0.05, 0.95, 0.95, 1.0, 0.6]), torch.tensor([1, 1, 0, 1, 1]))
+    assert float(error.compute()) == pytest.approx(4 / 5 * abs(2 / 4 - 3.85 / 4) + 1 / 5 * abs(1 - 0.6), abs=1e-6)
 
 
 def test_loss_is_that_of_scikit_learn(samples):

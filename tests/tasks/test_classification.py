@@ -49,6 +49,14 @@ def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
+def test_a_confidence_of_1_is_in_the_last_bin():
+    """Right at 0.95 and wrong at 1: one bin has both, with a mean confidence of 0.975 and half of them right."""
+    logits = torch.tensor([[0.95], [1.0]]) * torch.eye(5)[0] + torch.tensor([[0.05], [0.0]]) * torch.eye(5)[1]
+    error = task().metrics["calibration_error"]
+    error.update(logits, torch.tensor([0, 1]))
+    assert float(error.compute()) == pytest.approx(0.475, abs=1e-6)
+
+
 def test_loss_is_that_of_scikit_learn(samples):
     logits, labels = samples
     theirs = sklearn_metrics.log_loss(labels.numpy(), logits.double().softmax(1).numpy())
@@ -71,3 +79,26 @@ def test_weights_come_from_the_training_split(fit, data, classes):
     assert torch.equal(fitted.task.weight, class_weights("balanced", labels, classes))
     assert not [name for name in fitted.weights if not name.startswith("model.")]  # they are no part of a checkpoint
     assert fit(f"data={data}", "model=linear", "trainer.max_epochs=1").task.weight is None
+
+
+@pytest.mark.parametrize("data", ["digits", "breast_cancer"])
+def test_a_weighted_loss_is_one_of_the_whole_split(fit, data):
+    """Sum of weight times loss over the split by what the loss divides by, whatever the batches; so is an epoch's."""
+    setting = (f"data={data}", "model=linear", "task.class_weights=balanced", "trainer.max_epochs=1", "scheduler=none")
+    still = ("optimizer=sgd", "optimizer.lr=1e-30", "optimizer.momentum=0", "optimizer.nesterov=false")
+    run = fit(*setting, *still, "data.batch_size=60")
+    samples, labels = run.data.splits["train"]
+    uneven = [(labels == each).nonzero()[: 50 // (each + 1), 0] for each in range(10)]
+    keep = torch.cat(uneven)
+    run.data.splits["val"] = type(run.data.splits["val"])(samples[keep], labels[keep])
+    epoch, seen = run.metrics["train/loss"], []
+    for size in (1, 7, 50, 1000):
+        run.data.eval_batch_size = size
+        run.trainer.validate(run.task, datamodule=run.data, verbose=False)
+        seen.append(run.metrics["val/loss"])
+    with torch.no_grad():
+        loss, of_training = (
+            float(run.task.loss(run.task.model(x), y)) for x, y in ((samples[keep], labels[keep]), (samples, labels))
+        )
+    assert seen == pytest.approx([loss] * 4, rel=1e-5)
+    assert epoch == pytest.approx(of_training, rel=1e-5)

@@ -33,6 +33,14 @@ def test_epoch_and_log_means_are_apart():
     assert losses.epoch.mean == pytest.approx(5.0)
 
 
+def test_weights_may_be_on_the_device():
+    losses = TrainingLosses(accumulate=1)
+    for loss, weight in ((2.0, 0.5), (8.0, 1.5)):
+        losses.add(torch.tensor(loss), 10, torch.tensor(weight))
+    losses.read(2, 0, 0.1)
+    assert losses.epoch.mean == 6.5 and losses.samples == 20
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(("accumulate", "step"), [(1, 98), (2, 99)])
 def test_a_loss_that_is_not_finite_is_told_with_its_step_and_rate(value, accumulate, step):

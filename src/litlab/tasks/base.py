@@ -11,7 +11,7 @@ from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
 from litlab.tasks.compiled import CompiledStep
 from litlab.tasks.evaluation import Evaluation
-from litlab.tasks.losses import TrainingLosses
+from litlab.tasks.losses import Standing, TrainingLosses
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.training import Training
 
@@ -80,23 +80,27 @@ class Task(Training, Evaluation):
         """The metrics of validation and test by name; each takes (predictions, targets)."""
         raise NotImplementedError
 
-    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
-        """The factor of a part's loss in a whole batch's, which is the sum over its parts; given are both's targets.
+    def loss_weight(self, targets: Tensor) -> int | Tensor:
+        """The weight of a batch's loss in the mean over a split, by its targets: how many they are.
 
-        A task whose loss is no plain mean over the samples writes its own.
+        A task whose loss is a weighted mean over the samples returns the sum of their weights, a scalar.
         """
-        return len(part) / len(whole)
+        return len(targets)
 
-    def standing(self, batch: Batch | Shard) -> tuple[float | Tensor, int]:
-        """The factor of a batch's loss, and the samples that it stands for: 1 and its own.
+    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+        """The factor of a part's loss in a whole batch's, which is the sum over its parts; given are both's targets."""
+        return self.loss_weight(part) / self.loss_weight(whole)
+
+    def standing(self, batch: Batch | Shard) -> Standing:
+        """A batch's samples, and the factor and the weight of its loss: 1 and `loss_weight`.
 
         For a `Shard`, those with which the mean over the devices is what one device would have: DDP takes the mean of
         the gradients, the losses are averaged when they are read, and the metrics when they are computed.
         """
         if not isinstance(batch, Shard):
-            return 1.0, len(batch[0])
+            return Standing(len(batch[0]), 1.0, self.loss_weight(batch[1]))
         share = 0.0 if batch.idle else self.share(batch.targets, batch.whole)
-        return share * self.trainer.world_size, len(batch.whole)
+        return Standing(len(batch.whole), share * self.trainer.world_size, self.loss_weight(batch.whole))
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the outputs say of the targets: values, or for classes probabilities."""

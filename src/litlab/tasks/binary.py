@@ -2,12 +2,12 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import (
     BinaryAccuracy,
-    BinaryCalibrationError,
     BinaryF1Score,
     BinaryPrecision,
     BinaryRecall,
@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 
 from litlab.tasks.auroc import DefinedBinaryAUROC
 from litlab.tasks.base import Task
+from litlab.tasks.calibration import BinaryTopLabelError
 from litlab.tasks.class_weights import class_weights
 
 
@@ -36,7 +37,8 @@ class Binary(Task):
     def __init__(self, *args: Any, num_outputs: int, class_weights: str | None = None, **kwargs: Any) -> None:
         self.class_weights = class_weights
         super().__init__(*args, **kwargs)
-        self.register_buffer("weight", None, persistent=False)
+        # There from the beginning: WeightAveraging copies the task before `setup`, and pairs buffers by their order.
+        self.register_buffer("weight", None if class_weights is None else torch.ones(2), persistent=False)
 
     def setup(self, stage: str) -> None:
         """Weigh the classes by the training split, which is known when the data are loaded."""
@@ -56,7 +58,7 @@ class Binary(Task):
     def build_metrics(self) -> dict[str, Metric]:
         """Class 1 is the positive one, from a probability of 0.5.
 
-        The calibration error is the expected one, 15 bins (Guo et al. 2017, arXiv:1706.04599).
+        The calibration error is that of the predicted class: see `litlab.tasks.calibration`.
         """
         return {
             "accuracy": BinaryAccuracy(validate_args=False),
@@ -64,5 +66,5 @@ class Binary(Task):
             "recall": BinaryRecall(validate_args=False),
             "f1": BinaryF1Score(validate_args=False),
             "auroc": DefinedBinaryAUROC(),
-            "calibration_error": BinaryCalibrationError(validate_args=False),
+            "calibration_error": BinaryTopLabelError(),
         }

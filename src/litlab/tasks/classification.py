@@ -2,12 +2,12 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import (
     MulticlassAccuracy,
-    MulticlassCalibrationError,
     MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 
 from litlab.tasks.auroc import DefinedMulticlassAUROC
 from litlab.tasks.base import Task
+from litlab.tasks.calibration import MulticlassTopLabelError
 from litlab.tasks.class_weights import class_weights
 
 
@@ -42,7 +43,9 @@ class Classification(Task):
     ) -> None:
         self.num_outputs, self.label_smoothing, self.class_weights = num_outputs, label_smoothing, class_weights
         super().__init__(*args, **kwargs)
-        self.register_buffer("weight", None, persistent=False)
+        # There from the beginning: WeightAveraging copies the task before `setup`, and pairs buffers by their order.
+        weight = None if class_weights is None else torch.ones(num_outputs)
+        self.register_buffer("weight", weight, persistent=False)
 
     def setup(self, stage: str) -> None:
         """Weigh the classes by the training split, which is known when the data are loaded."""
@@ -54,18 +57,18 @@ class Classification(Task):
         """Mean cross entropy."""
         return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
 
-    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
-        """By the samples, or by their classes' weights: cross entropy divides by their sum."""
-        return super().share(part, whole) if self.weight is None else self.weight[part].sum() / self.weight[whole].sum()
+    def loss_weight(self, targets: Tensor) -> int | Tensor:
+        """The samples, or the sum of their classes' weights, by which cross entropy divides."""
+        return super().loss_weight(targets) if self.weight is None else self.weight[targets].sum()
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities (N, C). Given logits, torchmetrics takes them for probabilities where all lie in 0 to 1."""
         return outputs.softmax(1)
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Accuracy: the share of samples whose largest logit is the label's; the others are means over the classes.
+        """Accuracy is the share of samples whose largest logit is the label's; precision to AUROC are class means.
 
-        The calibration error is the expected one, 15 bins (Guo et al. 2017, arXiv:1706.04599).
+        The calibration error is that of the predicted class: see `litlab.tasks.calibration`.
         """
         classes = self.num_outputs
         return {
@@ -74,5 +77,5 @@ class Classification(Task):
             "recall": MulticlassRecall(classes, validate_args=False),
             "f1": MulticlassF1Score(classes, validate_args=False),
             "auroc": DefinedMulticlassAUROC(classes),
-            "calibration_error": MulticlassCalibrationError(classes, validate_args=False),
+            "calibration_error": MulticlassTopLabelError(classes),
         }

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
 from litlab.data.loader import Batch, Shard
+from litlab.tasks.losses import Standing
 
 
 class Evaluation(L.LightningModule):
@@ -15,7 +16,7 @@ class Evaluation(L.LightningModule):
 
     model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
-    standing: Callable[[Batch | Shard], tuple[float | Tensor, int]]
+    standing: Callable[[Batch | Shard], Standing]
     predictions: Callable[[Tensor], Tensor]
     log_epoch: Callable[[Mapping[str, Any]], None]
     mean_loss: MeanMetric
@@ -49,8 +50,8 @@ class Evaluation(L.LightningModule):
     def _evaluate(self, batch: Batch | Shard) -> None:
         inputs, targets = batch[0], batch[1]
         outputs = self.model(inputs)
-        factor, size = self.standing(batch)
-        self.mean_loss.update(self.loss(outputs, targets) * factor, weight=size)
+        _, factor, weight = self.standing(batch)
+        self.mean_loss.update(self.loss(outputs, targets) * factor, weight=weight)
         if not (isinstance(batch, Shard) and batch.idle):
             self._score(outputs, targets)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +23,16 @@ class DivergedError(RunError):
         self.rate = rate
 
 
+class Standing(NamedTuple):
+    """What a batch's loss stands for in the mean over a split."""
+
+    samples: int
+    factor: float | Tensor  # of the loss, a scalar
+    weight: int | Tensor  # of the loss times its factor, a scalar
+
+
 class TrainingLosses:
-    """Means over an epoch and over the steps since the last log, weighted by batch size.
+    """Means over an epoch and over the steps since the last log, weighted by `Task.loss_weight`: as a rule batch size.
 
     Args:
         accumulate: batches per optimizer step, to tell the step of a loss.
@@ -34,20 +43,23 @@ class TrainingLosses:
         self.batches = 0  # of this epoch
         self.samples = 0  # of the run
         self._unread: list[Tensor] = []
-        self._sizes: list[int] = []
+        self._weights: list[int | Tensor] = []
         self.epoch, self.logged = WeightedMean(), WeightedMean()
 
-    def add(self, loss: Tensor, size: int) -> None:
-        """Note the mean loss, a scalar on the device, of a batch of `size` samples; waits for nothing.
+    def add(self, loss: Tensor, samples: int, weight: int | Tensor | None = None) -> None:
+        """Note the loss of a batch, a scalar on the device; waits for nothing.
 
-        Of a batch that devices share: this one's part in it (see `Task.standing`), and all samples.
+        Args:
+            loss: of a batch that devices share, this one's part in it: see `Task.standing`.
+            samples: of all devices.
+            weight: of the loss in the means, if not that number; perhaps a scalar on the device, too.
         """
         self._unread.append(loss)
-        self._sizes.append(size)
-        self.samples += size
+        self._weights.append(samples if weight is None else weight)
+        self.samples += samples
 
     def read(self, step: int, epoch: int, rate: float, average: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Fetch all that is noted, with one device sync.
+        """Fetch all that is noted, with one device sync; with two where the weights are on the device.
 
         Args:
             step: optimizer steps so far.
@@ -62,25 +74,27 @@ class TrainingLosses:
             return
         unread = torch.stack(self._unread)
         losses = (average(unread) if average else unread).tolist()
-        for position, (loss, size) in enumerate(zip(losses, self._sizes, strict=True)):
+        on_device = [weight for weight in self._weights if isinstance(weight, Tensor)]  # all are, or none
+        weights = torch.stack(on_device).tolist() if on_device else self._weights
+        for position, (loss, weight) in enumerate(zip(losses, weights, strict=True)):
             if not math.isfinite(loss):
                 at = step - (len(losses) - 1 - position) // self.accumulate
                 raise DivergedError(
                     f"the loss is {loss} at step {at} (epoch {epoch + 1}, learning rate {rate:g})", rate
                 )
-            self.epoch.add(loss, size)
-            self.logged.add(loss, size)
+            self.epoch.add(loss, weight)
+            self.logged.add(loss, weight)
         self._unread.clear()
-        self._sizes.clear()
+        self._weights.clear()
 
 
 class WeightedMean:
     """A mean of numbers on the host."""
 
     def __init__(self) -> None:
-        self.total, self.weight = 0.0, 0
+        self.total, self.weight = 0.0, 0.0
 
-    def add(self, value: float, weight: int) -> None:
+    def add(self, value: float, weight: float) -> None:
         """Take in a value."""
         self.total += value * weight
         self.weight += weight
@@ -93,5 +107,5 @@ class WeightedMean:
     def reset(self) -> float:
         """The mean; then begin anew."""
         mean = self.mean
-        self.total, self.weight = 0.0, 0
+        self.total, self.weight = 0.0, 0.0
         return mean

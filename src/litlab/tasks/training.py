@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from litlab.data.loader import Batch, Shard
 from litlab.tasks.compiled import STEPS, CompiledStep
-from litlab.tasks.losses import TrainingLosses
+from litlab.tasks.losses import Standing, TrainingLosses
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.update import bare_step, is_hooked
 
@@ -36,7 +36,8 @@ class Training(L.LightningModule):
 
     model: nn.Module
     objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    standing: Callable[[Batch | Shard], tuple[float | Tensor, int]]
+    standing: Callable[[Batch | Shard], Standing]
+    loss_weight: Callable[[Tensor], int | Tensor]
     log_epoch: Callable[[Mapping[str, Any]], None]
     augmentation: Callable[[Tensor], Tensor] | None
     schedule: Schedule | None
@@ -81,8 +82,8 @@ class Training(L.LightningModule):
         optimizer: Any = self.optimizers()
         step = trainer.global_step
         chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
-        for loss, size, updated in self._steps(optimizer, chunk):
-            losses.add(loss, size)
+        for loss, samples, weight, updated in self._steps(optimizer, chunk):
+            losses.add(loss, samples, weight)
             step += updated
             if updated and step % trainer.log_every_n_steps == 0:
                 rate = self._read_losses(optimizer, step)
@@ -103,8 +104,8 @@ class Training(L.LightningModule):
         self.losses.read(step, self.current_epoch, rate, average)
         return rate
 
-    def _steps(self, optimizer: Any, chunk: list[Batch | Shard]) -> Iterator[tuple[Tensor, int, bool]]:
-        """Work off a chunk: each batch's loss, its size, and whether an optimizer step came after it."""
+    def _steps(self, optimizer: Any, chunk: list[Batch | Shard]) -> Iterator[tuple[Tensor, int, int | Tensor, bool]]:
+        """Work off a chunk: each batch's loss, its samples, the loss's weight, and whether a step came after it."""
         trainer, position = self.trainer, 0
         if self.augmentation is not None:
             chunk = [_with_inputs(batch, self.augmentation(batch[0])) for batch in chunk]
@@ -117,14 +118,15 @@ class Training(L.LightningModule):
                     optimizer._on_after_step()
                 losses = self.compiled.steps(optimizer.optimizer, whole)
                 self._step_schedule()
-                yield from ((loss, len(inputs), True) for loss, (inputs, _) in zip(losses, whole, strict=True))
+                for loss, (inputs, targets) in zip(losses, whole, strict=True):
+                    yield loss, len(inputs), self.loss_weight(targets), True
                 position += len(whole)
             else:
                 position += 1
                 last = trainer.is_last_batch and position == len(chunk)
                 update = last or self.losses.batches % self.accumulate == 0
-                factor, size = self.standing(batch)
-                yield self._step(optimizer, batch[0], batch[1], factor, update), size, update
+                samples, factor, weight = self.standing(batch)
+                yield self._step(optimizer, batch[0], batch[1], factor, update), samples, weight, update
 
     def _whole_steps(self, batches: list[Any]) -> list[Batch]:
         """As many of these batches as one compiled call can take with the update: all, the first, or none."""
