@@ -36,7 +36,7 @@ def test_a_name_that_looks_like_none_there_is_brings_no_guess(missing):
         ("optimizer.lrr=1", "optimizer.lrr: there is no such setting (did you mean lr?); there are lr, momentum, "),
         ("lr=0.1", "lr: there is no such setting (did you mean optimizer.lr?)"),
         ("trainer.batch_size=8", "trainer.batch_size: there is no such setting (did you mean data.batch_size?)"),
-        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, mlp"),
+        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, "),
         ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
         ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
     ],

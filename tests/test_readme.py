@@ -1,7 +1,10 @@
 """What the README says is true: its commands run, its code works as printed, its files exist."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+FILES = dict(re.findall(r"^`((?:src|conf)/\S+)`:\n\n```\w+\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL))
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line]
 TRAININGS = [command for command in COMMANDS if command.startswith("python scripts/train.py ")]
 ELSEWHERE = {  # commands that other tests and .ci/run run
@@ -64,6 +68,46 @@ def test_a_training_runs_as_printed(
     assert 0 <= result["metrics"]["test/accuracy"] <= 1
 
 
+def paste(folder: Path) -> None:
+    """The files that the README adds, as a reader would."""
+    assert [Path(name).name for name in FILES] == ["xor.py", "xor.yaml", "maxout.py", "maxout.yaml"]
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path: Path) -> None:
+    """In a copy of the tree; not all of the tests: those that read conf/."""
+    for name in ("conf", "scripts", "src", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    paste(tmp_path)
+    python = Path(sys.executable)
+    added = [name for name in FILES if name.endswith(".py")]
+
+    def run(tool: str, *words: str) -> str:
+        done = subprocess.run(
+            [python.with_name(tool), *words],
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("ruff", "check", *added)
+    run("ruff", "format", "--check", *added)
+    run("mypy", *added)
+    run("lint-imports", "--no-cache")
+    text = run(python.name, "scripts/train.py", "--help")
+    assert re.search(r"^  xor +The exclusive or: 1,000 points in a square\.$", text, flags=re.MULTILINE)
+    assert re.search(r"^  maxout +The largest of several linear maps\.$", text, flags=re.MULTILINE)
+    tests = [f"tests/test_{name}.py" for name in ("conf", "mistakes", "cli")]
+    chosen = "xor or maxout or every_yaml or meant or help or null or mpl"
+    told = run(python.name, "-m", "pytest", "-n", "0", "-q", "-k", chosen, *tests)
+    assert " passed" in told and str(tmp_path) in run(python.name, "-c", "import litlab; print(litlab.__file__)")
+
+
 def test_the_code_of_the_readme_is_a_data_set_and_a_model(
     compose: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,11 +115,7 @@ def test_the_code_of_the_readme_is_a_data_set_and_a_model(
     from litlab import data, models
     from litlab.train import train
 
-    for _, block in BLOCKS:
-        if path := re.match(r"# ((src|conf)/\S+)\n", block):
-            target = tmp_path / path[1]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block, encoding="utf-8")
+    paste(tmp_path)
     for package in (data, models):
         folder = tmp_path / "src" / "litlab" / package.__name__.split(".")[-1]
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
