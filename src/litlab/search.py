@@ -3,22 +3,25 @@
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 import optuna
-from hydra.core.utils import JobReturn
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from litlab.errors import RequestError
 from litlab.sweep import begin, walking
-from litlab.sweeps.job import WORST
+from litlab.sweeps.job import WORST, monitored
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.naming import key_of
+from litlab.sweeps.request import FOUND
 
 DIRECTIONS = {"max": "maximize", "min": "minimize"}  # by task.mode
 
@@ -68,20 +71,25 @@ class Search(OptunaSweeperImpl):
             RequestError: there is nothing to search, or the study was begun with other choices.
             RunError: jobs failed.
         """
-        swept = self._searched(arguments)
+        seeds, arguments = self._seeds(arguments)
+        swept = [*self._searched(arguments), *(["seed"] if seeds else [])]
+        each = max(len(seeds), 1)  # jobs of a trial
         hush()
-        with walking(self, swept, self.n_trials) as jobs:
-            trials = self._recover()
+        with walking(self, swept, self.n_trials * each) as jobs:
+            trials = self._recover(seeds)
             done = sum(trial.state == TrialState.COMPLETE for trial in trials)
             if done >= self.n_trials:
                 print(f"all {done} trials are done; for more: hydra.sweeper.n_trials={done + self.n_trials}")
                 return
             if done:
                 print(f"{done} of {self.n_trials} trials are completed already", flush=True)
-            self.n_trials = jobs.total = self.n_trials - done
+            self.n_trials -= done
+            jobs.total = self.n_trials * each
+            (self.folder / FOUND).unlink(missing_ok=True)
             seed = self.sampler_config.get("seed")
             self.sampler = instantiate(self.sampler_config, **({} if seed is None else {"seed": seed + len(trials)}))
-            self.launcher = Trials(jobs, [trial.value for trial in trials if trial.value is not None])  # type: ignore[assignment]
+            values = [trial.value for trial in trials if trial.value is not None]
+            self.launcher = Trials(jobs, seeds, values, worst=min if self.direction == "maximize" else max)  # type: ignore[assignment]
             try:
                 super().sweep(arguments)
             except StoppedError:
@@ -92,6 +100,23 @@ class Search(OptunaSweeperImpl):
                 raise RequestError(
                     f"sweep.resume={self.folder}: the study has other choices for a setting; give it those again"
                 ) from error
+
+    def _seeds(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The seeds of each trial, which are no setting to search; none for one that is fixed. And the other arguments.
+
+        Raises:
+            RequestError: they are a range without an end of steps.
+        """
+        parsed = OverridesParser.create().parse_overrides([*self._parse_sweeper_params_config(), *arguments])
+        given = [each for each in parsed if key_of(each.get_key_element()) == "seed"]
+        if not given or not given[-1].is_sweep_override():
+            return [], list(arguments)
+        if not given[-1].is_discrete_sweep():
+            raise RequestError(f"{given[-1].input_line}: each trial runs all of its seeds; list them, as in seed=0,1,2")
+        params = {str(key): text for key, text in (self.params or {}).items()}
+        self.params = OmegaConf.create({key: text for key, text in params.items() if key_of(key) != "seed"})
+        seeds = list(dict.fromkeys(given[-1].sweep_string_iterator()))
+        return seeds, [word for word in arguments if key_of(word) != "seed"]
 
     def _searched(self, arguments: Sequence[str]) -> list[str]:
         """The settings that have a range."""
@@ -109,16 +134,28 @@ class Search(OptunaSweeperImpl):
             )
         return swept
 
-    def _recover(self) -> list[FrozenTrial]:
+    def _recover(self, seeds: list[str]) -> list[FrozenTrial]:
         """Close the trials that a crash left open, and put their settings first in the queue.
+
+        Args:
+            seeds: of each trial.
 
         Returns:
             the trials that were begun.
+
+        Raises:
+            RequestError: they were begun with other seeds, and means over unlike seeds cannot be compared.
         """
         study = optuna.create_study(
             study_name=self.study_name, storage=self.storage, directions=self._get_directions(), load_if_exists=True
         )
         trials = study.get_trials(deepcopy=False)
+        before = study.user_attrs.get("seeds", []) if trials else seeds
+        if before != seeds:
+            right = f"give them again: seed={','.join(before)}" if before else f"leave out seed={','.join(seeds)}"
+            what = f"the seeds {', '.join(before)}" if before else "one seed each"
+            raise RequestError(f"sweep.resume={self.folder}: the trials of the study have {what}; {right}")
+        study.set_user_attr("seeds", seeds)
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
@@ -132,30 +169,55 @@ class StoppedError(Exception):
 
 
 class Trials:
-    """Launches trials as jobs; one that did not begin ends the search, for it has no value to learn from.
+    """Launches trials as jobs, one for each seed; one that did not begin ends the search, for it has no value.
+
+    The value of a trial is the mean over its seeds. One of which a seed failed has the worst value so far: a mean over
+    those that survived would draw the search to settings that hardly train.
 
     Args:
         jobs: what runs them.
+        seeds: of each trial; nothing: the one that its overrides have.
         values: of the trials that an earlier session completed.
+        worst: chooses the worst of several values: min or max.
     """
 
-    def __init__(self, jobs: Jobs, values: Sequence[float]) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        seeds: Sequence[str],
+        values: Sequence[float],
+        worst: Callable[[Iterable[float]], float],
+    ) -> None:
         self.jobs = jobs
+        self.seeds = seeds
         self.values = [value for value in values if abs(value) < WORST]
+        self.worst = worst
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """As a launcher does.
+        """As a launcher does: for each trial its value.
 
         Raises:
             StoppedError: a job failed, and no other one is to begin.
         """
-        returns = self.jobs.launch(job_overrides, initial_job_idx)
+        own = [[f"seed={seed}"] for seed in self.seeds] or [[]]
+        words = [[*trial, *seed] for trial in job_overrides for seed in own]
+        returns = self.jobs.launch(words, initial_job_idx)
         if self.jobs.waiting:
             raise StoppedError
-        for each in returns:  # Jobs knows of this session's values alone
-            if abs(each.return_value) == WORST and self.values:
-                each.return_value = min(self.values) if each.return_value < 0 else max(self.values)
-        return returns
+        found = [monitored((job.twin or job).result) for job in self.jobs.jobs[-len(words) :]]
+        trials = []
+        for number, overrides in enumerate(job_overrides):
+            part = slice(number * len(own), (number + 1) * len(own))
+            value = self._value([each.return_value for each in returns[part]], found[part])
+            trials.append(JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value))
+        return trials
+
+    def _value(self, returned: Sequence[float], found: Sequence[float | None]) -> float:
+        """Of a trial, from what Jobs returned for its seeds and from their own values: None for one that failed."""
+        if None not in found:
+            return fmean(returned)
+        known = [each for each in returned if abs(each) < WORST]  # the worst of this session is among them
+        return self.worst([*known, *self.values]) if known or self.values else returned[found.index(None)]
 
 
 def hush() -> None:

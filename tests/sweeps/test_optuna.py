@@ -20,6 +20,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf, open_dict
 
 from litlab.errors import RequestError
+from litlab.sweeps import job
 
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
@@ -75,20 +76,29 @@ def test_the_start_of_any_program_imports_no_optuna():
 
 
 class Pretended:
-    """In the place of `litlab.sweeps.jobs.Jobs`: a job's value is a function of its learning rate and batch size."""
+    """In the place of `litlab.sweeps.jobs.Jobs`: a job's value is a function of its rate, batch size and seed, if any.
+
+    Of None the job failed.
+    """
 
     def __init__(self, value):
         self.value = value
         self.asked: list[dict[str, str]] = []
         self.waiting: list[object] = []
+        self.jobs: list[job.Job] = []
         self.total = 0
 
     def launch(self, job_overrides, initial_job_idx=0):
         returns = []
         for words in job_overrides:
             self.asked.append(dict(word.split("=", 1) for word in words))
-            found = self.value(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]))
-            returns.append(JobReturn(overrides=words, status=JobStatus.COMPLETED, _return_value=found))
+            seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
+            found = self.value(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
+            result = {"status": "failed" if found is None else "completed", "monitor": {"best": found, "mode": "max"}}
+            self.jobs.append(job.Job(list(words), result=result))
+        for each in self.jobs[-len(job_overrides) :]:
+            told = job.value(each.result, [other.result for other in self.jobs])
+            returns.append(JobReturn(overrides=each.overrides, status=JobStatus.COMPLETED, _return_value=told))
         return returns
 
 
@@ -193,8 +203,45 @@ def test_a_failed_trial_has_the_worst_value_also_of_an_earlier_session(search):
     """Where Jobs knows of none, it says -1e9."""
     before = search("hydra.sweeper.n_trials=3")
     worst = min(trial.value for trial in before.study.get_trials())
-    after = search("hydra.sweeper.n_trials=4", value=lambda *_: -1e9)
+    after = search("hydra.sweeper.n_trials=4", value=lambda *_: None)
     assert after.study.get_trials()[-1].value == worst
+
+
+def test_each_trial_runs_all_seeds_and_its_value_is_their_mean(search):
+    jobs = search("hydra.sweeper.n_trials=2", "seed=0,1,5", value=lambda rate, batch_size, seed: seed / 10)
+    assert [each["seed"] for each in jobs.asked] == ["0", "1", "5"] * 2 and jobs.total == 6
+    assert len({each["optimizer.lr"] for each in jobs.asked}) == 2
+    assert [trial.value for trial in jobs.study.get_trials()] == [pytest.approx(0.2)] * 2
+    assert all("seed" not in trial.params for trial in jobs.study.get_trials())
+    fixed = search("hydra.sweeper.n_trials=1", "hydra.sweeper.study_name=other", "seed=5", value=lambda *_: 1.0)
+    assert [each["seed"] for each in fixed.asked] == ["5"]
+
+
+def test_a_trial_of_which_a_seed_failed_has_the_worst_value_so_far(search):
+    """Not the mean of those that survived: 0.9 in the second trial."""
+    values = iter([0.5, 0.7, 0.9, None, 0.8, 0.8])
+    jobs = search("hydra.sweeper.n_trials=3", "seed=0,1", value=lambda *_: next(values))
+    assert [trial.value for trial in jobs.study.get_trials()] == [pytest.approx(each) for each in (0.6, 0.5, 0.8)]
+    again = search("hydra.sweeper.n_trials=4", "seed=0,1", value=lambda *_: None)
+    assert again.study.get_trials()[-1].value == 0.5
+
+
+def test_a_study_keeps_its_seeds(search, tmp_path):
+    def crash(rate, batch_size, seed):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return 0.5
+
+    (tmp_path / "optimization_results.yaml").touch()  # it says that a search is at its end, which this one is not
+    with pytest.raises(KeyboardInterrupt):
+        search("hydra.sweeper.n_trials=1", "seed=0,1", value=crash)
+    assert not (tmp_path / "optimization_results.yaml").exists()
+    with pytest.raises(RequestError, match="have the seeds 0, 1; give them again: seed=0,1"):
+        search("hydra.sweeper.n_trials=1", "seed=0,1,2")
+    again = search("hydra.sweeper.n_trials=1", "seed=0,1", value=lambda *_: 0.25)
+    first, second = again.study.get_trials()
+    assert (first.state, second.state, second.value) == (FAIL, COMPLETE, 0.25) and first.params == second.params
+    assert [each["seed"] for each in again.asked] == ["0", "1"]
 
 
 def test_a_search_that_is_to_stop_at_the_first_failure(search):
@@ -232,6 +279,10 @@ def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, monkeypatc
         (("hydra.sweeper.direction=up",), r"hydra\.sweeper\.direction=up: must be maximize or minimize"),
         (("sweep.dry_run=true",), r"sweep\.dry_run=true: .* grids alone"),
         (("optimizer.lr=0.1", "data.batch_size=32"), "nothing to search.*optimizer.lr=tag"),
+        (
+            ("seed=interval(0, 5)",),
+            r"seed=interval\(0, 5\): each trial runs all of its seeds; list them, as in seed=0,1,2",
+        ),
         (("model.activation=glob(*)",), "sweep=optuna: the range of a setting is choice.*interval"),
     ],
 )
