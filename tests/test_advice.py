@@ -1,5 +1,6 @@
 """Settings to try: those there are, and what comes before a learning rate."""
 
+import math
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,9 @@ def data(inputs: Any, targets: Any = (0.0, 1.0), *, names: Any = None, normalize
     return SimpleNamespace(splits={"train": split}, class_names=names, normalize=normalize)
 
 
-@pytest.mark.parametrize(("rate", "lower"), [(0.5, 0.05), (0.87, 0.09), (1e-5, 1e-6), (30.0, 0.1), (9e29, 0.1)])
+@pytest.mark.parametrize(
+    ("rate", "lower"), [(0.5, 0.05), (0.87, 0.09), (1e-5, 1e-6), (30.0, 0.1), (9e29, 0.1), (math.nan, 0.1)]
+)
 def test_a_lower_rate_is_a_tenth_and_no_absurd_one(rate: float, lower: float) -> None:
     assert lower_rate(rate) == lower
 

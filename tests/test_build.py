@@ -117,6 +117,38 @@ def test_what_is_monitored_is_a_metric_in_the_right_direction(compose, words, me
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        ("callbacks.checkpoint.monitor=val/accurcy", "callbacks.checkpoint.monitor"),
+        ("callbacks=early_stopping callbacks.early_stopping.monitor=val/accurcy", "callbacks.early_stopping.monitor"),
+        ("scheduler=plateau scheduler.monitor=val/accurcy", "scheduler.monitor"),
+    ],
+)
+def test_what_is_watched_is_a_metric(compose, words, setting):
+    config = compose(*words.split())
+    with pytest.raises(RequestError) as error:
+        build_task(config, build_data(config))
+    assert str(error.value).startswith(
+        f"{setting}=val/accurcy: there is no such metric (did you mean val/accuracy?); choose from val/loss, train/loss"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("trainer.strategy=abc", "trainer.strategy=abc: You selected an invalid strategy name"),
+        ("trainer.devices=[5] trainer.accelerator=cpu", "trainer.devices=[5]: "),
+        ("model.activation=Linear", "model.activation=Linear: is no activation; try ReLU, GELU or Sigmoid"),
+        ("model.activation=Module", "model.activation=Module: is no activation; try ReLU, GELU or Sigmoid"),
+    ],
+)
+def test_an_error_of_a_class_begins_with_the_setting_it_speaks_of(compose, words, told):
+    with pytest.raises(RequestError) as error:
+        built(compose(*words.split()))
+    assert str(error.value).startswith(told)
+
+
 def test_a_loss_may_be_monitored(compose):
     config = compose("task.monitor=val/loss", "task.mode=min")
     assert build_task(config, build_data(config)).mode == "min"

@@ -36,6 +36,10 @@ def test_a_name_that_looks_like_none_there_is_brings_no_guess(missing):
         ("optimizer.lrr=1", "optimizer.lrr: there is no such setting (did you mean lr?); there are lr, momentum, "),
         ("lr=0.1", "lr: there is no such setting (did you mean optimizer.lr?)"),
         ("trainer.batch_size=8", "trainer.batch_size: there is no such setting (did you mean data.batch_size?)"),
+        ("epochs=3", "epochs: there is no such setting (did you mean trainer.max_epochs?)"),
+        ("trainer.epochs=3", "trainer.epochs: there is no such setting (did you mean trainer.max_epochs?)"),
+        ("learning_rate=3", "learning_rate: there is no such setting (did you mean optimizer.lr?)"),
+        ("random_state=3", "random_state: there is no such setting (did you mean seed?)"),
         ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, "),
         ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
         ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
@@ -76,3 +80,22 @@ def test_an_error_of_the_network_is_not_taken_for_one_of_the_log_folder(error, m
     with pytest.raises(OSError) as caught:
         exec(compile(f"raise {error}", "somewhere/hydra/main.py", "exec"))
     assert mistakes.hydra_message(caught.value) == message
+
+
+def test_a_setting_that_was_taken_away_is_told_by_its_name():
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create({"trainer": {"max_epochs": 1}})
+    OmegaConf.set_struct(config, True)
+    with pytest.raises(AttributeError) as caught:
+        config.trainer.max_steps  # noqa: B018
+    assert mistakes.hydra_message(caught.value) == (
+        "trainer.max_steps: is missing, and the program needs it; leave out ~trainer.max_steps"
+    )
+
+
+def test_what_lightning_finds_when_it_begins_is_told_with_its_setting():
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    error = MisconfigurationException("You requested to check 0.5 of the `val_dataloader`; see `limit_val_batches`.")
+    assert mistakes.hydra_message(error).startswith("trainer.limit_val_batches: You requested to check 0.5 of")

@@ -64,7 +64,7 @@ def finder(config: DictConfig) -> str:
 
 def lower_rate(rate: float) -> float:
     """The learning rate to try after one that was too high: a tenth, to one digit, and no more than 0.1."""
-    return min(float(f"{rate / 10:.1g}"), 0.1)
+    return min(float(f"{rate / 10:.1g}"), 0.1) if math.isfinite(rate) else 0.1
 
 
 def after_divergence(config: DictConfig, data: TensorData, rate: float) -> str:

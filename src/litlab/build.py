@@ -17,12 +17,13 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
+from litlab.config.signatures import signature
 from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
 from litlab.devices import refuse_what_cannot_be_shared
 from litlab.errors import RequestError
 from litlab.launcher import Launcher
-from litlab.mistakes import guess, why_not_built
+from litlab.mistakes import blamed, guess, why_not_built
 from litlab.ranks import place
 from litlab.sweeps import gpus
 from litlab.tasks.base import Task
@@ -60,8 +61,7 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
         cause = error.__cause__
         if isinstance(cause, RequestError):
             raise cause from None
-        message = why_not_built(cause or error)
-        raise RequestError(message if message.startswith(f"{group}.") else f"{group}: {message}") from error
+        raise RequestError(blamed(group, config, why_not_built(cause or error))) from error
 
 
 def build_data(config: DictConfig) -> TensorData:
@@ -96,6 +96,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
     )
     _check_targets(task, data)
     _check_monitor(task)
+    _check_watched(config, task)
     return task
 
 
@@ -135,7 +136,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
             "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
         },
         trust,
-        logger=[instantiate("logger", logger, trust) for logger in config.logger.values()],
+        logger=[instantiate(f"logger.{name}", logger, trust) for name, logger in config.logger.items()],
         callbacks=[Stopwatch(), History(), *callbacks],
         plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
@@ -184,7 +185,7 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData, trust: 
             if "ModelCheckpoint" not in config._target_:
                 raise RequestError(f"callbacks.{name}.monitor={monitor}: there is no validation; set data.val_size")
         else:
-            callbacks.append(instantiate("callbacks", config, trust))
+            callbacks.append(instantiate(f"callbacks.{name}", config, trust))
             refuse_automatic_only(name, callbacks[-1])
     return callbacks
 
@@ -216,8 +217,7 @@ def _check_targets(task: Task, data: TensorData) -> None:
 
 
 def _check_monitor(task: Task) -> None:
-    higher_is_better: dict[str, bool | None] = {"val/loss": False, "train/loss": False}
-    higher_is_better |= {f"val/{name}": metric.higher_is_better for name, metric in task.metrics.items()}
+    higher_is_better = _metrics(task)
     if task.monitor not in higher_is_better:
         what = f"there is no such metric{guess(task.monitor, higher_is_better)}"
         raise RequestError(f"task.monitor={task.monitor}: {what}; choose from {', '.join(higher_is_better)}")
@@ -225,6 +225,26 @@ def _check_monitor(task: Task) -> None:
     if higher is not None and task.mode != (right := "max" if higher else "min"):
         better = "more" if higher else "less"
         raise RequestError(f"task.mode={task.mode}: of {task.monitor} {better} is better; set task.mode={right}, too")
+
+
+def _check_watched(config: DictConfig, task: Task) -> None:
+    """The metrics that Lightning's callbacks and the scheduler watch: they would miss one at the end of an epoch."""
+    watched = {"scheduler.monitor": config.scheduler.get("monitor")}
+    for name, each in config.callbacks.items():
+        parameter = signature(str(each._target_)).parameters.get("monitor")
+        if parameter is not None and parameter.owner.startswith("lightning."):  # another class may mean something else
+            watched[f"callbacks.{name}.monitor"] = each.get("monitor")
+    for setting, metric in watched.items():
+        known = [*_metrics(task), *(("epoch", "step") if setting.startswith("callbacks.") else ())]
+        if metric is not None and metric not in known:
+            what = f"there is no such metric{guess(str(metric), known)}"
+            raise RequestError(f"{setting}={metric}: {what}; choose from {', '.join(_metrics(task))}")
+
+
+def _metrics(task: Task) -> dict[str, bool | None]:
+    """What can be watched, and whether more of it is better; None where the metric does not tell."""
+    higher_is_better: dict[str, bool | None] = {"val/loss": False, "train/loss": False}
+    return higher_is_better | {f"val/{name}": metric.higher_is_better for name, metric in task.metrics.items()}
 
 
 def _check_device(accelerator: str) -> None:

@@ -83,7 +83,7 @@ def follow(job: Job) -> int:
 def record(config: Any, job: Job, show: str = "print_result") -> None:
     """Check the config, run the job, leave a result.json whatever happens, and print it; in a sweep, the sweep does."""
     from litlab import trust
-    from litlab.checks import check
+    from litlab.config.checks import check
     from litlab.ranks import publish
     from litlab.results import is_first_process, recorded, request
     from litlab.sweeps.worker import attempt, in_sweep
@@ -95,7 +95,7 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     def run(once: bool = False) -> dict[str, Any]:
         with recorded(run_dir, asked, once) as result:
             trust.check(config)
-            check(config)  # before torch is imported: a mistake is told at once
+            check(config, asked["overrides"])  # before torch is imported: a mistake is told at once
             publish(config)
             job(config, result)
         return result

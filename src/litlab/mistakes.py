@@ -3,10 +3,12 @@
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from litlab.config.signatures import signature
 
 # Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
 EXTRAS = {
@@ -15,6 +17,21 @@ EXTRAS = {
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/launcher/ray": "ray",
     "hydra/sweeper/optuna": "optuna",
+}
+# What other programs call a setting.
+ALIASES = {
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "num_train_epochs", "nb_epoch"), "trainer.max_epochs"),
+    **dict.fromkeys(("learning_rate", "base_lr", "init_lr"), "optimizer.lr"),
+    **dict.fromkeys(("bs", "train_batch_size", "per_device_train_batch_size"), "data.batch_size"),
+    "per_device_eval_batch_size": "data.eval_batch_size",
+    "validation_split": "data.val_size",
+    "wd": "optimizer.weight_decay",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    **dict.fromkeys(("max_grad_norm", "grad_clip", "clipnorm"), "trainer.gradient_clip_val"),
+    **dict.fromkeys(("device", "gpus"), "trainer.accelerator"),
+    **dict.fromkeys(("fp16", "bf16", "amp"), "trainer.precision"),
+    **dict.fromkeys(("hidden_size", "hidden_dim", "units"), "model.hidden_sizes"),
+    "random_state": "seed",
 }
 SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To use it| requires --multirun)")
 
@@ -76,7 +93,7 @@ def why_not_built(error: BaseException) -> str:
 def hydra_message(error: BaseException) -> str | None:
     """What a mistake on the command line or in a YAML means to the user; None if the error is something else."""
     from hydra.errors import HydraException, MissingConfigException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
@@ -95,6 +112,10 @@ def hydra_message(error: BaseException) -> str | None:
         return f"{cause.full_key}: {what}; there are {', '.join(known)} (+{cause.full_key}=... adds one)"
     if isinstance(error, HydraException) and (several := SEVERAL.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
+    if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key and cause is None:
+        return f"{error.full_key}: is missing, and the program needs it; leave out ~{error.full_key}"
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, by its name: importing it takes seconds
+        return blamed("trainer", signature("lightning.pytorch.Trainer").parameters, one_line(error))
     if isinstance(error, HydraException | OmegaConfBaseException):
         override = getattr(error, "override", None)  # what could not be parsed
         return (f"{override}: " if override else "") + one_line(error).split(" See https")[0]
@@ -109,11 +130,13 @@ def hydra_message(error: BaseException) -> str | None:
 
 
 def _elsewhere(error: Any) -> str:
-    """Where else in the config there is a setting of the wrong one's name, as a question; nothing if nowhere."""
-    from omegaconf import DictConfig
+    """Where else in the config there is a setting of that name or meaning, as a question; nothing if nowhere."""
+    from omegaconf import DictConfig, OmegaConf
 
-    name = error.full_key.rpartition(".")[2]
-    nodes = error.parent_node._get_root().items_ex(resolve=False)
+    name, root = error.full_key.rpartition(".")[2], error.parent_node._get_root()
+    if name in ALIASES and OmegaConf.select(root, ALIASES[name].rpartition(".")[0] or ALIASES[name]) is not None:
+        return f" (did you mean {ALIASES[name]}?)"
+    nodes = root.items_ex(resolve=False)
     found = [f"{group}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
@@ -123,6 +146,25 @@ def guess(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def blamed(group: str, settings: Mapping[str, Any], message: str) -> str:
+    """What a class of others says of the settings it was given, after the one that it speaks of.
+
+    Args:
+        group: where the settings lie.
+        settings: what was given, or what can be given where that is not known.
+        message: of what the class raised.
+    """
+    if message.startswith(f"{group}."):
+        return message
+    words = re.findall(r"\w+", message.lower())
+    spoken_of = [name for name in sorted(settings, key=len, reverse=True) if str(name).lower() in words]
+    if not spoken_of:
+        return f"{group}: {message}"
+    value = settings[spoken_of[0]]
+    told = f"={value}" if isinstance(value, str | int | float | list | tuple | None) else ""
+    return f"{group}.{spoken_of[0]}{told}: {message}"
 
 
 def one_line(error: BaseException) -> str:

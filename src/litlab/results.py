@@ -107,7 +107,9 @@ def request(config: DictConfig) -> Result:
         choices = {group: chosen.get(group) for group in GROUPS}
         overrides = [word for word in hydra.overrides.task if not word.lstrip("+~").startswith("sweep.")]
     asked: Result = {"choices": choices, "overrides": overrides}
-    asked |= {"swept": list(OmegaConf.select(config, "sweep.swept") or ()), "seed": config.get("seed")}
+    seed = config.get("seed")  # perhaps none, which is told later
+    asked |= {"swept": list(OmegaConf.select(config, "sweep.swept") or ())}
+    asked |= {"seed": str(seed) if OmegaConf.is_config(seed) else seed}
     try:
         asked["settings"] = settings(config)
     except OmegaConfBaseException:  # the run will come to the same mistake, and tell it

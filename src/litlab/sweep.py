@@ -9,7 +9,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from litlab import report
-from litlab.checks import check
+from litlab.config.checks import check
 from litlab.errors import RunError, signals_raised
 from litlab.files import write_whole
 from litlab.sweeps.estimate import estimate, list_jobs, spoken

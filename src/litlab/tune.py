@@ -15,6 +15,7 @@ from lightning.pytorch.tuner import Tuner
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.build import build_data, build_task, instantiate
+from litlab.config.values import PositiveFloat, PositiveInt
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError, RunError
 from litlab.plots.canvas import Array, pixels, save
@@ -68,7 +69,9 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
     return config
 
 
-def find_lr(config: DictConfig, name: str, *, min_lr: float, max_lr: float, steps: int) -> Found:
+def find_lr(
+    config: DictConfig, name: str, *, min_lr: PositiveFloat, max_lr: PositiveFloat, steps: PositiveInt
+) -> Found:
     """The rate of a range test, `steps` steps while it rises from min_lr to max_lr: see `suggestion`.
 
     That looks for the fastest fall per factor of the rate, not per unit of it as Lightning's own does: that divides the
@@ -124,7 +127,7 @@ def suggestion(rates: Array, losses: Array) -> float | None:
     return float(f"{rate:.3g}") if slopes.min() < 0 else None  # as a user would type it
 
 
-def find_batch_size(config: DictConfig, name: str, *, steps: int) -> Found:
+def find_batch_size(config: DictConfig, name: str, *, steps: PositiveInt) -> Found:
     """The largest of data.batch_size, twice that, ... with which `steps` steps fit into the GPU's memory."""
     data, plain, trainer = _build(config, name)
     if not memory_bounds(trainer):

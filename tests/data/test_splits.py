@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from litlab.checks import check
+from litlab.config.checks import check
 from litlab.data.splits import Split, carve, faults, some
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
@@ -156,12 +156,13 @@ def test_without_a_test_split_there_is_no_training(size):
 @pytest.mark.parametrize("setting", ["data.val_size", "data.test_size"])
 def test_a_size_is_a_share_below_one_or_whole(setting):
     group, name = setting.split(".")
+    digits = {"_target_": "litlab.data.digits.Digits"}
     for right in (0, 0.0, 0.1, 0.999, 1, 5000):
-        check(OmegaConf.create({group: {name: right}}))
+        check(OmegaConf.create({group: digits | {name: right}}))
     example = {"val_size": 0.1, "test_size": 0.2}[name]
     for wrong in (1.0, 1.5, -0.1, -1, float("nan"), True, "a"):
         with pytest.raises(RequestError) as error:
-            check(OmegaConf.create({group: {name: wrong}}))
+            check(OmegaConf.create({group: digits | {name: wrong}}))
         assert str(error.value) == (
             f"{setting}={wrong}: must be a share below 1, such as {example}, or a whole number of samples"
         )

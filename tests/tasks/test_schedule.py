@@ -143,7 +143,6 @@ def test_plateau_can_watch_the_training_loss(rates):
         (("scheduler=onecycle", "trainer.max_epochs=-1"), r"scheduler\.total_steps=auto: .*trainer\.max_epochs"),
         (("scheduler=plateau", "scheduler.interval=step"), r"scheduler\.interval=step"),
         (("scheduler=onecycle", "scheduler.pct_start=2"), r"scheduler.*pct_start"),
-        (("scheduler=onecycle", "scheduler.interval=batch"), r"scheduler\.interval=batch: .*step or epoch"),
     ],
 )
 def test_what_cannot_be_is_told(fit, overrides, message):

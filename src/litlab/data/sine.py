@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from litlab.config.values import PositiveInt
 from litlab.data.tensors import Split, TensorData
 
 
@@ -21,7 +22,7 @@ class Sine(TensorData):
     feature_names = ("x",)
     target_name = "sin(x)"
 
-    def __init__(self, *, points: int = 1000, **settings: Any) -> None:
+    def __init__(self, *, points: PositiveInt = 1000, **settings: Any) -> None:
         super().__init__(**settings)
         self.points = points
 

@@ -1,11 +1,12 @@
 """What all data sets share: splitting, normalizing, and batches from memory."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from litlab.config.values import PositiveInt, Seed, SizeOrShare
 from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.splits import Split, carve, column_axis, fault, part_folds, refuse_unfit
@@ -42,16 +43,16 @@ class TensorData(L.LightningDataModule):
     def __init__(
         self,
         *,
-        batch_size: int = 64,
-        eval_batch_size: int = 1024,
-        val_size: int | float = 0,
-        test_size: int | float = 0,
+        batch_size: PositiveInt = 64,
+        eval_batch_size: PositiveInt = 1024,
+        val_size: Annotated[int | float, SizeOrShare(0.1)] = 0,
+        test_size: Annotated[int | float, SizeOrShare(0.2)] = 0,
         test_on_train: bool = False,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         folds: int | None = None,
         fold: int = 0,
         normalize: bool = False,
-        passes_per_epoch: int = 1,
+        passes_per_epoch: PositiveInt = 1,
         shuffle: bool = True,
         drop_last: bool = False,
     ) -> None:

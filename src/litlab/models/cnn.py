@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from litlab.config.values import Fraction, NonNegativeInt, PositiveInt
 from litlab.errors import RequestError
 from litlab.models.mlp import MLP, activation_class
 
@@ -42,17 +44,17 @@ class CNN(nn.Sequential):
         self,
         input_shape: Sequence[int],
         num_outputs: int,
-        channels: Sequence[int] = (32, 64),
-        convs_per_stage: int = 1,
-        kernel_size: int = 3,
-        padding: int = 1,
-        pooling: str = "max",
-        pool_size: int = 2,
+        channels: Sequence[PositiveInt] = (32, 64),
+        convs_per_stage: PositiveInt = 1,
+        kernel_size: PositiveInt = 3,
+        padding: NonNegativeInt = 1,
+        pooling: Literal["max", "avg"] = "max",
+        pool_size: PositiveInt = 2,
         global_pooling: bool = False,
         batch_norm: bool = True,
-        hidden_sizes: Sequence[int] = (),
+        hidden_sizes: Sequence[PositiveInt] = (),
         activation: str = "ReLU",
-        dropout: float = 0.0,
+        dropout: Fraction = 0.0,
     ) -> None:
         if len(input_shape) != 3:
             raise RequestError(f"model=cnn: needs images (channels x height x width), {_no_image(input_shape)}")

@@ -1,5 +1,6 @@
 """Fully connected networks."""
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from litlab.config.values import Fraction, PositiveInt
 from litlab.errors import RequestError
 
 
@@ -14,11 +16,16 @@ def activation_class(name: str) -> type[nn.Module]:
     """A class of torch.nn.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or it is no activation.
     """
     found = getattr(nn, name, None)
     if not isinstance(found, type):
         raise ValueError(f"model.activation={name}: no such class in torch.nn; try ReLU, GELU or Sigmoid")
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(found).parameters.values()
+    needs_settings = any(each.default is each.empty and each.kind not in optional for each in parameters)
+    if not issubclass(found, nn.Module) or found.forward is nn.Module.forward or needs_settings:
+        raise ValueError(f"model.activation={name}: is no activation; try ReLU, GELU or Sigmoid")
     return found
 
 
@@ -43,9 +50,9 @@ class MLP(nn.Sequential):
         self,
         input_shape: Sequence[int],
         num_outputs: int,
-        hidden_sizes: Sequence[int] = (),
+        hidden_sizes: Sequence[PositiveInt] = (),
         activation: str = "ReLU",
-        dropout: float = 0.0,
+        dropout: Fraction = 0.0,
         zero_init: bool = False,
         embedding: Callable[[int], nn.Module] | None = None,
     ) -> None:

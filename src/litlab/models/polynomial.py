@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from litlab.config.values import PositiveInt
 from litlab.errors import RequestError
 
 
@@ -24,7 +25,7 @@ class Polynomial(nn.Module):
         RequestError: a sample is not one number.
     """
 
-    def __init__(self, input_shape: Sequence[int], num_outputs: int, degree: int = 3) -> None:
+    def __init__(self, input_shape: Sequence[int], num_outputs: int, degree: PositiveInt = 3) -> None:
         super().__init__()
         if math.prod(input_shape) != 1:
             shape = "x".join(map(str, input_shape))

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab import trust
-from litlab.checks import check
+from litlab.config.checks import check
 from litlab.errors import RequestError
 from litlab.results import settings
 from litlab.sweeps.folder import identity
@@ -45,7 +45,7 @@ class Planner:
             job.settings = settings(composed)
             job.identity = identity(job.settings)
             trust.check(composed)
-            check(composed)
+            check(composed, job.overrides)
         except (HydraException, OmegaConfBaseException, RequestError) as error:
             job.mistake = error
         finally:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from litlab.config.values import NonNegativeInt
 from litlab.errors import RequestError
 
 
@@ -18,7 +19,7 @@ class ShiftAndFlip:
         flip: mirror, left to right, with probability 1/2.
     """
 
-    def __init__(self, shift: int = 0, flip: bool = False) -> None:
+    def __init__(self, shift: NonNegativeInt = 0, flip: bool = False) -> None:
         self.shift, self.flip = shift, flip
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -1,14 +1,16 @@
 """What all tasks share: a model, a loss and metrics become a LightningModule."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
+from litlab.mistakes import blamed, one_line
 from litlab.tasks.compiled import CompiledStep
 from litlab.tasks.evaluation import Evaluation
 from litlab.tasks.losses import Standing, TrainingLosses
@@ -44,8 +46,8 @@ class Task(Training, Evaluation):
         schedule: Schedule | None = None,
         *,
         monitor: str,
-        mode: str,
-        steps_per_execution: int = 1,
+        mode: Literal["min", "max"],
+        steps_per_execution: Annotated[int, Range(1, such_as=16)] = 1,
         compile: bool = False,
         accumulate_grad_batches: int = 1,
         gradient_clip_val: float | None = None,
@@ -125,7 +127,9 @@ class Task(Training, Evaluation):
         try:
             optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
         except (TypeError, ValueError) as error:
-            raise RequestError(f"optimizer: {error}") from error
+            raise RequestError(
+                blamed("optimizer", getattr(self.make_optimizer, "keywords", {}), one_line(error))
+            ) from error
         if self.schedule is None:
             return optimizer
         scheduler = self.schedule.start(optimizer, self.trainer, self.accumulate)

@@ -1,6 +1,6 @@
 """One class of two."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -34,7 +34,9 @@ class Binary(Task):
     pictures = ("confusion_matrix", "mistakes")
     weight: Tensor | None
 
-    def __init__(self, *args: Any, num_outputs: int, class_weights: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, num_outputs: int, class_weights: Literal["balanced"] | None = None, **kwargs: Any
+    ) -> None:
         self.class_weights = class_weights
         super().__init__(*args, **kwargs)
         # There from the beginning: WeightAveraging copies the task before `setup`, and pairs buffers by their order.

@@ -1,6 +1,6 @@
 """One class of several."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from litlab.config.values import Fraction
 from litlab.tasks.auroc import DefinedMulticlassAUROC
 from litlab.tasks.base import Task
 from litlab.tasks.calibration import MulticlassTopLabelError
@@ -37,8 +38,8 @@ class Classification(Task):
         self,
         *args: Any,
         num_outputs: int,
-        label_smoothing: float = 0.0,
-        class_weights: str | None = None,
+        label_smoothing: Fraction = 0.0,
+        class_weights: Literal["balanced"] | None = None,
         **kwargs: Any,
     ) -> None:
         self.num_outputs, self.label_smoothing, self.class_weights = num_outputs, label_smoothing, class_weights

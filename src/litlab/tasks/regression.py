@@ -1,6 +1,6 @@
 """Numbers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Regression(Task):
         self,
         *args: Any,
         num_outputs: int,
-        reduction: str = "mean",
+        reduction: Literal["mean", "sum"] = "mean",
         standardize_targets: bool = False,
         **kwargs: Any,
     ) -> None:

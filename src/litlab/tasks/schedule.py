@@ -3,15 +3,17 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as L
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from litlab.config.values import PositiveInt
 from litlab.data.loader import Chunks
 from litlab.errors import RequestError
+from litlab.mistakes import blamed, one_line
 
 AUTO = "auto"
 
@@ -24,16 +26,15 @@ class Schedule:
         interval: step (an optimizer step) or epoch.
         frequency: every so many intervals.
         monitor: the metric that ReduceLROnPlateau watches.
-
-    Raises:
-        RequestError: an interval that is neither.
     """
 
     def __init__(
-        self, scheduler: functools.partial[Any], interval: str = "epoch", frequency: int = 1, monitor: str = ""
+        self,
+        scheduler: functools.partial[Any],
+        interval: Literal["step", "epoch"] = "epoch",
+        frequency: PositiveInt = 1,
+        monitor: str = "",
     ) -> None:
-        if interval not in ("step", "epoch"):
-            raise RequestError(f"scheduler.interval={interval}: must be step or epoch")
         self.make, self.interval, self.frequency, self.monitor = scheduler, interval, frequency, monitor
         self.scheduler: LRScheduler | None = None
 
@@ -47,8 +48,8 @@ class Schedule:
         length = self._intervals(trainer, accumulate, auto) if auto else 0
         try:
             self.scheduler = self.make(optimizer, **dict.fromkeys(auto, length))
-        except (TypeError, ValueError) as error:
-            raise RequestError(f"scheduler: {error}") from error
+        except (TypeError, ValueError, ArithmeticError, KeyError) as error:
+            raise RequestError(blamed("scheduler", self.make.keywords, one_line(error))) from error
         assert self.scheduler is not None
         if isinstance(self.scheduler, ReduceLROnPlateau) and self.interval == "step":
             raise RequestError("scheduler.interval=step: a plateau shows at the end of an epoch; take epoch")

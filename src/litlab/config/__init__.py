@@ -1,0 +1,1 @@
+"""Settings before anything is built: what a class takes, and whether a request holds."""

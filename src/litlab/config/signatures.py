@@ -1,0 +1,250 @@
+"""What a class or a function takes, read from its source: importing torch for it would take seconds.
+
+Only what is certain is told. A hint that cannot be read is `Any`, and a class whose parameters cannot be followed to
+their end may take others.
+"""
+
+import ast
+import functools
+import importlib.util
+import inspect
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from litlab.config import values
+
+REQUIRED: Any = inspect.Parameter.empty
+PLAIN: dict[str, Any] = {each.__name__: each for each in (int, float, bool, str, list, tuple, dict, Path, Mapping)}
+PLAIN |= {each.__name__: each for each in values.SEQUENCES} | {"Any": Any, "List": list, "Tuple": tuple, "Dict": dict}
+PLAIN |= dict.fromkeys(("Tensor", "timedelta", "Module", "Optimizer"), values.Instance)
+DEFINITION = re.compile(r"^(?:class|def)[ \t]+(\w+)|^(\w+)(?::[^=\n]*)?[ \t]*=(?!=)", re.MULTILINE)
+IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n(]*))", re.MULTILINE)
+STATEMENT = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
+INIT = re.compile(r"^    def __init__\b.*?(?=^    (?:@|def |async def |class )|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One of a signature's."""
+
+    owner: str  # the class or function that has it: its module and name
+    module: str
+    annotation: ast.expr | None
+    default: Any  # REQUIRED; None where it is no literal
+
+    @property
+    def hint(self) -> Any:
+        """Its type; `Any` where it has none, or one that is not known."""
+        hint = Any if self.annotation is None else _hint(self.module, self.annotation)
+        return hint | None if self.default is None else hint
+
+
+class Signature(NamedTuple):
+    """What may be given by name."""
+
+    parameters: dict[str, Parameter]
+    others: bool  # whether other names may be taken as well
+
+
+UNKNOWN = Signature({}, others=True)
+
+
+@functools.cache
+def signature(target: str) -> Signature:
+    """Of a class or a function, by its dotted name; `UNKNOWN` where no source is found for it."""
+    module, _, name = target.rpartition(".")
+    try:
+        return _signature(module, name)
+    except (SyntaxError, RecursionError, ValueError):  # not ours to tell: the import will
+        return UNKNOWN
+
+
+def _signature(module: str, name: str) -> Signature:
+    found, node = _find(module, name)
+    if isinstance(node, ast.FunctionDef):
+        return _own(found, node, f"{found}.{name}", method=False)
+    if not isinstance(node, ast.ClassDef):
+        return UNKNOWN
+    methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+    if node.keywords or "__new__" in methods:
+        return UNKNOWN
+    base = node.bases[0] if node.bases and isinstance(node.bases[0], ast.Name) else None
+    if (init := methods.get("__init__")) is None:
+        return UNKNOWN if base is None else _signature(found, base.id)
+    own = _own(found, init, f"{found}.{name}", method=True)
+    handed_on = _handed_on(init)
+    if base is None or handed_on is None:
+        return own
+    inherited = _signature(found, base.id)
+    more = {key: each for key, each in inherited.parameters.items() if key not in handed_on}
+    return Signature(more | own.parameters, inherited.others)
+
+
+def _own(module: str, function: ast.FunctionDef, owner: str, method: bool) -> Signature:
+    given = function.args
+    arguments = [*given.posonlyargs, *given.args]
+    defaults = [None] * (len(arguments) - len(given.defaults)) + given.defaults
+    by_place = [*zip(arguments, defaults, strict=True)][method:]  # without self
+    parameters = {}
+    for argument, default in [*by_place, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
+        literal = REQUIRED if default is None else _literal(default)
+        parameters[argument.arg] = Parameter(owner, module, argument.annotation, literal)
+    return Signature(parameters, given.kwarg is not None)
+
+
+def _handed_on(init: ast.FunctionDef) -> set[str] | None:
+    """Where `**settings` go on to the parent's __init__, the names that go there with them; None where they do not."""
+    if init.args.kwarg is None:
+        return None
+    for call in ast.walk(init):
+        if (
+            isinstance(call, ast.Call)
+            and ast.unparse(call.func) == "super().__init__"
+            and any(each.arg is None and ast.unparse(each.value) == init.args.kwarg.arg for each in call.keywords)
+        ):
+            return {each.arg for each in call.keywords if each.arg is not None}
+    return None
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+
+
+def _hint(module: str, node: ast.expr) -> Any:
+    """A hint as an object of `typing`; `Any` for what is not known."""
+    match node:
+        case ast.Constant(value=None):
+            return values.NoneType
+        case ast.Constant(value=str(text)):
+            return _hint(module, ast.parse(text, mode="eval").body)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _hint(module, left) | _hint(module, right)
+        case ast.Attribute(attr=name):
+            return PLAIN.get(name, Any)
+        case ast.Name(id=name):
+            return PLAIN[name] if name in PLAIN else _alias(module, name)
+        case ast.Subscript(value=ast.Name(id=head) | ast.Attribute(attr=head), slice=inner):
+            return _generic(module, head, inner.elts if isinstance(inner, ast.Tuple) else [inner])
+    return Any
+
+
+def _alias(module: str, name: str) -> Any:
+    """What a name in a hint stands for: a type of `litlab.config.values`, or what it is set to where it is defined."""
+    found, node = _find(module, name)
+    if found == values.__name__:
+        return getattr(values, name, Any)
+    return _hint(found, node) if isinstance(node, ast.expr) else Any
+
+
+def _generic(module: str, head: str, inner: Sequence[ast.expr]) -> Any:
+    if head == "Literal":
+        return Literal[tuple(ast.literal_eval(each) for each in inner)]
+    if head == "Annotated":
+        marks = [mark for each in inner[1:] if (mark := _mark(module, each)) is not None]
+        plain = _hint(module, inner[0])
+        return Annotated[plain, *marks] if marks else plain
+    hints = tuple(Ellipsis if ast.unparse(each) == "..." else _hint(module, each) for each in inner)
+    if head in ("Union", "Optional"):
+        return functools.reduce(operator.or_, (*hints, None) if head == "Optional" else hints)
+    origin = PLAIN.get(head)
+    return origin[hints] if origin in values.SEQUENCES else origin if origin in (dict, Mapping) else Any
+
+
+def _mark(module: str, node: ast.expr) -> Any:
+    """`Range(1)` and its like of `litlab.config.values`; None for others' marks."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        return None
+    if _find(module, node.func.id)[0] != values.__name__:
+        return None
+    named = {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
+    return getattr(values, node.func.id)(*map(ast.literal_eval, node.args), **named)
+
+
+class Source(NamedTuple):
+    """A module's, with an index of its names."""
+
+    text: str
+    definitions: dict[str, int]  # where each begins in the text
+    imports: dict[str, tuple[str, str]]  # by the name here, the module it is imported from, and its name there
+    all_of: list[str]  # modules of which everything is imported
+
+
+@functools.cache
+def _find(module: str, name: str) -> tuple[str, ast.AST | None]:
+    """Where a name that a module has is defined, and the definition: a class, a function, or what it is set to."""
+    source = _source(module)
+    if name in source.definitions:
+        node = _parse(source.text, source.definitions[name])
+        return module, node.value if isinstance(node, ast.Assign | ast.AnnAssign) else node
+    if name in source.imports:
+        return _find(*source.imports[name])
+    found = (_find(each, name) for each in source.all_of)
+    return next((each for each in found if each[1] is not None), (module, None))
+
+
+def _parse(text: str, start: int) -> ast.AST | None:
+    """The statement that begins there. Of a class what goes as far as its __init__: the rest is most of the work."""
+    after = STATEMENT.search(text, text.find("\n", start) + 1 or len(text))
+    block = text[start : after.start() if after else len(text)]
+    init = INIT.search(block)
+    for part in (block[: init.end()] if init else block, block, text[start:]):  # a text in quotes may mislead
+        try:
+            return ast.parse(part).body[0]
+        except SyntaxError:
+            continue
+    return None
+
+
+@functools.cache
+def _source(module: str) -> Source:
+    path = _file(module)
+    if path is None:
+        return Source("", {}, {}, [])
+    text = path.read_text(encoding="utf-8", errors="replace")
+    definitions: dict[str, int] = {}
+    for each in DEFINITION.finditer(text):
+        if not (each[1] and _is_decorated(text, each.start())):
+            definitions.setdefault(each[1] or each[2], each.start())
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imports: dict[str, tuple[str, str]] = {}
+    for origin, several, one in IMPORT.findall(text):
+        absolute = importlib.util.resolve_name(origin, package) if origin.startswith(".") else origin
+        for words in re.sub(r"#[^\n]*", "", several or one).split(","):
+            there, _, here = words.partition(" as ")
+            imports.setdefault((here or there).strip(), (absolute, there.strip()))
+    all_of = [origin for origin, there in imports.values() if there == "*"]
+    return Source(text, definitions, imports, all_of)
+
+
+def _is_decorated(text: str, start: int) -> bool:
+    """A dataclass, and whatever else a decorator makes, has another signature than its source shows."""
+    return text[:start].endswith("\n") and text.rfind("\n@", 0, start) == text.rfind("\n", 0, start - 1)
+
+
+def _file(module: str) -> Path | None:
+    """A module's file, found without importing anything; None where it has none in Python."""
+    top, *inner = module.split(".")
+    roots = [root.joinpath(*inner) for root in _roots(top)]
+    places = [path for root in roots for path in (root / "__init__.py", root.with_suffix(".py"))]
+    return next((path for path in places if path.is_file()), None)
+
+
+@functools.cache
+def _roots(top: str) -> list[Path]:
+    """The folders of a package, or the file of a module, without its suffix."""
+    try:
+        spec = importlib.util.find_spec(top) if top else None
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return [Path(each) for each in spec.submodule_search_locations]
+    return [Path(spec.origin).with_suffix("")] if spec.has_location and spec.origin else []
