@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 
-def test_what_is_never_answered_is_found_in_the_last_test() -> None:
+def test_what_is_never_answered_is_found_in_the_last_validation() -> None:
     from types import SimpleNamespace
 
     import torch
@@ -23,16 +23,19 @@ def test_what_is_never_answered_is_found_in_the_last_test() -> None:
     for each in (two, none):
         each.update(torch.tensor([0.1, 0.4, 0.2, 0.2]), torch.tensor([0, 1, 0, 1]))
 
-    def names(metrics: Any, tested: int = 4) -> dict[str, int]:
+    def names(metrics: Any, samples: int = 4, has_validation: bool = True) -> dict[str, int]:
         metrics.compute()
-        return unanswered(SimpleNamespace(metrics=metrics), "abc", tested)  # type: ignore[arg-type]
+        splits = {"val": SimpleNamespace(targets=torch.zeros(samples))}
+        data = SimpleNamespace(class_names="abc", splits=splits, has_validation=has_validation)
+        return unanswered(SimpleNamespace(metrics=metrics), data)  # type: ignore[arg-type]
 
     assert names(three) == {"b": 2}
     assert names(two) == {"b": 2}
-    assert names(none) == {} == names(three, tested=8)  # another device has seen the other half
+    assert names(three, has_validation=False) == {}
+    assert names(none) == {} == names(three, samples=8)  # another device has seen the other half
     two.reset()
     two.update(torch.tensor([0.9, 0.9]), torch.tensor([0, 1]))
-    assert names(two, tested=2) == {"a": 1}
+    assert names(two, samples=2) == {"a": 1}
 
 
 def test_the_constant_answers_loss_is_the_entropy_or_the_variance(fit: Callable[..., Any]) -> None:
@@ -94,15 +97,16 @@ def test_a_class_without_training_samples_is_counted(gathered: Callable[..., Any
 def test_classes_that_weigh_nothing_have_no_constant_answer(gathered: Callable[..., Any]) -> None:
     import torch
 
-    run = gathered("task.class_weights=balanced", targets=torch.tensor([1, 1, 1]), tested=math.nan)
-    assert run.constant_train == 0.0 and run.tested == math.inf
+    run = gathered("task.class_weights=balanced", targets=torch.tensor([1, 1, 1]), validated=math.nan)
+    assert run.constant_train == 0.0 and run.selected() == math.inf
     run = gathered("task.class_weights=balanced", weight=torch.zeros(10))
     assert math.isnan(run.constant_train)
 
 
-def test_batches_are_compared_by_the_split_with_fewer_samples(gathered: Callable[..., Any]) -> None:
-    assert gathered().compared == 180
-    assert gathered("data.val_size=0").compared == 0
+def test_without_validation_the_tested_weights_are_judged_by_training_samples(gathered: Callable[..., Any]) -> None:
+    run = gathered("data.val_size=0")
+    assert 0 < run.selected() < 0.5 and run.constant_train == pytest.approx(math.log(10), abs=0.01)
+    assert gathered(validated=1.15).selected() == pytest.approx(1.15 / math.log(10), abs=0.01)
 
 
 @pytest.fixture
@@ -111,12 +115,13 @@ def gathered(fit: Callable[..., Any]) -> Callable[..., Any]:
     from litlab.data.tensors import Split
     from litlab.evidence import gather
 
-    def told(*overrides: str, targets: Any = None, weight: Any = None, tested: float = 1.0) -> Any:
+    def told(*overrides: str, targets: Any = None, weight: Any = None, validated: float = 1.0) -> Any:
         run = fit("model=linear", "trainer.max_epochs=1", "logger=none", *overrides)
         if targets is not None:
             run.data.splits["train"] = Split(run.data.splits["train"].inputs[: len(targets)], targets)
         if weight is not None:
             run.task.weight = weight
-        return gather(run.config, run.task, run.data, [{"train/loss": 1.0}], {"test/loss": tested}, 10)
+        val = {"val/loss": validated} if run.data.has_validation else {}
+        return gather(run.config, run.task, run.data, [{"train/loss": 1.0, **val}], val, 10, {})
 
     return told

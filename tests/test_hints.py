@@ -18,7 +18,9 @@ CONFIG = {
 LINEAR = {"_target_": "litlab.models.mlp.MLP", "zero_init": False}
 
 
-def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evidence: Any) -> list[str]:
+def judged(
+    change: dict[str, Any] | None = None, untrained: float = 2.4, selected: float = 0.1, **evidence: Any
+) -> list[str]:
     """The hints on a run that has learned well, but for what is given."""
     from litlab.advice import Sizes
     from litlab.evidence import Evidence
@@ -27,15 +29,13 @@ def judged(change: dict[str, Any] | None = None, untrained: float = 2.4, **evide
     good: dict[str, Any] = {"train": [1.0, 0.5, 0.2], "val": [0.9, 0.5, 0.25], "constant_train": 2.3}
     good |= {
         "constant_val": 2.3,
-        "tested": 0.1,
+        "selected": lambda: selected,
         "untrained": lambda: untrained,
         "steps": 1000,
         "samples": 10_000,
         "parameters": 5000,
         "class_counts": {"a": 9, "b": 8},
         "unanswered": {},
-        "metrics": {},
-        "compared": 1000,
         "sizes": Sizes(),
     }
     config = OmegaConf.create(CONFIG)
@@ -50,20 +50,20 @@ def test_a_good_run_gets_none() -> None:
 
 
 def test_a_stuck_loss_names_the_learning_rate_both_ways() -> None:
-    (hint,) = judged(train=[2.31, 2.30, 2.31], tested=1.0)
+    (hint,) = judged(train=[2.31, 2.30, 2.31], selected=1.0)
     assert hint.endswith(": try optimizer.lr=0.01, optimizer.lr=1, data.normalize=true")
     assert hint.startswith("the last epoch's mean training loss is 2.31, and an answer that ignores the input has 2.3:")
 
 
 def test_tokens_are_not_to_be_normalized() -> None:
-    (hint,) = judged(train=[2.31, 2.30, 2.31], tested=1.0, tokens=True)
+    (hint,) = judged(train=[2.31, 2.30, 2.31], selected=1.0, tokens=True)
     assert hint.endswith(": try optimizer.lr=0.01, optimizer.lr=1")
 
 
 def test_a_stuck_loss_that_rose_names_the_lower_rate_alone() -> None:
-    (hint,) = judged(train=[2.1, 2.6, 3.0], tested=1.2)
+    (hint,) = judged(train=[2.1, 2.6, 3.0], selected=1.2)
     assert hint.endswith(": try optimizer.lr=0.01, tune=lr, data.normalize=true")
-    (hint,) = judged({"tune": {"_target_": "litlab.tune.find_lr"}}, train=[2.1, 2.6, 3.0], tested=1.2)
+    (hint,) = judged({"tune": {"_target_": "litlab.tune.find_lr"}}, train=[2.1, 2.6, 3.0], selected=1.2)
     assert hint.endswith(": try optimizer.lr=0.01, data.normalize=true")
 
 
@@ -81,18 +81,18 @@ UNLIKE = ("the inputs are of unlike or unhandy size (1.09 to 1.43e+03)", ("data.
 def test_sizes_of_the_data_come_before_any_rate(train: list[float], untrained: float, said: str) -> None:
     from litlab.advice import Sizes
 
-    (hint,) = judged(train=train, untrained=untrained, tested=1.0, sizes=Sizes(*UNLIKE))
+    (hint,) = judged(train=train, untrained=untrained, selected=1.0, sizes=Sizes(*UNLIKE))
     assert hint.endswith(said.format(UNLIKE[0]))
     assert judged(sizes=Sizes(*UNLIKE)) == []  # a run that learns well needs none
 
 
 def test_a_loss_that_has_come_to_the_constant_answers_is_not_on_its_way() -> None:
-    (hint,) = judged(train=[2.32, 2.302, 2.301], tested=1.0)  # each epoch a bit better
+    (hint,) = judged(train=[2.32, 2.302, 2.301], selected=1.0)  # each epoch a bit better
     assert "slowly" not in hint and "optimizer.lr=0.01, optimizer.lr=1" in hint
 
 
 def test_a_stuck_loss_of_changed_samples_names_the_plain_ones() -> None:
-    (hint,) = judged({"augmentation": {"shift": 14}}, train=[2.31, 2.30, 2.31], tested=1.0)
+    (hint,) = judged({"augmentation": {"shift": 14}}, train=[2.31, 2.30, 2.31], selected=1.0)
     assert ": try augmentation=none, optimizer.lr=0.01, " in hint
 
 
@@ -106,12 +106,12 @@ def test_a_stuck_loss_of_changed_samples_names_the_plain_ones() -> None:
     ],
 )
 def test_a_stuck_linear_model_is_told_to_have_hidden_layers(model: dict[str, Any], said: str) -> None:
-    (hint,) = judged({"model": model}, train=[2.31, 2.30, 2.31], tested=1.0)
+    (hint,) = judged({"model": model}, train=[2.31, 2.30, 2.31], selected=1.0)
     assert said in hint
 
 
 @pytest.mark.parametrize(
-    ("rate", "train", "tested", "said"),
+    ("rate", "train", "selected", "said"),
     [  # as measured on the digits
         (100.0, [3.77e25, 195.3, 43.77], 173.0, "loss is 43.77, and an answer that ignores the input has 2.3; it rose"),
         (10.0, [1.1e7, 1.3e6, 3.5, 2.38, 2.34, 2.31], 1.2, "rose to 1.1e+07, from 2.4 untrained"),
@@ -120,16 +120,16 @@ def test_a_stuck_linear_model_is_told_to_have_hidden_layers(model: dict[str, Any
     ],
 )
 def test_a_loss_that_rose_far_above_the_untrained_models_names_a_lower_rate(
-    rate: float, train: list[float], tested: float, said: str
+    rate: float, train: list[float], selected: float, said: str
 ) -> None:
-    (hint,) = judged({"optimizer.lr": rate}, train=train, tested=tested, val=[])
+    (hint,) = judged({"optimizer.lr": rate}, train=train, selected=selected, val=[])
     assert said in hint
     assert hint.endswith(": the learning rate is too high: try optimizer.lr=0.1, or tune=lr, which looks for one")
 
 
 def test_a_lower_rate_is_a_tenth_where_the_rate_was_no_absurd_one() -> None:
     (hint,) = judged(
-        {"optimizer.lr": 0.02, "tune": {"_target_": "litlab.tune.find_lr"}}, train=[9.0, 3.9, 3.7], tested=1.6
+        {"optimizer.lr": 0.02, "tune": {"_target_": "litlab.tune.find_lr"}}, train=[9.0, 3.9, 3.7], selected=1.6
     )
     assert hint.endswith("too high: try optimizer.lr=0.002")  # tune=lr has been there already
 
@@ -139,28 +139,28 @@ def test_a_high_first_loss_that_came_down_is_fine() -> None:
 
 
 def test_a_loss_that_falls_too_slowly_names_a_higher_rate_and_more_epochs() -> None:
-    (hint,) = judged({"data.normalize": True}, untrained=9.9, train=[9.0, 8.0, 7.0], tested=3.0)
+    (hint,) = judged({"data.normalize": True}, untrained=9.9, train=[9.0, 8.0, 7.0], selected=3.0)
     assert hint.endswith("it falls, but slowly: try tune=lr, optimizer.lr=1, trainer.max_epochs=30")
 
 
 def test_a_tiny_rate_shows_within_one_epoch() -> None:
     slow = {"optimizer.lr": 1e-9, "data.normalize": True, "trainer.max_epochs": 1}
-    (hint,) = judged(slow, untrained=29662.0, train=[28395.0], val=[], constant_train=420.8, tested=64.0)
+    (hint,) = judged(slow, untrained=29662.0, train=[28395.0], val=[], constant_train=420.8, selected=64.0)
     assert hint.endswith("it falls, but slowly: try tune=lr, optimizer.lr=1e-08, trainer.max_epochs=10")
-    (hint,) = judged(slow, untrained=2.32, train=[2.32, 2.32], tested=1.0)  # not a digit of it
+    (hint,) = judged(slow, untrained=2.32, train=[2.32, 2.32], selected=1.0)  # not a digit of it
     assert hint.endswith("it falls, but slowly: try tune=lr")
-    (hint,) = judged(slow, train=[2.4, 2.38, 2.41], val=[2.39, 2.39, 2.38], tested=1.03)  # dropout
+    (hint,) = judged(slow, train=[2.4, 2.38, 2.41], val=[2.39, 2.39, 2.38], selected=1.03)  # dropout
     assert hint.endswith("it falls, but slowly: try tune=lr")
-    (hint,) = judged(slow | {"resume_from": "last.ckpt"}, untrained=2.32, train=[2.32, 2.32], tested=1.0)
+    (hint,) = judged(slow | {"resume_from": "last.ckpt"}, untrained=2.32, train=[2.32, 2.32], selected=1.0)
     assert hint.endswith("it falls, but slowly: try optimizer.lr=1e-08, trainer.max_epochs=20")
 
 
 def test_too_few_steps_name_more_epochs_and_smaller_batches() -> None:
-    (hint,) = judged({"data.batch_size": 100_000}, steps=2, train=[2.32, 2.29], tested=0.99)
+    (hint,) = judged({"data.batch_size": 100_000}, steps=2, train=[2.32, 2.29], selected=0.99)
     assert hint.endswith("; optimizer steps were too few (2): try trainer.max_epochs=20, data.batch_size=64")
-    (hint,) = judged(steps=2, samples=100, train=[2.32], tested=0.99)
+    (hint,) = judged(steps=2, samples=100, train=[2.32], selected=0.99)
     assert hint.endswith("(2): try trainer.max_epochs=10, data.batch_size=4")
-    (hint,) = judged({"data.batch_size": 1, "trainer.max_steps": 2}, steps=2, train=[2.32], tested=0.99)
+    (hint,) = judged({"data.batch_size": 1, "trainer.max_steps": 2}, steps=2, train=[2.32], selected=0.99)
     assert hint.endswith("(2): try trainer.max_steps=20")
     assert judged(steps=2) == []  # enough, as it seems
 
@@ -171,12 +171,12 @@ def test_a_rehearsal_says_that_it_is_none() -> None:
 
 
 def test_a_high_mean_over_the_first_epoch_is_no_stuck_loss() -> None:
-    assert judged(train=[100.0], val=[], tested=0.2) == []
+    assert judged(train=[100.0], val=[], selected=0.2) == []
 
 
 def test_a_few_batches_to_learn_by_heart_get_a_verdict() -> None:
     few = {"trainer.overfit_batches": 3}
-    (hint,) = judged(few, train=[2.3, 0.0004], val=[], tested=4.0, samples=20, class_counts={"a": 900, "b": 8})
+    (hint,) = judged(few, train=[2.3, 0.0004], val=[], selected=4.0, samples=20, class_counts={"a": 900, "b": 8})
     assert hint == (
         "debug=overfit: the loss on its 3 batches fell to 0.0004: the model can learn; the test is of a model that saw "
         "3 batches"
@@ -259,7 +259,7 @@ def test_a_class_that_is_never_answered_is_named() -> None:
     rare: dict[str, Any] = {"class_counts": {"common": 1900, "rare": 100}, "unanswered": {"rare": 20}}
     (hint,) = judged(**rare)
     assert hint == (
-        "the model never answers 'rare', which 20 test samples are: try task.class_weights=balanced "
+        "the model never answers 'rare', which 20 validation samples are: try task.class_weights=balanced "
         "task.monitor=val/f1, more samples of it"
     )
     (hint,) = judged({"task.class_weights": "balanced", "task.monitor": "val/f1"}, **rare)
@@ -273,12 +273,14 @@ def test_a_class_that_is_never_answered_is_named() -> None:
 def test_classes_that_are_never_answered_are_named() -> None:
     counts = dict.fromkeys("abcdefgh", 100) | {"b": 20}
     (hint,) = judged(class_counts=counts, unanswered={"b": 10, "c": 20, "d": 4})  # four samples tell nothing
-    assert hint.startswith("2 of 8 classes are never answered, which 30 test samples are: 'b', 'c': try task.class")
+    assert hint.startswith(
+        "2 of 8 classes are never answered, which 30 validation samples are: 'b', 'c': try task.class"
+    )
     assert hint.endswith("more samples of them")
     (hint,) = judged(class_counts=counts, unanswered=dict.fromkeys("bcdefg", 10))
-    assert "60 test samples are: 'b', 'c', 'd', 'e', 'f', ...: try" in hint
+    assert "60 validation samples are: 'b', 'c', 'd', 'e', 'f', ...: try" in hint
     (hint,) = judged(unanswered={"b": 20})  # in balance
-    assert hint.endswith("20 test samples are: try trainer.max_epochs=30, task.monitor=val/f1 (selects by F1)")
+    assert hint.endswith("20 validation samples are: try trainer.max_epochs=30, task.monitor=val/f1 (selects by F1)")
 
 
 def test_f1_is_named_with_the_mode_it_needs() -> None:
@@ -290,7 +292,7 @@ def test_f1_is_named_with_the_mode_it_needs() -> None:
 def test_a_long_name_is_cut_in_its_middle() -> None:
     names = [f"a name of many words, number {number}" for number in (1, 2)]
     (hint,) = judged(class_counts=dict.fromkeys(names, 100), unanswered=dict.fromkeys(names, 10))
-    assert "20 test samples are: 'a name of...number 1', 'a name of...number 2': try" in hint
+    assert "20 validation samples are: 'a name of...number 1', 'a name of...number 2': try" in hint
     (hint,) = judged(class_counts={names[0]: 4000, names[1]: 900})
     assert "4,000 samples of a name of...number 1, 900 of a name of...number 2: try" in hint
 
@@ -300,27 +302,12 @@ def test_a_class_without_training_samples_is_named() -> None:
     expected = ["no training sample of 'blue': the model cannot learn it"]
     assert judged(class_counts=counts) == expected
     assert judged(class_counts=counts, unanswered={"blue": 20}) == expected
-    apart = {"val/loss": 0.1, "test/loss": 3.0}
-    assert judged(class_counts=counts, metrics=apart) == expected
     (hint,) = judged(class_counts=counts | {"cyan": 0})
     assert hint == "no training sample of 'blue', 'cyan': the model cannot learn them"
     (hint,) = judged(class_counts={"yes": 1, "no": 0}, constant_train=0.0)
     assert hint == "all training samples are of 'yes': there is nothing to tell apart, so look at load()"
     _, hint = judged(class_counts=counts | {"green": 20})
     assert hint.startswith("classes out of balance: 150 samples of red, 20 of green: try")
-
-
-def test_a_test_far_worse_than_validation_is_of_another_kind() -> None:
-    metrics = {"val/loss": 0.02, "test/loss": 67.0, "val/accuracy": 1.0, "test/accuracy": 0.52}
-    expected = (
-        "val/accuracy 1, test/accuracy 0.52: the splits differ; scripts/describe.py shows them, and load() makes them"
-    )
-    assert judged(metrics=metrics, unanswered={"b": 200}, tested=29.0) == [expected]
-    (hint,) = judged({"task.monitor": "train/loss"}, metrics=metrics, tested=29.0)
-    assert hint.startswith("val/loss 0.02, test/loss 67: the splits differ")
-    assert judged(metrics=metrics, compared=49) == []  # a sample or two may do that
-    assert judged(metrics=metrics | {"test/loss": 1.0}) == []
-    assert judged(metrics=metrics | {"val/loss": 1.5}) == []  # validation is no good either
 
 
 def test_hints_that_fail_leave_the_run_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -331,14 +318,14 @@ def test_hints_that_fail_leave_the_run_as_it_is(caplog: pytest.LogCaptureFixture
 
 
 def test_a_model_that_has_learned_nothing_is_not_told_of_classes_in_balance() -> None:
-    stuck: dict[str, Any] = {"train": [2.31, 2.30, 2.31], "tested": 1.0, "unanswered": {"b": 20}}
+    stuck: dict[str, Any] = {"train": [2.31, 2.30, 2.31], "selected": 1.0, "unanswered": {"b": 20}}
     assert len(judged(**stuck)) == 1
     assert "the model never answers 'b'" in judged(class_counts={"a": 90, "b": 9}, **stuck)[1]
 
 
 def test_targets_that_are_all_equal_get_no_hint_on_the_fit() -> None:
     assert judged(constant_train=0.0, constant_val=0.0) == []
-    assert judged(constant_train=math.nan, constant_val=math.nan, tested=math.inf) == []
+    assert judged(constant_train=math.nan, constant_val=math.nan, selected=math.inf) == []
 
 
 def test_the_default_digits_run_gets_no_hint_and_others_do(compose: Callable[..., Any]) -> None:

@@ -101,6 +101,10 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
         "test/loss 4.67e-06",
         "test/auroc -",
     ]
+    result["metrics"] = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
+    print_result(result, Path("logs/run"), Path("logs"))
+    said = lines(capsys)
+    assert "train/loss_epoch 0.2073 (mean over the last epoch's steps)" in said and "train/loss 0.1900" in said
 
 
 @pytest.mark.parametrize("width", [80, 120])

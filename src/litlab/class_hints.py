@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from litlab.advice import tried
 from litlab.evidence import Evidence
 
-FEW_SAMPLES = 5  # of a class in the test, which tell nothing of whether the model answers it
+FEW_SAMPLES = 5  # of a class in validation, which tell nothing of whether the model answers it
 IMBALANCE = 4.0  # times as many samples in the most common class as in the rarest
 NAMED, LETTERS = 5, 20  # classes in a hint, and letters of each, at most
 
@@ -31,7 +31,7 @@ def never_answered(run: Evidence) -> str | None:
     names = [name for name in enough if run.class_counts.get(name)]  # of the others `absent` tells
     if not names:
         return None
-    there = f"{sum(run.unanswered[name] for name in names):,} test samples are"
+    there = f"{sum(run.unanswered[name] for name in names):,} validation samples are"
     several = f"{len(names)} of {len(run.class_counts)} classes are never answered, which {there}: {_quoted(names)}"
     found = several if len(names) > 1 else f"the model never answers {_quoted(names)}, which {there}"
     more = "more samples of " + ("them" if len(names) > 1 else "it")

@@ -1,5 +1,6 @@
-"""What is known of a finished run, for the hints to judge by."""
+"""What is known of a finished run, for the hints to judge by: nothing of the test, which is there to be read once."""
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
 from litlab.advice import NORMALIZED, Sizes, available, judge_sizes
@@ -31,15 +32,13 @@ class Evidence:
     val: Sequence[float]  # likewise; nothing without validation
     constant_train: float  # the least loss of an answer that does not look at its input
     constant_val: float
-    tested: float  # the test loss, as a share of the constant answer's
+    selected: Callable[[], float]  # the loss of the tested weights as a share of the constant answer's, in validation
     untrained: Callable[[], float]  # the training loss before the first step
     steps: int  # of the optimizer
     samples: int
     parameters: int
     class_counts: Mapping[str, int]  # of the training split; nothing where there are no classes
-    unanswered: Mapping[str, int]  # classes that the tested model never answers, with their test samples
-    metrics: Mapping[str, float]  # of the tested weights
-    compared: int  # samples of validation or test, whichever has fewer
+    unanswered: Mapping[str, int]  # classes that the tested model never answers, with their samples in validation
     sizes: Sizes  # of inputs and targets
     tokens: bool = False  # whether the inputs are
 
@@ -73,19 +72,21 @@ def gather(
     history: Sequence[Mapping[str, float]],
     metrics: Mapping[str, float],
     steps: int,
+    unanswered: Mapping[str, int],
 ) -> Evidence | None:
-    """What a finished run tells; None of one without training or test.
+    """What a finished run tells; None of one without training.
 
     Args:
         config: the run's.
         task: trained, and tested last.
         data: loaded.
         history: of each epoch its metrics.
-        metrics: of the tested weights.
+        metrics: of the tested weights, in validation if that took place.
         steps: that the optimizer took.
+        unanswered: see `unanswered`.
     """
     train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
-    if not train or "test/loss" not in metrics:
+    if not train:
         return None
     names = data.class_names or ()
     counts = torch.bincount(data.splits["train"].targets.cpu(), minlength=len(names)).tolist() if names else []
@@ -94,22 +95,29 @@ def gather(
         split = data.splits[part]
         return 0.0 if all_equal(split.targets) else constant_loss(task, split, data.num_outputs, batch_size)
 
-    tested = metrics["test/loss"] / max(constant("test", data.eval_batch_size), 1e-12)
+    constant_train = constant("train", data.batch_size)
+    constant_val = constant("val", data.eval_batch_size) if val else 0.0
+
+    def selected() -> float:
+        if "val/loss" in metrics:
+            share = metrics["val/loss"] / max(constant_val, 1e-12)
+        else:  # of some training samples, then
+            share = training_loss(task, copy.deepcopy(task.model).eval(), data) / max(constant_train, 1e-12)
+        return share if math.isfinite(share) else math.inf
+
     return Evidence(
         config=config,
         train=train,
         val=val,
-        constant_train=constant("train", data.batch_size),
-        constant_val=constant("val", data.eval_batch_size) if val else 0.0,
-        tested=tested if math.isfinite(tested) else math.inf,
+        constant_train=constant_train,
+        constant_val=constant_val,
+        selected=functools.cache(selected),
         untrained=functools.cache(lambda: untrained_loss(config, task, data)),
         steps=steps,
         samples=len(data.splits["train"].inputs),
         parameters=sum(weight.numel() for weight in task.model.parameters()),
         class_counts=dict(zip(names, counts, strict=False)),
-        unanswered=unanswered(task, names, len(data.splits["test"].targets)),
-        metrics=metrics,
-        compared=min(len(data.splits[part].targets) for part in ("val", "test")),
+        unanswered=unanswered,
         sizes=judge_sizes(config, data),
         tokens=data.num_tokens is not None,
     )
@@ -152,22 +160,30 @@ def constant_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
 
 def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
     """The loss of the config's model as it is built, on batches of the training split."""
-    split = data.splits["train"]
-    with torch.random.fork_rng(), torch.no_grad():  # nobody's random numbers change
+    with torch.random.fork_rng():  # nobody's random numbers change
         torch.manual_seed(config.seed)
         model = hydra.utils.instantiate(config.model, **model_arguments(data)).to(task.device)
-        mean = WeightedMean()
-        for batch in zip(*(_batches(values, data.batch_size, FEWER) for values in split), strict=True):
+        return training_loss(task, model, data)
+
+
+def training_loss(task: Task, model: nn.Module, data: TensorData) -> float:
+    """The loss of a model on batches of the training split, of about `FEWER` samples."""
+    mean = WeightedMean()
+    with torch.no_grad():
+        for batch in zip(*(_batches(values, data.batch_size, FEWER) for values in data.splits["train"]), strict=True):
             inputs, targets = (values.to(task.device) for values in batch)
             mean.add(float(task.loss(model(inputs), targets)), float(task.loss_weight(targets)))
     return mean.mean
 
 
-def unanswered(task: Task, class_names: Sequence[str], tested: int) -> dict[str, int]:
-    """Classes that were never answered in the last test, each with its samples there.
+def unanswered(task: Task, data: TensorData) -> dict[str, int]:
+    """Classes that were never answered in the validation just done, each with its samples there.
 
-    Nothing where the task's metrics do not tell, or have not seen all `tested` samples (several devices).
+    Nothing without validation, or where the task's metrics do not tell, or have not seen all of it (several devices).
     """
+    validation = getattr(data, "splits", {}).get("val")  # others' data have none
+    if validation is None or not data.has_validation:
+        return {}
     recall = dict(task.metrics.items()).get("recall")
     if not isinstance(recall, BinaryStatScores | MulticlassStatScores):
         return {}
@@ -175,9 +191,9 @@ def unanswered(task: Task, class_names: Sequence[str], tested: int) -> dict[str,
     answers, labels = hits + alarms, hits + misses
     if isinstance(recall, BinaryStatScores):  # what it counts is class 1's
         answers, labels = torch.stack((quiet + misses, answers)), torch.stack((quiet + alarms, labels))
-    if int(labels.sum()) != tested:
+    if int(labels.sum()) != len(validation.targets):
         return {}
-    counts = zip(class_names, answers.flatten().tolist(), labels.flatten().tolist(), strict=False)
+    counts = zip(data.class_names or (), answers.flatten().tolist(), labels.flatten().tolist(), strict=False)
     return {name: there for name, given, there in counts if there and not given}
 
 

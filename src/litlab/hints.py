@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 GAP = 0.15  # by which validation may lie above training
 ZERO = 0.001  # what counts as none
 BY_HEART = 0.1  # what a model may leave of a few batches that it is to learn by heart
-GOOD, FAR = 0.5, 0.5  # a validation loss that is good, and how far above it no test of the same kind lies
-FEW_TESTED = 50  # samples, whose mean loss a single one can change
 
 
 def hints_after(*run: Any) -> list[str]:
@@ -39,11 +37,10 @@ def hints(run: Evidence | None) -> list[str]:
     known = 0 < run.constant_train < math.inf  # 0: all targets are equal; NaN: their classes weigh nothing
     if OmegaConf.select(run.config, "trainer.overfit_batches"):
         return [learned(run)] if known else []
-    elsewhere = splits_differ(run) if known else None
     rules = (too_fast, too_few_steps, too_slow, stuck, by_heart, overfitting)
-    fit = elsewhere or (next(filter(None, (rule(run) for rule in rules)), None) if known else None)
+    fit = next(filter(None, (rule(run) for rule in rules)), None) if known else None
     # A model that has learned nothing leaves out classes for no other reason, where they are in balance.
-    answers = never_answered(run) if not elsewhere and (out_of_balance(run) or not fit) else None
+    answers = never_answered(run) if out_of_balance(run) or not fit else None
     return [hint for hint in (fit, absent(run), answers or imbalance(run)) if hint]
 
 
@@ -89,16 +86,3 @@ def overfitting(run: Evidence) -> str | None:
     stops = "early_stopping" in run.config.get("callbacks", {})
     remedies = run.settings("model.dropout=0.2", "optimizer.weight_decay=0.001")
     return f"{found}: " + tried(*remedies, "" if stops else "callbacks=early_stopping", "more data")
-
-
-def splits_differ(run: Evidence) -> str | None:
-    """The tested weights do well in validation, and not at all in the test."""
-    val, test = run.metrics.get("val/loss"), run.metrics.get("test/loss")
-    if val is None or test is None or run.compared < FEW_TESTED or 0 in run.class_counts.values():
-        return None
-    if val > GOOD * run.constant_val or test < val + FAR * run.constant_train:
-        return None
-    name = str(OmegaConf.select(run.config, "task.monitor")).removeprefix("val/")
-    name = name if f"test/{name}" in run.metrics else "loss"
-    found = ", ".join(f"{part}/{name} {run.metrics[f'{part}/{name}']:.4g}" for part in ("val", "test"))
-    return f"{found}: the splits differ; scripts/describe.py shows them, and load() makes them"

@@ -18,7 +18,7 @@ CRAWL = 0.02  # of the untrained model's loss: ten times what took less away is 
 def too_fast(run: Evidence) -> str | None:
     """The training loss rose far above the untrained model's, and never came down."""
     # The training loss is the mean over an epoch: where that is the first, it tells little of the end.
-    end = run.left if len(run.train) > 1 else min(run.left, run.tested)
+    end = run.left if len(run.train) > 1 else min(run.left, run.selected())
     if end < 1 - STUCK or max(run.train) < RISEN * max(run.untrained(), run.constant_train):
         return None
     found = f"{_found(run)}; it rose to {max(run.train):.4g}, from {run.untrained():.4g} untrained"
@@ -84,7 +84,7 @@ def _falls(losses: Sequence[float]) -> bool:
 
 
 def _hardly_fell(run: Evidence) -> bool:
-    return min(run.left, run.tested) >= 1 - STUCK
+    return run.left >= 1 - STUCK and run.selected() >= 1 - STUCK
 
 
 def _found(run: Evidence) -> str:

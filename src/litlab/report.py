@@ -41,8 +41,8 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
         table.add_row(f"best {monitor['metric']}", f"{_metric(monitor['best'])}  (epoch {monitor['epoch']})")
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
-            moving = "  (mean over the last epoch's steps)" if name == "train/loss" else ""
-            table.add_row(name, _metric(value) + moving)
+            moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
+            table.add_row(name, _metric(value) + ("  (mean over the last epoch's steps)" if moving else ""))
     table.add_row("seconds", f"{result['seconds_training']:.1f} training, {result['seconds']:.1f} in all")
     if result["samples_per_second"]:
         table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")

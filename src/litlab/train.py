@@ -17,6 +17,7 @@ from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError, RunError
+from litlab.evidence import unanswered
 from litlab.hints import hints_after
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
@@ -62,15 +63,20 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
             result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
         result |= describe_speed(task, trainer)
         trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
-        result["metrics"] = {} if trained is None else {"train/loss": float(trained)}
+        # The mean over the last epoch's steps; where it is asked for, `evaluate` gives the tested weights' train/loss.
+        name = "train/loss_epoch" if config.evaluate_train else "train/loss"
+        result["metrics"] = {} if trained is None else {name: float(trained)}
         # It would put the last average in the place of the tested weights whenever these are validated.
         trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, WeightAveraging)]
 
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
         result |= select(task, trainer) | describe_weights(task)
         result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
+        silent = unanswered(task, data)  # by what validation has left in the metrics
+        result["metrics"] |= test(task, trainer, data)
     history = next(each for each in trainer.callbacks if isinstance(each, History))
-    result["hints"] = hints_after(config, task, data, history.epochs, result["metrics"], result["steps"])
+    seen = {name: value for name, value in result["metrics"].items() if not name.startswith("test/")}
+    result["hints"] = hints_after(config, task, data, history.epochs, seen, result["steps"], silent)
     log_metrics(loggers, config, result)
     return result
 
@@ -120,20 +126,23 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
 
 
 def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = False) -> dict[str, float]:
-    """Validation and test metrics of the task's present weights; with `on_train`, those of the training split too."""
+    """Validation metrics of the task's present weights; with `on_train`, those of the training split too."""
     metrics: dict[str, Tensor] = {}
     if on_train:
         task.validated = "train"
         trainer.validate(task, dataloaders=data.train_eval_dataloader(), verbose=False)
         task.validated = "val"
         metrics |= trainer.callback_metrics
-        metrics.pop("train/loss", None)  # that name has the mean over the last epoch's steps
     if data.has_validation:
         trainer.validate(task, datamodule=data, verbose=False)
         metrics |= trainer.callback_metrics
-    trainer.test(task, datamodule=data, verbose=False)
-    metrics |= trainer.callback_metrics
     return {name: float(value) for name, value in metrics.items()}
+
+
+def test(task: Task, trainer: Trainer, data: TensorData) -> dict[str, float]:
+    """Test metrics of the task's present weights. The one time that the test split is read: no advice comes from it."""
+    trainer.test(task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def describe_weights(task: Task) -> dict[str, Any]:
