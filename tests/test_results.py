@@ -13,20 +13,21 @@ import time
 import pytest
 
 from litlab import heartbeat
-from litlab.errors import Interrupted, RunError
+from litlab.errors import Interrupted, RequestError, RunError
 from litlab.files import write_whole
 from litlab.results import AlreadyBegun, is_alive, recorded, request, settings, write
 
 
 def test_completed(tmp_path, read_result):
-    with recorded(tmp_path / "run", {"seed": 0}) as result:
+    run_dir = tmp_path / "runs" / "run"
+    with recorded(run_dir, {"seed": 0}) as result:
         result["metrics"] = {"test/accuracy": 0.5}
-    read = read_result(tmp_path / "run")
+    read = read_result(run_dir)
     assert read["status"] == "completed" and read["error"] is None
     assert read["seed"] == 0 and read["metrics"] == {"test/accuracy": 0.5}
     assert read["seconds"] >= 0 and "T" in read["started"]
     assert set(read["git"]) == {"commit", "dirty"} and {"python", "platform", "cpus"} <= set(read["environment"])
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["result.json"]
+    assert [path.name for path in run_dir.iterdir()] == ["result.json"]
 
 
 def test_failed(tmp_path, read_result):
@@ -37,6 +38,12 @@ def test_failed(tmp_path, read_result):
     assert read["status"] == "failed"
     assert read["error"] == "ValueError: no good; not finite: metrics.val/loss, metrics.other"
     assert read["metrics"] == {"val/loss": None, "val/accuracy": 0.5, "other": [None, 1.0]}
+
+
+def test_a_message_of_our_own_is_the_error_as_it_is(tmp_path, read_result):
+    with pytest.raises(RequestError), recorded(tmp_path, {}):
+        raise RequestError("data=x: is not there")
+    assert read_result(tmp_path)["error"] == "data=x: is not there"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -169,6 +176,8 @@ def test_settings_are_the_same_wherever_a_run_lies(compose, tmp_path):
     assert settings(one)["optimizer"]["lr"] == settings(one)["scheduler"]["max_lr"] == 0.3
     assert settings(one)["callbacks"]["checkpoint"]["dirpath"] == "/checkpoints"
     assert settings(one) != settings(compose("optimizer.lr=0.1"))
+    one.optimizer.lr = float("inf")
+    assert settings(one)["optimizer"]["lr"] == "Infinity", "plain JSON has no number for it"
     assert settings(compose("trainer.limit_val_batches=1"))["trainer"]["limit_val_batches"].__class__ is int
 
 

@@ -45,6 +45,7 @@ def test_a_column_that_is_the_target_is_found(inputs, factor, shift):
     both = torch.stack((torch.ones(20), target), dim=1)
     assert telling_columns(Split(inputs, both), NAMES) == ["d"]
     assert telling_columns(Split(inputs[:19], target[:19]), NAMES) == []
+    assert telling_columns(Split(inputs[:, 2:4], target), ("c", "d")) == ["d"]
     assert telling_columns(Split(inputs[:, 3:4], target), ("d",)) == []  # a line to be fitted
 
 

@@ -3,15 +3,22 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sweep_results import failed, job
 
+from litlab.results import write
+from litlab.sweeps.estimate import spoken
+from litlab.sweeps.job import WORST, value
 from litlab.sweeps.naming import differing, folder_name, short, unlike
+from litlab.sweeps.stop import stop
 from litlab.sweeps.watch import line
 
 SMALL = ("trainer.accelerator=cpu", "threads=1", "logger=none", "trainer.max_epochs=1")
@@ -41,6 +48,7 @@ def test_a_grid(sweep, tmp_path):
     )
     result = results["3_lr=0.01,seed=1"]
     assert result["swept"] == ["optimizer.lr", "seed"]
+    assert (result["choices"]["optimizer"], result["choices"]["experiment"]) == ("sgd", None)
     assert result["overrides"][-2:] == ["optimizer.lr=0.01", "seed=1"]
     assert not [word for word in result["overrides"] if "sweep" in word]
     assert (result["settings"]["optimizer"]["lr"], result["settings"]["seed"]) == (0.01, 1)
@@ -96,6 +104,8 @@ def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
     assert "jobs: 1 failed, 1 not begun." in out
     assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
     assert statuses(results) == {"1_optimizer=adam": "failed"}
+    (result,) = results.values()
+    assert result["seconds"] == 0 and "T" in result["started"]
 
 
 def test_no_swept_values_and_one_job(sweep):
@@ -217,10 +227,12 @@ def test_a_mistake_in_a_resumed_sweep_is_told_alone(sweep, tmp_path):
     assert (folder / "summary.md").read_text() == before
 
 
-def test_a_folder_with_a_space_is_told_quoted(command, quick_train, tmp_path):
-    folder = tmp_path / "a sweep"
-    code, out, _ = command("-m", "seed=0", f"hydra.sweep.dir='{folder}'")
-    assert code == 0 and out.splitlines()[0] == f"1 job in '{short(folder)}'"
+@pytest.mark.parametrize("name", ["a sweep", "a user's"])
+def test_a_folder_with_a_space_or_a_quote_is_told_quoted(command, quick_train, tmp_path, name):
+    folder = tmp_path / name
+    code, out, err = command("-m", "seed=0", f'hydra.sweep.dir="{folder}"')
+    assert (code, err) == (0, "") and shlex.split(out.splitlines()[0]) == ["1", "job", "in", str(short(folder))]
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["0"]
 
 
 def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
@@ -304,6 +316,15 @@ def test_a_launcher_that_cannot_begin(command, quick_train, launcher, monkeypatc
     assert not list(tmp_path.rglob("*.*"))
 
 
+def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_result):
+    recorded = {"status": "running", "seed": 3, "process": {"host": "elsewhere", "pid": 1}}
+    file = tmp_path / "0" / "result.json"
+    write(file, recorded)
+    os.utime(file, (0, 0))
+    stop(tmp_path, [SimpleNamespace(is_running=False, result=dict(recorded), folder=file.parent)])
+    assert read_result(file.parent) == recorded | {"status": "interrupted", "error": "stopped with the sweep"}
+
+
 # ---- names
 
 
@@ -356,6 +377,17 @@ def test_the_line_of_a_job():
     assert line("3/9", {}, {"status": "failed", "error": "no\n good"}) == "3/9  failed: no good"
 
 
+@pytest.mark.parametrize(("mode", "worst", "nothing"), [("max", 0.5, -WORST), ("min", 0.75, WORST)], ids=["max", "min"])
+def test_a_search_gets_a_jobs_metric_and_for_a_failed_one_the_worst(mode, worst, nothing):
+    done = [job(best=best, mode=mode) for best in (0.5, 0.75)]
+    assert value(done[1], done) == 0.75
+    assert value(job(best=None, mode=mode, metrics={"val/accuracy": 0.25}), done) == 0.25, "without a best, the last"
+    lost = failed({}, settings={"task": {"mode": mode}})
+    for without in (None, lost, lost | {"monitor": {"best": 9.0}}, job(best=float("nan"), mode=mode)):
+        assert value(without, [*done, lost]) == worst
+    assert value(lost, [lost]) == nothing
+
+
 # ---- dry run
 
 
@@ -370,9 +402,31 @@ def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_p
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train):
-    code, out, err = command("seed=3", "trainer.max_epochs=72001", "--dry-run")
-    assert (code, out, err) == (0, "1 job to run, about 10.0 h\n", "")
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [(["trainer.max_epochs=72001"], "10.0 h"), (["trainer.max_epochs=72001", "trainer.max_steps=144010"], "2.0 h")],
+)
+def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch, length, told):
+    measured = []
+
+    def train(config, result):
+        measured.append(config.trainer.max_epochs)
+        quick_train(config, result)
+
+    monkeypatch.setattr(sys.modules["litlab.train"], "train", train)
+    code, out, err = command("seed=3", *length, "--dry-run")
+    assert (code, out, err) == (0, f"1 job to run, about {told}\n", "")
+    assert measured == [1], "one epoch"
+
+
+def test_a_dry_run_of_which_no_job_can_be_measured_is_told(command, quick_train):
+    code, _, err = command("-m", "optimizer.lr=1e6,1e7", "--dry-run")
+    assert (code, err) == (1, "error: no job could be measured: the loss is nan\n")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.5, "4.5 s"), (45, "45 s"), (90, "1.5 min"), (5400, "1.5 h")])
+def test_a_time_is_told_in_its_unit(seconds, text):
+    assert spoken(seconds) == text
 
 
 @pytest.mark.slow

@@ -215,7 +215,7 @@ def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_ap
 def test_several_metrics_are_ranked_each_by_itself() -> None:
     jobs = [job({LR: lr}, best, metric="val/rmse", mode="min", started="1") for lr, best in ((1, 0.25), (2, 0.125))]
     jobs += [job({LR: lr}, best, started="2") for lr, best in ((3, 0.5), (4, 0.75))]
-    board = rank(jobs)
+    board = rank(jobs[::-1])
     assert board.metrics == [("val/rmse", "min"), ("val/accuracy", "max")]
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 2), (2, 1), (1, 4), (2, 3)]
     assert [row.values for row in board.winners] == [(2,), (4,)]

@@ -210,6 +210,20 @@ def test_the_picture_follows_what_is_swept_and_old_ones_go(tmp_path: Path) -> No
     assert names(tmp_path) == files | {"summary_parallel.png"}
 
 
+def test_a_line_has_its_deviations_and_many_settings_know_what_is_better() -> None:
+    jobs = [job({LR: lr, "seed": seed}, lr + seed, seed=seed, mode="min") for lr in (1, 2) for seed in (0, 1, 2)]
+    kind, figure = draw([LR], rank(jobs).rows, "val/accuracy", "min")
+    assert kind == "line" and figure is not None
+    drawn, _, (bars,) = figure.axes[0].containers[0]
+    assert drawn.get_xydata().tolist() == [[1, 2], [2, 3]]
+    assert [bar[:, 1].tolist() for bar in bars.get_segments()] == [[1, 3], [2, 4]]
+    jobs = [job({LR: n, BATCH: n, "model": f"m{n}"}, n, mode="min") for n in (1, 2)]
+    board = rank(jobs)
+    kind, figure = draw(board.columns, board.rows, "val/accuracy", "min")
+    assert kind == "parallel" and figure is not None
+    assert figure.axes[0].lines[0].get_ydata()[-1] == 0, "the lowest is the best"
+
+
 def test_each_metric_has_its_picture(tmp_path: Path) -> None:
     jobs = [job({LR: lr}, lr) for lr in (1, 2)] + [job({LR: lr}, lr, metric="val/rmse", mode="min") for lr in (3, 4)]
     rank(jobs).write(tmp_path)

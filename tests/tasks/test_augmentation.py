@@ -17,6 +17,8 @@ def test_each_image_is_shifted_by_itself():
     places = {tuple(place) for place in shifted[:, 0].nonzero()[:, 1:].tolist()}
     assert places == {(row, column) for row in range(2, 7) for column in range(2, 7)}
     assert torch.equal(shifted[:, 0], shifted[:, 1])  # its channels together
+    grey = torch.full((50, 1, 4, 4), 0.5)
+    assert torch.equal(ShiftAndFlip(shift=3)(grey), grey), "the border is repeated"
 
 
 def test_half_are_mirrored():
