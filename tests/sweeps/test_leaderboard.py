@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 from sweep_results import failed, job, save
 
 from litlab.errors import RequestError
 from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
+from litlab.sweeps.request import not_begun
+from litlab.sweeps.space import Space
 
 LR = "optimizer.lr"
 
@@ -365,6 +370,28 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> Non
     assert summarize([folder]).jobs == {"completed": 5, "not begun": 5 * 3 - 4}
     (folder / "optimization_results.yaml").touch()
     assert summarize([folder]).jobs == {"completed": 5, "not begun": 2}, "of the trial that was begun"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"draw": "random", "jobs": 3},
+        {"exclude": "optimizer.lr > 0.2"},
+        {"pairs": [LR, "data.batch_size"]},
+        {"when": {"model": {"mlp": {LR: "5,6"}}}},
+    ],
+)
+def test_all_jobs_of_a_space_are_known_again(tmp_path: Path, options: dict[str, Any]) -> None:
+    params = {LR: "0.1,0.2,0.30", "data.batch_size": "1,2,3", "seed": "0,1"}
+    sweep = yaml.safe_load(REQUEST)["sweep"] | options
+    hydra = yaml.safe_load(REQUEST)["hydra"] | {"sweeper": {"params": params}, "overrides": {"task": []}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra, "sweep": sweep}, sort_keys=False))
+    overrides = OverridesParser.create().parse_overrides([f"{key}={text}" for key, text in params.items()])
+    jobs = Space(overrides, OmegaConf.create(sweep), {"model": "mlp"}).jobs()
+    results = [{"overrides": words, "status": "completed"} for words in jobs]
+    assert not_begun(tmp_path, results) == ([], 0)
+    (lacking,), count = not_begun(tmp_path, results[:-1])
+    assert (count, lacking["overrides"], lacking["status"]) == (1, jobs[-1], "not begun")
 
 
 @pytest.mark.parametrize(
