@@ -15,7 +15,7 @@ from litlab.escape import printable
 from litlab.results import Result
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.summary import command, headline, table, winner_checkpoint, winners
+from litlab.sweeps.summary import command, compared, headline, table, winner_checkpoint, winners
 
 MAX_ROWS = 40  # of a table on the terminal
 TOP = 10  # rows of a leaderboard
@@ -91,6 +91,8 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     console.print(grid)
     if len(board.rows) > TOP:
         console.print(f"... and {len(board.rows) - TOP:,} more")
+    for text in compared(board):
+        console.print(_text(text))
     for remark in board.remarks:
         console.print(_text(f"mind: {remark}"))
     for name, winner in winners(board):

@@ -36,7 +36,8 @@ def test_csv_is_plain_and_of_full_precision(board: Leaderboard) -> None:
     text = as_csv(board)
     assert "../s/0;../s/1" in as_csv(board, Path("other"))
     assert text.splitlines()[0] == (
-        "rank,optimizer.lr,data.batch_size,metric,mode,best_mean,best_std,test_mean,test_std,n,seconds_training,"
+        "rank,optimizer.lr,data.batch_size,metric,mode,best_mean,best_std,best_low,best_high,test_mean,test_std,n,"
+        "seconds_training,"
         "status,error,run_dirs"
     )
     first, second, third = csv.DictReader(text.splitlines())

@@ -75,6 +75,7 @@ def line(
     marks: Mapping[int, str],
     metric: str,
     groups: Setting | None = None,
+    over: str = "seeds",
 ) -> Figure:
     """The metric over the values of one setting, with standard deviations: a line over numbers, else points.
 
@@ -85,6 +86,7 @@ def line(
         marks: what to write where there is no mean, by the value's number, such as `failed`.
         metric: its name.
         groups: a setting of G values, which has a line for each of them.
+        over: of what the means are.
     """
     width = max(6.0, min(1.5 + 0.6 * len(setting.values), 12)) if not setting.numeric else 6.4
     figure, axes = new_figure(width, 4.2)
@@ -112,7 +114,7 @@ def line(
     if groups:
         axes.legend(title=groups.name)
     axes.set(xlabel=setting.name, ylabel=metric)
-    axes.set_title("mean and standard deviation over seeds" if bars.any() else metric, fontsize=10)
+    axes.set_title(f"mean and standard deviation over {over}" if bars.any() else metric, fontsize=10)
     axes.grid(alpha=0.3)
     return figure
 

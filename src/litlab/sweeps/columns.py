@@ -11,6 +11,8 @@ from hydra.errors import HydraException
 from litlab.results import GROUPS, NOT_OF_THE_JOB, Result
 from litlab.sweeps.naming import key_of
 
+REPLICATES = ("seed", "data.fold")  # settings of which a row of the leaderboard has the mean
+
 
 def own_overrides(result: Result) -> list[str]:
     """What was typed, without what is the sweep's or Hydra's."""
@@ -67,16 +69,19 @@ def flat(result: Result) -> dict[str, Any]:
     return (result.get("choices") or {}) | leaves
 
 
-def identity(result: Result, seed: bool = True) -> str:
-    """Equal for jobs of the same settings; without `seed`, whatever their seed is."""
+def identity(result: Result, replicates: bool = True) -> str:
+    """Equal for jobs of the same settings; without `replicates`, whatever their seed and fold are."""
     plain = result.get("settings") or {"choices": result.get("choices"), "typed": typed(result)}
-    if not seed:
-        plain = {
-            key: {name: leaf for name, leaf in part.items() if name != "seed"} if key == "typed" else part
-            for key, part in plain.items()
-            if key != "seed"
-        }
+    if not replicates:
+        plain = {key: _without(part, key) for key, part in plain.items() if key not in REPLICATES}
     return json.dumps(plain, sort_keys=True)
+
+
+def _without(part: Any, key: str) -> Any:
+    """A group's settings but the replicates among them; `typed` has them by their whole names."""
+    if not isinstance(part, dict):
+        return part
+    return {name: leaf for name, leaf in part.items() if not {name, f"{key}.{name}"} & set(REPLICATES)}
 
 
 def columns(results: Sequence[Result]) -> list[str]:
@@ -90,7 +95,7 @@ def columns(results: Sequence[Result]) -> list[str]:
         results: one for each setting that is to be a row of its own.
     """
     names = list(dict.fromkeys(key_of(key) for result in results for key in result.get("swept") or ()))
-    names = [name for name in names if name != "seed"]
+    names = [name for name in names if name not in REPLICATES]
     composed = [result for result in results if result.get("settings")]  # the others know what was typed alone
     leaves = [flat(result) for result in composed]
     differing = set[str]().union(*(_unlike(leaves[0], each) for each in leaves[1:]))
@@ -98,7 +103,7 @@ def columns(results: Sequence[Result]) -> list[str]:
     words = dict.fromkeys(key for result in results for key in typed(result))
     shown = {name: _tokens(composed, name) for name in names}
     for name in [*GROUPS, *words, *sorted(differing)]:
-        if name in names or name.partition(".")[0] in ("seed", *NOT_OF_THE_JOB):
+        if name in names or name in REPLICATES or name.partition(".")[0] in NOT_OF_THE_JOB:
             continue
         telling = [each for each in results if each.get("settings") or name in typed(each)]
         if len(set(_tokens(telling, name))) < 2:

@@ -114,12 +114,12 @@ def _read(file: Path) -> Result:
 
 
 def rank(results: Sequence[Result]) -> Leaderboard:
-    """One row per setting, over its seeds; ranked by the mean of the monitored metric, never by a test metric."""
+    """One row per setting, over its seeds and folds; ranked by the mean of the monitored metric, never by the test."""
     unreadable = [result for result in results if result["status"] == UNREADABLE]
     jobs = counted([result for result in results if result["status"] != UNREADABLE])
     settings = defaultdict(list)
     for job in jobs:
-        settings[identity(job, seed=False)].append(job)
+        settings[identity(job, replicates=False)].append(job)
     names = columns([group[0] for group in settings.values()])
     shown = names[:MAX_COLUMNS]
     rows = [row_of(group, shown) for group in [*settings.values(), *([each] for each in unreadable)]]

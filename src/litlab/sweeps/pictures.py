@@ -96,7 +96,9 @@ def _lines(
     for marked, mark in marks.items():
         group, place = places[marked]
         words[place][f"{groups.labels[group]}: {mark}" if groups else mark] = None
-    return line(setting, line_means, stds, {place: ", ".join(told) for place, told in words.items()}, metric, groups)
+    texts = {place: ", ".join(told) for place, told in words.items()}
+    over = " and ".join(dict.fromkeys(name for row in rows for name in row.replicates))
+    return line(setting, line_means, stds, texts, metric, groups, over)
 
 
 def _setting(name: str, values: Sequence[Any]) -> Setting:

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from litlab.results import Result
-from litlab.sweeps.columns import comparable, identity, own_overrides, parse, typed, value
+from litlab.sweeps.columns import REPLICATES, comparable, identity, own_overrides, parse, typed, value
 from litlab.sweeps.folder import REQUEST
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.reading import read_file
@@ -34,35 +34,36 @@ def not_begun(folder: Path, results: Sequence[Result]) -> tuple[list[Result], in
         results: of its jobs.
 
     Returns:
-        those whose setting has begun with other seeds, as results; and how many there are in all.
+        those whose setting has begun with other seeds or folds, as results; and how many there are in all.
     """
     try:
         planned, trials = _planned(folder)
     except (OSError, ValueError, ArithmeticError, RecursionError, HydraException, yaml.YAMLError):  # it may be anyone's
         return [], 0
-    seeds: dict[Any, dict[str, str]] = defaultdict(dict)  # of each setting, by what they are compared by
+    replicates: dict[Any, dict[str, Given]] = defaultdict(dict)  # of each setting, by what they are compared by
     for job in planned:
-        texts = {key: parse(text) for key, text in job.items() if key != "seed"}
-        seeds[tuple(job), comparable(texts.values())][_seed(parse(job.get("seed")))] = job.get("seed") or ""
+        texts = {key: parse(text) for key, text in job.items() if key not in REPLICATES}
+        own = {key: job[key] for key in REPLICATES if key in job}
+        replicates[tuple(job), comparable(texts.values())][comparable(map(parse, own.values()))] = own
     begun: dict[Any, dict[Any, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for keys in {keys for keys, _ in seeds}:
+    for keys in {keys for keys, _ in replicates}:
         for result in results:
-            told = keys, comparable(_given_to(result, key) for key in keys if key != "seed")
-            if told in seeds:
-                begun[told][identity(result, seed=False)].append(result)
+            told = keys, comparable(_given_to(result, key) for key in keys if key not in REPLICATES)
+            if told in replicates:
+                begun[told][identity(result, replicates=False)].append(result)
     lacking, done = [], 0
     for told, settings in begun.items():
-        is_seeded = "seed" in told[0]
+        given = [key for key in REPLICATES if key in told[0]]
         for group in settings.values():
-            there = {_seed(_given_to(result, "seed") if is_seeded else None) for result in group}
-            if there & seeds[told].keys():  # else it is another session's
-                lacking += [_lacking(group[0], text) for seed, text in seeds[told].items() if seed not in there]
-            done += len(there & seeds[told].keys())
+            there = {comparable(_given_to(result, key) for key in given) for result in group}
+            if there & replicates[told].keys():  # else it is another session's
+                lacking += [_lacking(group[0], own) for each, own in replicates[told].items() if each not in there]
+            done += len(there & replicates[told].keys())
     if trials is None:
-        return lacking, max(sum(map(len, seeds.values())) - done, len(lacking))
+        return lacking, max(sum(map(len, replicates.values())) - done, len(lacking))
     if (folder / FOUND).exists():
         return lacking, len(lacking)
-    return lacking, max(trials * sum(map(len, seeds.values())) - done, len(lacking))
+    return lacking, max(trials * sum(map(len, replicates.values())) - done, len(lacking))
 
 
 def _planned(folder: Path) -> tuple[list[Given], int | None]:
@@ -82,7 +83,7 @@ def _planned(folder: Path) -> tuple[list[Given], int | None]:
         words = [str(word) for word in (*params, *hydra["overrides"]["task"])]
         overrides = OverridesParser.create().parse_overrides(own_overrides({"overrides": words}))
         if trials is not None:
-            overrides = [each for each in overrides if not each.is_sweep_override() or _key(each) == "seed"]
+            overrides = [each for each in overrides if not each.is_sweep_override() or _key(each) in REPLICATES]
         if max(math.prod(map(_count, overrides)), int(options.get("jobs") or 0)) > MAX_JOBS:
             raise ValueError(f"more than {MAX_JOBS:,} jobs")
         jobs = Space(overrides, options, choices).jobs()
@@ -110,14 +111,14 @@ def _given_to(result: Result, key: str) -> Any:
     return value(result, key) if text is None else parse(text)
 
 
-def _seed(seed: Any) -> str:
-    return comparable([seed])
-
-
-def _lacking(sibling: Result, seed: str) -> Result:
-    """The result that a job would have that differs from `sibling` by its seed."""
-    words = [f"seed={seed}" if key_of(word) == "seed" else word for word in sibling.get("overrides") or ()]
+def _lacking(sibling: Result, own: Given) -> Result:
+    """The result that a job would have that differs from `sibling` by its seed or fold."""
+    words = [f"{key}={own[key]}" if (key := key_of(word)) in own else word for word in sibling.get("overrides") or ()]
     same = {name: sibling.get(name) for name in ("choices", "settings", "swept", "started")}
     if same["settings"]:
-        same["settings"] = same["settings"] | {"seed": parse(seed)}
-    return same | {"overrides": words, "seed": parse(seed), "status": NOT_BEGUN, "error": None, "run_dir": None}
+        settings = OmegaConf.create(same["settings"])
+        for key, text in own.items():
+            OmegaConf.update(settings, key, parse(text))
+        same["settings"] = OmegaConf.to_container(settings)
+    seed = {"seed": parse(own["seed"])} if "seed" in own else {}
+    return same | seed | {"overrides": words, "status": NOT_BEGUN, "error": None, "run_dir": None}

@@ -1,4 +1,4 @@
-"""A row of the leaderboard: one setting over its seeds."""
+"""A row of the leaderboard: one setting over its seeds and folds."""
 
 import math
 from collections import Counter
@@ -9,11 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from litlab.results import Result
-from litlab.sweeps.columns import order, own_overrides, value
+from litlab.sweeps.columns import REPLICATES, comparable, order, own_overrides, value
 from litlab.sweeps.naming import key_of
 
 UNREADABLE = "unreadable"  # the status of a file that is no result of a training
 UNFINISHED = ("running", "died", "interrupted", "failed", UNREADABLE)  # rows without a completed job; in this order
+
+NAMES = dict(zip(REPLICATES, ("seeds", "folds"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: what it was, and what came out over its seeds."""
+    """One setting: what it was, and what came out over its seeds and folds."""
 
     values: tuple[Any, ...]  # of the board's columns
     metric: str | None  # such as val/accuracy; None where no job came so far
@@ -78,14 +80,19 @@ class Row:
 
     @property
     def overrides(self) -> list[str]:
-        """What trains this setting: as typed; of several seeds, without the seed."""
+        """What trains this setting: as typed; of several seeds or folds, without them."""
         words = own_overrides((self.completed or self.jobs)[0])
-        return [word for word in words if len(self.jobs) == 1 or key_of(word) != "seed"]
+        return [word for word in words if len(self.jobs) == 1 or key_of(word) not in REPLICATES]
+
+    @property
+    def replicates(self) -> list[str]:
+        """Of what the means are: seeds, folds, both, or nothing where there is one job."""
+        return [names for key, names in NAMES.items() if len({comparable([value(job, key)]) for job in self.jobs}) > 1]
 
 
 def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
     """The row of one setting's jobs; `names` are the columns."""
-    jobs = sorted(jobs, key=lambda job: order([job.get("seed")]))
+    jobs = sorted(jobs, key=lambda job: order(value(job, key) for key in REPLICATES))
     statuses = Counter(job["status"] for job in jobs)
     completed = [job for job in jobs if job["status"] == "completed"]
     monitor: dict[str, Any] = next((job["monitor"] for job in [*completed, *jobs] if job.get("monitor")), {})

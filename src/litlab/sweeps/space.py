@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.errors import RequestError
-from litlab.sweeps.columns import parse
+from litlab.sweeps.columns import REPLICATES, parse
 from litlab.sweeps.condition import Condition
 from litlab.sweeps.naming import key_of
 
@@ -120,7 +120,7 @@ class Space:
         number = self.options.get("jobs")
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise RequestError(f"sweep.jobs={number}: must be a whole number from 1, such as 20")
-        drawn = {key: axis for key, axis in self.axes.items() if key != "seed"}  # each setting runs with every seed
+        drawn = {key: axis for key, axis in self.axes.items() if key not in REPLICATES}  # each runs with every seed
         conditional = [item for _, _, own in self.when for item in own.items()]
         for key, axis in [*drawn.items(), *conditional]:
             _check_interval(key, axis)
@@ -136,8 +136,8 @@ class Space:
                 found.setdefault(tuple(general.values()), general)
             if len(found) == number:
                 break
-        seeds = self.axes["seed"].words if "seed" in self.axes else ((),)
-        return [job | _job(words) for job in found.values() for words in seeds]
+        replicates = list(itertools.product(*(axis.words for key, axis in self.axes.items() if key in REPLICATES)))
+        return [job | _job(itertools.chain(*words)) for job in found.values() for words in replicates]
 
     def _points(self, kind: str, dimensions: int) -> Iterator[list[float]]:
         """Points of the unit cube without end; a seed's are always the same."""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from litlab import escape
 from litlab.files import write_whole
 from litlab.plots import canvas
+from litlab.sweeps.columns import REPLICATES, value
+from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.digits import decimals, spread
 from litlab.sweeps.pictures import pictures
-from litlab.sweeps.rows import UNREADABLE, Row, checkpoint, test_metric, validation
+from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, test_metric, validation
 
 if TYPE_CHECKING:
     from litlab.sweeps.leaderboard import Leaderboard
@@ -37,11 +39,33 @@ def write(board: "Leaderboard", folder: Path) -> None:
 
 
 def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
-    """A line per row, of full precision; what there is not is empty. The run directories are relative to `folder`."""
-    measured = ("metric", "mode", "best_mean", "best_std", "test_mean", "test_std", "n", "seconds_training")
+    """A line per row, of full precision; what there is not is empty. The run directories are relative to `folder`.
+
+    `best_low` to `best_high` is the 95% confidence interval of the mean.
+    """
+    measured = (
+        "metric",
+        "mode",
+        "best_mean",
+        "best_std",
+        "best_low",
+        "best_high",
+        "test_mean",
+        "test_std",
+        "n",
+        "seconds_training",
+    )
     lines: list[Sequence[Any]] = [["rank", *board.columns, *measured, "status", "error", "run_dirs"]]
     for row in board.rows:
-        numbers = [row.best.mean, row.best.std, row.test.mean, row.test.std, row.n, row.seconds]
+        numbers = [
+            row.best.mean,
+            row.best.std,
+            *(interval(row) or (None, None)),
+            row.test.mean,
+            row.test.std,
+            row.n,
+            row.seconds,
+        ]
         told = [row.status, row.error, ";".join(_relative(job["run_dir"], folder) for job in row.begun)]
         lines.append([row.rank, *map(plain, row.values), row.metric, row.metric and row.mode, *numbers, *told])
     return _csv(lines)
@@ -51,13 +75,15 @@ def jobs_as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
     """A line per job, in the order of the leaderboard; `best` is of `metric`, at `epoch`."""
     jobs = [(row, job) for row in board.rows for job in row.begun]
     tests = sorted({name for _, job in jobs for name in job.get("metrics") or () if name.startswith("test/")})
+    keys = [key for key in REPLICATES if key == "seed" or any(NAMES[key] in row.replicates for row in board.rows)]
     measured = ("metric", "mode", "best", "epoch", *tests, "seconds_training", "seconds")
-    lines: list[Sequence[Any]] = [["run_dir", "status", "seed", *board.columns, *measured, "error"]]
+    lines: list[Sequence[Any]] = [["run_dir", "status", *keys, *board.columns, *measured, "error"]]
     for row, job in jobs:
         monitor, metrics = job.get("monitor") or {}, job.get("metrics") or {}
         numbers = [validation(job), monitor.get("epoch"), *map(metrics.get, tests)]
         numbers += [job.get("seconds_training"), job.get("seconds")]
-        told = [_relative(job["run_dir"], folder), job["status"], plain(job.get("seed")), *map(plain, row.values)]
+        told = [_relative(job["run_dir"], folder), job["status"], *(plain(value(job, key)) for key in keys)]
+        told += map(plain, row.values)
         lines.append([*told, monitor.get("metric"), monitor.get("mode"), *numbers, job.get("error")])
     return _csv(lines)
 
@@ -101,6 +127,7 @@ def as_markdown(board: "Leaderboard", drawn: Sequence[str] = (), folder: Path = 
     lines += map(_line, rows)
     if len(board.rows) > MAX_ROWS:
         lines += ["", f"... and {len(board.rows) - MAX_ROWS:,} more rows, in summary.csv"]
+    lines += [line for text in compared(board) for line in ("", f"{text[0].upper()}{text[1:]}.")]
     for name, winner in winners(board):
         lines += ["", f"What trains {escape.markdown(name)}:", "", f"    {escape.printable(command(winner))}"]
         if weights := winner_checkpoint(winner):
@@ -123,8 +150,8 @@ def headline(board: "Leaderboard") -> str:
         ranked = " and ".join(
             f"{row.metric} ({'higher' if row.mode == 'max' else 'lower'} is better)" for row in board.winners
         )
-        several = any(row.best.n > 1 for row in board.rows)
-        text += f" Ranked by {'the mean over seeds of ' if several else ''}the best {ranked}, never by the test."
+        over = replicates(board.rows) if any(row.best.n > 1 for row in board.rows) else ""
+        text += f" Ranked by {f'the mean over {over} of ' if over else ''}the best {ranked}, never by the test."
     return text
 
 
@@ -152,6 +179,22 @@ def table(board: "Leaderboard", limit: int) -> list[list[str]]:
     return lines
 
 
+def replicates(rows: Iterable[Row]) -> str:
+    """Of what the means of these rows are: `seeds`, `folds`, `seeds and folds`, or nothing."""
+    return " and ".join(dict.fromkeys(name for row in rows for name in row.replicates))
+
+
+def compared(board: "Leaderboard") -> list[str]:
+    """For each metric, whether its first row beats its second one by more than chance."""
+    several = len(board.winners) > 1
+    told = []
+    for winner in board.winners:
+        others = [row for row in board.rows if row.metric == winner.metric and row.rank and row is not winner]
+        if others and (text := comparison(winner, others[0])):
+            told.append(f"by {winner.metric}, {text}" if several else text)
+    return told
+
+
 def winners(board: "Leaderboard") -> list[tuple[str, Row]]:
     """What to call each metric's winner, and its row."""
     alone = len(board.winners) == 1
@@ -164,7 +207,8 @@ def winner_checkpoint(row: Row) -> tuple[str, Path] | None:
     file = checkpoint(job) if job else None
     if job is None or file is None:
         return None
-    return f"Its checkpoint (seed {job.get('seed')}, the best of {row.n})" if row.n > 1 else "Its checkpoint", file
+    which = ", ".join(f"{key} {value(job, key)}" for key in REPLICATES if NAMES[key] in row.replicates)
+    return f"Its checkpoint ({which}, the best of {row.n})" if which else "Its checkpoint", file
 
 
 def command(row: Row) -> str:

@@ -1,0 +1,70 @@
+"""What may be chance in a leaderboard: confidence intervals of a row's mean, and of the difference of two rows."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from litlab.results import Result
+from litlab.sweeps.columns import REPLICATES, comparable, value
+from litlab.sweeps.rows import Row, validation
+
+LEVEL = 0.95
+Interval = tuple[float, float]
+
+
+def interval(row: Row) -> Interval | None:
+    """The 95% confidence interval of a row's mean validation metric over seeds and folds; None for fewer than two."""
+    return _of_mean(list(_values(row).values()), _folds(row)) if row.is_whole and row.n > 1 else None
+
+
+def comparison(first: Row, second: Row) -> str | None:
+    """Whether one row beats another by more than chance, in a sentence; None if either has fewer than two values.
+
+    Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
+    many rows, so the interval flatters the first.
+    """
+    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < 2:
+        return None
+    ours, theirs = _values(first), _values(second)
+    if paired := ours.keys() == theirs.keys():
+        low, high = _of_mean([ours[key] - theirs[key] for key in ours], _folds(first))
+    else:
+        from scipy import stats
+
+        test = stats.ttest_ind(list(ours.values()), list(theirs.values()), equal_var=False)
+        low, high = test.confidence_interval(LEVEL)
+    difference = fmean(ours.values()) - fmean(theirs.values())
+    if first.mode == "min":
+        difference, low, high = -difference, -high, -low
+    how = f"paired over {len(ours)} {' and '.join(first.replicates)}" if paired else "not paired: the seeds differ"
+    shown = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
+    return f"the first row beats the second by {shown}" if low > 0 else f"the second row may be as good: {shown}"
+
+
+def _of_mean(numbers: Sequence[float], folds: int | None) -> Interval:
+    """Student's interval of a mean; of folds, which share training samples, as Nadeau and Bengio (2003) correct it."""
+    from scipy import stats
+
+    shared = 1 / (folds - 1) if folds else 0.0  # validation samples per training sample
+    error = stdev(numbers) * math.sqrt(1 / len(numbers) + shared)
+    low, high = stats.t.interval(LEVEL, len(numbers) - 1, fmean(numbers), error) if error else [fmean(numbers)] * 2
+    return float(low), float(high)
+
+
+def _values(row: Row) -> dict[str, float]:
+    """The validation metric of each job, by its seed and fold."""
+    found: dict[str, float] = {}
+    for job in row.jobs:
+        best = validation(job)
+        if best is not None:
+            found[_replicate(job)] = float(best)
+    return found
+
+
+def _replicate(job: Result) -> str:
+    return comparable(value(job, key) for key in REPLICATES)
+
+
+def _folds(row: Row) -> int | None:
+    folds = value(row.jobs[0], "data.folds") if "folds" in row.replicates else None
+    return folds if isinstance(folds, int) and folds > 1 else None
