@@ -30,6 +30,16 @@ def test_completed(tmp_path, read_result):
     assert [path.name for path in run_dir.iterdir()] == ["result.json"]
 
 
+def test_seconds_begin_with_the_process(tmp_path, read_result):
+    with recorded(tmp_path, {}, before=100.0):
+        pass
+    assert read_result(tmp_path)["seconds"] >= 100
+    words = "import time; time.sleep(0.3); from litlab.heartbeat import age; print(age())"
+    began = time.monotonic()
+    told = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert 0.29 <= float(told.stdout) <= time.monotonic() - began + 0.02  # the system counts hundredths
+
+
 def test_failed(tmp_path, read_result):
     with pytest.raises(ValueError, match="no good"), recorded(tmp_path, {}) as result:
         result["metrics"] = {"val/loss": math.nan, "val/accuracy": 0.5, "other": [math.inf, 1.0]}

@@ -84,6 +84,7 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     """Check the config, run the job, leave a result.json whatever happens, and print it; in a sweep, the sweep does."""
     from litlab import trust
     from litlab.config.checks import check
+    from litlab.heartbeat import age
     from litlab.ranks import publish
     from litlab.results import is_first_process, recorded, request
     from litlab.sweeps.worker import attempt, in_sweep
@@ -93,7 +94,8 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     asked = request(config)
 
     def run(once: bool = False) -> dict[str, Any]:
-        with recorded(run_dir, asked, once) as result:
+        # A single run's time is the command's; a sweep's job has its own, for the process may have had others before.
+        with recorded(run_dir, asked, once, before=0.0 if once else age()) as result:
             trust.check(config)
             check(config, asked["overrides"])  # before torch is imported: a mistake is told at once
             publish(config)

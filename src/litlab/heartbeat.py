@@ -64,6 +64,12 @@ def is_alive(result: dict[str, Any], file: Path) -> bool:
     )  # where /proc tells of processes, this one is dead and not yet buried
 
 
+def age() -> float:
+    """Seconds since this process began, to a hundredth; 0 where the system does not say (/proc)."""
+    start = _start(os.getpid())
+    return 0.0 if start is None else time.clock_gettime(time.CLOCK_BOOTTIME) - start / os.sysconf("SC_CLK_TCK")
+
+
 def _start(pid: int) -> int | None:
     """When a process began, in the system's ticks; None if it is gone or dead, or the system does not say (/proc)."""
     try:

@@ -43,7 +43,8 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
         if name.startswith(("train/", "test/")):
             moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
             table.add_row(name, _metric(value) + ("  (mean over the last epoch's steps)" if moving else ""))
-    table.add_row("seconds", f"{result['seconds_training']:.1f} training, {result['seconds']:.1f} in all")
+    whole = f"{result['seconds']:.1f} since the command was started"  # Python's own end, after this table, is not in it
+    table.add_row("seconds", f"{result['seconds_training']:.1f} training, {whole}")
     if result["samples_per_second"]:
         table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")
     table.add_row("run directory", _short(run_dir))

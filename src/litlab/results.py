@@ -39,7 +39,7 @@ class AlreadyBegun(Exception):  # noqa: N818
 
 
 @contextlib.contextmanager
-def recorded(run_dir: Path, result: Result, once: bool = False) -> Iterator[Result]:
+def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 0.0) -> Iterator[Result]:
     """Run the body, which fills in `result`, and write it to `run_dir`/result.json: completed, failed or interrupted.
 
     While the body runs the file says `running`, and its time is renewed: see `is_alive`. Of several processes of one
@@ -49,6 +49,7 @@ def recorded(run_dir: Path, result: Result, once: bool = False) -> Iterator[Resu
         run_dir: the run's folder.
         result: what is known before.
         once: do not run what has been begun in that folder, perhaps by another process.
+        before: seconds that the run has taken already, which count in its `seconds`: a command's start-up.
 
     Raises:
         AlreadyBegun: for `once`.
@@ -81,7 +82,7 @@ def recorded(run_dir: Path, result: Result, once: bool = False) -> Iterator[Resu
         log.exception("the run failed")
         raise
     finally:
-        result["seconds"] = round(time.perf_counter() - started, 3)
+        result["seconds"] = round(before + time.perf_counter() - started, 3)
         _write_if_first(file, result)
 
 
