@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
 FILE = "result.json"
+HISTORY = "history.csv"  # the metrics of each epoch
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
 # Where it lies, what it is for and who is trusted: not what it is.
 NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "trust")

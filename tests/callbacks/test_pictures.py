@@ -1,5 +1,6 @@
 """Pictures of runs: the right ones, where they belong, and never a failed run."""
 
+import csv
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -172,3 +173,7 @@ def test_history_has_each_epochs_own_metrics(fit: Callable[..., Any]) -> None:
     assert history.epochs[-1]["train/loss"] == pytest.approx(float(run.trainer.callback_metrics["train/loss"]))
     assert history.best("train/loss", "min") == 3
     assert history.best("absent", "max") is None
+    with Path(run.trainer.default_root_dir, "history.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["epoch"] for line in lines] == ["1", "2", "3"] and lines[0]["val/loss"] == ""
+    assert [float(line["train/loss"]) for line in lines] == [epoch["train/loss"] for epoch in history.epochs]

@@ -12,7 +12,7 @@ from sweep_results import failed, job, save
 
 from litlab.report import print_leaderboard
 from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
-from litlab.sweeps.pictures import draw
+from litlab.sweeps.pictures import draw, pictures
 from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv, plain
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
@@ -287,3 +287,25 @@ def test_values_that_are_no_numbers_are_in_the_order_of_the_jobs() -> None:
     _, figure = draw(board.columns, board.rows, "val/accuracy", "max")
     assert figure is not None
     assert [each.get_text() for each in figure.axes[0].get_xticklabels()] == ["[64]", "[64, 32]", "[128]", "[16]"]
+
+
+def test_the_curves_of_all_jobs_are_in_one_picture(tmp_path: Path) -> None:
+    """From history.csv: the best rows by name, each job thin and their mean thick; a single epoch is no curve."""
+    jobs = [job({LR: lr}, best, seed=seed) for lr, best in ((0.1, 0.9), (0.2, 0.8), (0.3, 0.7)) for seed in (0, 1)]
+    folder = save(tmp_path / "s", jobs)
+    assert "summary_curves" not in pictures(rank(read([folder])))
+    for number in range(6):
+        lines = [f"{epoch},{'' if epoch == 2 else number + epoch}" for epoch in range(1, 4 if number < 4 else 2)]
+        (folder / str(number) / "history.csv").write_text("\n".join(["epoch,val/accuracy", *lines]))
+    (axes,) = pictures(rank(read([folder])))["summary_curves"].axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["lr=0.1", "lr=0.2"]
+    thick = {line.get_label(): line.get_xydata().tolist() for line in axes.lines if line.get_linewidth() == 2}
+    assert thick == {"lr=0.1": [[1, 1.5], [3, 3.5]], "lr=0.2": [[1, 3.5], [3, 5.5]]}
+    assert [line.get_xydata().tolist() for line in axes.lines if line.get_linewidth() < 1][-2:] == [
+        [[1, 1], [3, 3]], [[1, 2], [3, 4]],
+    ]  # fmt: skip
+    (folder / "0" / "history.csv").write_bytes(b"\xff\x00 no csv")
+    (folder / "1" / "history.csv").unlink()
+    (folder / "1" / "history.csv").symlink_to("/dev/zero")
+    (axes,) = pictures(rank(read([folder])))["summary_curves"].axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["lr=0.2"]

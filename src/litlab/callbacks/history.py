@@ -1,12 +1,19 @@
 """The metrics of every epoch."""
 
+import contextlib
+import csv
+import io
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 
+from litlab.files import write_whole
+from litlab.results import HISTORY
+
 
 class History(L.Callback):
-    """Keeps each epoch's metrics on the host, for curves and hints.
+    """Keeps each epoch's metrics on the host, for curves and hints, and leaves them in the run directory.
 
     As with `Stopwatch`, an epoch ends where the next one begins: its training loss is known only after the callbacks'
     `on_train_epoch_end`.
@@ -29,12 +36,31 @@ class History(L.Callback):
         """The last epoch is over."""
         self._note(trainer)
         self._running = False
+        self._leave(trainer)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """The epochs so far are a stopped run's history."""
+        with contextlib.suppress(OSError):  # on a full disk the exception is what counts
+            self._leave(trainer)
+
+    def write(self, folder: Path) -> None:
+        """Write history.csv: a line per epoch, of full precision; empty where an epoch has no such metric."""
+        names = sorted({name for epoch in self.epochs for name in epoch})
+        text = io.StringIO()
+        lines = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
+        lines.writeheader()
+        lines.writerows({"epoch": number, **epoch} for number, epoch in enumerate(self.epochs, start=1))
+        write_whole(folder / HISTORY, text.getvalue().encode())
 
     def best(self, metric: str, mode: str) -> int | None:
         """The epoch, counted from 1, with the best value (of equal ones the first); None if no epoch has the metric."""
         values = {number: epoch[metric] for number, epoch in enumerate(self.epochs, start=1) if metric in epoch}
         choose: Any = max if mode == "max" else min
         return choose(values, key=values.__getitem__) if values else None
+
+    def _leave(self, trainer: L.Trainer) -> None:
+        if trainer.is_global_zero and self.epochs:
+            self.write(Path(trainer.default_root_dir))
 
     def _note(self, trainer: L.Trainer) -> None:
         if self._running:

@@ -119,6 +119,40 @@ def line(
     return figure
 
 
+def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: str) -> Figure:
+    """A metric over the epochs: the mean of each named row in a colour of its own, its jobs thin; the others grey.
+
+    Args:
+        histories: of each row those of its jobs, each of shape (epochs,), NaN where the metric was not computed.
+        labels: of the first rows, the best first; the others are drawn beneath, without a name.
+        metric: its name.
+    """
+    figure, axes = new_figure(8.5 if max(map(len, labels), default=0) > 30 else 7.2, 4.6)
+    for number, row in reversed(list(enumerate(histories))):  # the best lies on top
+        named = number < len(labels)
+        colour = COLOURS[number % len(COLOURS)] if named else GREY
+        for history in row:
+            known = np.isfinite(history)
+            style: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45} if named and len(row) > 1 else {"linewidth": 1.2}
+            style |= {"marker": "."} if known.sum() == 1 else {}
+            axes.plot(np.flatnonzero(known) + 1, history[known], color=colour, zorder=1 + named, **style)
+        if not named:
+            continue
+        length = min(map(len, row))  # a mean over fewer jobs, of those that took longest, would be another's
+        mean = np.mean([history[:length] for history in row], axis=0)
+        known = np.isfinite(mean)
+        axes.plot(np.flatnonzero(known) + 1, mean[known], color=colour, linewidth=2, label=labels[number], zorder=3)
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel=metric)
+    if any(len(row) > 1 for row in histories):
+        axes.set_title("thick: the mean over a row's jobs", fontsize=10)
+    axes.grid(alpha=0.3)
+    handles, names = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], names[::-1], fontsize=8)
+    return figure
+
+
 def parallel_coordinates(
     settings: Sequence[Setting], values: Sequence[Sequence[Any]], means: Array, metric: str, mode: str
 ) -> Figure:

@@ -9,6 +9,7 @@ from litlab.sweeps.columns import REPLICATES, comparable, value
 from litlab.sweeps.rows import Row, validation
 
 LEVEL = 0.95
+ROUNDING = 1e-6  # of metrics in float32, relative: a smaller difference is none
 Interval = tuple[float, float]
 
 
@@ -36,9 +37,15 @@ def comparison(first: Row, second: Row) -> str | None:
     difference = fmean(ours.values()) - fmean(theirs.values())
     if first.mode == "min":
         difference, low, high = -difference, -high, -low
+    if abs(difference) < ROUNDING * abs(fmean(theirs.values())):
+        difference = 0.0
     how = f"paired over {len(ours)} {' and '.join(first.replicates)}" if paired else "not paired: the seeds differ"
     shown = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
-    return f"the first row beats the second by {shown}" if low > 0 else f"the second row may be as good: {shown}"
+    return (
+        f"the first row beats the second by {shown}"
+        if low > 0 and difference
+        else f"the second row may be as good: {shown}"
+    )
 
 
 def _of_mean(numbers: Sequence[float], folds: int | None) -> Interval:

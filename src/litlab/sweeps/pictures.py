@@ -1,5 +1,6 @@
 """Which picture shows a leaderboard: it depends on how many settings differ between its rows."""
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litlab.escape import printable
-from litlab.plots.canvas import Array
+from litlab.plots.canvas import Array, shortened
 from litlab.plots.search import scatter
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import heatmap, line, parallel_coordinates
+from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates
+from litlab.results import HISTORY, Result
 from litlab.sweeps.columns import comparable, order
 from litlab.sweeps.digits import decimals, spread
-from litlab.sweeps.naming import plain
+from litlab.sweeps.naming import plain, short_keys
+from litlab.sweeps.reading import read_file
 from litlab.sweeps.rows import Row
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from litlab.sweeps.leaderboard import Leaderboard
 
 MAX_SETTINGS = 10  # axes of parallel coordinates
+MAX_CURVES = 200  # that are read, of the best rows
 MAX_LINES = 6  # in one picture, each of its own colour
 FILLED = 0.5  # share of a heatmap's cells up to which it is no grid: a search draws its values at random
 
@@ -34,14 +38,48 @@ def pictures(board: "Leaderboard") -> dict[str, "Figure"]:
 
     A row without a rank has a mark instead of its value, if it is known which metric it is of (or there is but one).
     """
-    figures = {}
+    figures: dict[str, Figure] = {}
     alone = len(board.metrics) == 1
     for metric, mode in [(row.metric or "", row.mode) for row in board.winners]:
         rows = [row for row in board.rows if row.metric == metric or (alone and row.metric is None)]
         name, figure = draw(board.columns, rows, metric, mode)
+        suffix = "" if alone else f"_{plain(metric.replace('/', '_'))[:50]}"
         if figure is not None:
-            figures[f"summary_{name}" + ("" if alone else f"_{plain(metric.replace('/', '_'))[:50]}")] = figure
+            figures[f"summary_{name}" + suffix] = figure
+        if (figure := _curves(board, rows, metric)) is not None:
+            figures[f"summary_curves{suffix}"] = figure
     return figures
+
+
+def _curves(board: "Leaderboard", rows: Sequence[Row], metric: str) -> "Figure | None":
+    """The metric of all jobs over their epochs; None where there are not two curves of two epochs."""
+    found: list[tuple[Row, list[Array]]] = []
+    for row in sorted(rows, key=lambda row: row.rank or len(rows) + 1):
+        told = [history for job in row.begun[:MAX_CURVES] if len(history := _history(job, metric)) > 1]
+        if told:
+            found.append((row, told))
+        if sum(len(histories) for _, histories in found) >= MAX_CURVES:
+            break
+    if sum(len(histories) for _, histories in found) < 2:
+        return None
+    short = short_keys(board.columns)
+    labels = [
+        ", ".join(
+            f"{short[name]}={Setting(name, [v]).labels[0]}" for name, v in zip(board.columns, row.values, strict=True)
+        )
+        for row, _ in found[:MAX_LINES]
+    ]
+    return curves([histories for _, histories in found], [shortened(each, 60) for each in labels], metric)
+
+
+def _history(job: Result, metric: str) -> Array:
+    """The metric of each epoch of a job, shape (epochs,), NaN where there is none; empty where nothing tells."""
+    try:
+        lines = list(csv.DictReader(read_file(Path(job["run_dir"], HISTORY)).decode().splitlines()))
+        values = [float(line.get(metric) or "nan") for line in lines]
+    except (OSError, ValueError, csv.Error):  # of an earlier version, or anyone's
+        return np.empty(0)
+    return np.array(values) if np.isfinite(values).any() else np.empty(0)
 
 
 def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) -> tuple[str, "Figure | None"]:
