@@ -73,7 +73,10 @@ def test_the_training_split_is_evaluated_on_request(run):
     assert {name: more["metrics"][name] for name in plain["metrics"]} == plain["metrics"]
     auroc = {part: more["metrics"][f"{part}/auroc"] for part in ("train", "val", "test")}
     assert len(set(auroc.values())) == 3, "each of its own split"
-    same = run("exam_scores", 1, "evaluate_train=true")["metrics"]  # whose test is on the training rows
+    assert more["test_split"] == "test"
+    fitted = run("exam_scores", 1, "evaluate_train=true")
+    assert fitted["test_split"] == "train"
+    same = fitted["metrics"]
     assert same["train/loss"] == same["test/loss"] != same["train/loss_epoch"]
 
 

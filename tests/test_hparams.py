@@ -70,6 +70,7 @@ def test_the_best_validation_and_its_test_metric_come_first() -> None:
     ]
     result["monitor"]["best"] = None
     assert list(final_metrics(result)) == ["test/accuracy", "test/loss"]
+    assert list(final_metrics(result | {"test_split": "train"})) == ["test_on_train/accuracy", "test_on_train/loss"]
 
 
 @pytest.fixture

@@ -101,6 +101,9 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
         "test/loss 4.67e-06",
         "test/auroc -",
     ]
+    result |= {"test_split": "train", "metrics": {"train/loss": 0.2, "test/r2": 0.9974}}
+    print_result(result, Path("logs/run"), Path("logs"))
+    assert "test/r2 0.9974 (on the training split)" in lines(capsys)
     result["metrics"] = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)

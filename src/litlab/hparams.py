@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Experiment, HParamInfo, MetricInfo, MetricName
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-from litlab.results import Result, is_first_process
+from litlab.results import Result, is_first_process, tested_on
 
 SETTINGS = ("optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed")  # of a single run, overridden or not
 # What TensorBoard calls them: the field of a value, the type of a column.
@@ -84,13 +84,15 @@ def hparams(config: DictConfig, result: Result) -> dict[str, Value]:
 def final_metrics(result: Result) -> dict[str, float]:
     """The best of validation, then those of the test: first the one that corresponds to it.
 
-    They have names of their own: val/accuracy is a curve, best/val/accuracy its value that counts.
+    They have names of their own: val/accuracy is a curve, best/val/accuracy its value that counts; of a test on the
+    training split test/r2 is test_on_train/r2.
     """
     monitor, metrics = result["monitor"], result["metrics"]
     best = {} if monitor["best"] is None else {f"best/{monitor['metric']}": monitor["best"]}
     first = monitor["metric"].replace("val/", "test/")
     names = sorted((name for name in metrics if name.startswith("test/")), key=lambda name: name != first)
-    return best | {name: metrics[name] for name in names}
+    group = "test_on_train/" if tested_on(result) else "test/"
+    return best | {name.replace("test/", group): metrics[name] for name in names}
 
 
 def tensorboards(loggers: Iterable[Logger]) -> list[TensorBoardLogger]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from litlab.escape import printable
-from litlab.results import Result
+from litlab.results import Result, tested_on
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
 from litlab.sweeps.summary import command, compared, headline, table, winner_checkpoint, winners
@@ -42,7 +42,8 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
             moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
-            table.add_row(name, _metric(value) + ("  (mean over the last epoch's steps)" if moving else ""))
+            remark = "  (mean over the last epoch's steps)" if moving else ""
+            table.add_row(name, _metric(value) + (remark or tested_on(result) * name.startswith("test/")))
     whole = f"{result['seconds']:.1f} since the command was started"  # Python's own end, after this table, is not in it
     table.add_row("seconds", f"{result['seconds_training']:.1f} training, {whole}")
     if result["samples_per_second"]:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from litlab.choices import CONF, choices, purpose
 from litlab.errors import RequestError, RunError
 from litlab.files import write_whole
-from litlab.results import Result
+from litlab.results import Result, tested_on
 
 ROOT = CONF.parent
 RUNS = Path("logs/reproduce")
@@ -151,9 +151,10 @@ def experiment_rows(name: str, reference: Reference, found: Sequence[Result]) ->
     speed = max(result["samples_per_second"] for result in found)
     rows = []
     for metric, shown in reference.metrics.items():
+        split = tested_on(found[0]) if metric.startswith("test/") else ""
         values = [result["metrics"][metric] for result in found if result["metrics"].get(metric) is not None]
         rows.append(
-            f"| {name} | {metric} | {shown} | {spread(values)} | {len(values)} | {seconds:.1f} | {speed:,.0f} |"
+            f"| {name} | {metric}{split} | {shown} | {spread(values)} | {len(values)} | {seconds:.1f} | {speed:,.0f} |"
         )
     return rows
 

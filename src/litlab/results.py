@@ -95,6 +95,11 @@ def _write_if_first(file: Path, result: Result, once: bool = False) -> None:
             log.error("%s could not be written: %s", file, error)
 
 
+def tested_on(result: Result) -> str:
+    """What is to be said beside a test metric: nothing, unless the test is on the training split."""
+    return " (on the training split)" if result.get("test_split") == "train" else ""
+
+
 def told(error: BaseException) -> str:
     """An error in a result: the messages of our own are for the user as they are."""
     return str(error) if isinstance(error, RunError | RequestError) else f"{type(error).__name__}: {error}"

@@ -58,6 +58,23 @@ def test_one_column_regression_has_the_curve_of_the_untrained_model(
     assert ((after - targets) ** 2).mean() < ((before - targets) ** 2).mean() / 2
 
 
+@pytest.mark.parametrize(("on_train", "split"), [(True, "training"), (False, "test")])
+def test_a_picture_says_of_which_split_it_is(on_train: bool, split: str) -> None:
+    from litlab.callbacks.pictures import PICTURES, Tested
+    from litlab.data.digits import Digits
+    from litlab.data.sine import Sine
+
+    data, digits, values = Sine(), Digits(), np.linspace(0, 1, 4)
+    data.tests_on_train = digits.tests_on_train = on_train
+    tested = Tested(data, values[:, None], values, values, values)
+    drawn: dict[str, Any] = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
+    assert f"4 {split} samples" in drawn["predicted_vs_actual"].axes[0].get_title()
+    assert drawn["fit"].axes[0].get_title().endswith(f"; {split} samples")
+    assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
+    matrix: Any = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
+    assert f"10 {split} samples, 100.00% right" in matrix.axes[0].get_title()
+
+
 def test_more_columns_than_one_draw_no_curve() -> None:
     from litlab.callbacks.pictures import Tested, draw_fit
     from litlab.data.sine import Sine

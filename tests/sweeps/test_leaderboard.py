@@ -1,5 +1,7 @@
 """The leaderboard: which rows, in which order, with which numbers."""
 
+import csv
+import io
 import json
 import os
 import time
@@ -16,6 +18,7 @@ from litlab.errors import RequestError
 from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
 from litlab.sweeps.request import not_begun
 from litlab.sweeps.space import Space
+from litlab.sweeps.summary import as_csv, jobs_as_csv, table
 
 LR = "optimizer.lr"
 
@@ -37,6 +40,14 @@ def test_one_row_per_setting_over_its_seeds_the_best_first() -> None:
     assert second.best.std == pytest.approx(0.25)
     assert (second.test.mean, second.test.n) == (pytest.approx(0.65), 3)
     assert board.jobs == {"completed": 5} and board.remarks == []
+
+
+def test_a_test_on_the_training_split_is_marked() -> None:
+    board = rank([job({LR: 0.1}, 0.9, 0.5), job({LR: 0.2}, 0.8, 0.75, test_split="train")])
+    assert board.remarks == ["the test of 1 setting is on the training split (data.test_on_train=true)"]
+    assert [row[3] for row in table(board, 9)] == ["test/accuracy", "0.5000", "0.7500 (train)"]
+    for text, splits in ((as_csv(board), ["test", "train"]), (jobs_as_csv(board), ["", "train"])):
+        assert [row["test_split"] for row in csv.DictReader(io.StringIO(text))] == splits
 
 
 def test_lower_is_better_where_the_mode_says_so() -> None:

@@ -43,6 +43,11 @@ class Tested(NamedTuple):
         return self.data.class_names or tuple(map(str, range(self.probabilities.shape[1])))
 
     @property
+    def split(self) -> str:
+        """What was tested, in words."""
+        return "training" if self.data.tests_on_train else "test"
+
+    @property
     def probabilities(self) -> Array:
         """Of all classes, shape (N, C)."""
         given = self.predictions
@@ -51,7 +56,9 @@ class Tested(NamedTuple):
 
 def draw_confusion_matrix(tested: Tested) -> "Figure":
     """Actual against predicted classes."""
-    return classification.confusion_matrix(tested.targets, tested.probabilities.argmax(1), tested.class_names)
+    return classification.confusion_matrix(
+        tested.targets, tested.probabilities.argmax(1), tested.class_names, tested.split
+    )
 
 
 def draw_mistakes(tested: Tested) -> "Figure | None":
@@ -70,12 +77,16 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
 
 def draw_predicted_vs_actual(tested: Tested) -> "Figure":
     """Predictions against the truth; of several numbers per sample, all together."""
-    return regression.predicted_vs_actual(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
+    return regression.predicted_vs_actual(
+        tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name, tested.split
+    )
 
 
 def draw_residuals(tested: Tested) -> "Figure":
     """What predictions miss; of several numbers per sample, all together."""
-    return regression.residuals(tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name)
+    return regression.residuals(
+        tested.targets.ravel(), tested.predictions.ravel(), tested.data.target_name, tested.split
+    )
 
 
 def draw_fit(tested: Tested) -> "Figure | None":
@@ -87,7 +98,7 @@ def draw_fit(tested: Tested) -> "Figure | None":
     )
     names = tested.data.feature_names or ("input",)
     name = f"{names[0]} (normalized)" if tested.data.normalize else names[0]
-    return regression.fit(inputs, targets, before, after, name=name, unit=tested.data.target_name)
+    return regression.fit(inputs, targets, before, after, name=name, unit=tested.data.target_name, split=tested.split)
 
 
 # What a task may name in its `pictures`.

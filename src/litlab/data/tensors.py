@@ -67,6 +67,7 @@ class TensorData(L.LightningDataModule):
         self.test_on_train, self.normalize = test_on_train, normalize
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
         self.steps_per_execution = 1  # how many batches the task's training_step takes at once
+        self.tests_on_train = False  # whether it does, which `load` decides, too
         self.splits: dict[str, Split] = {}
 
     def load(self) -> tuple[Split, Split | None]:
@@ -116,7 +117,8 @@ class TensorData(L.LightningDataModule):
             missing = f"{error.filename} is not there" if error.filename else " ".join(str(error).rstrip(".").split())
             raise fault(self, f"{missing}; set paths.data_dir, or mend the path in load()") from error
         train, test = as_splits(self, loaded)
-        if test is None and self.test_on_train:
+        self.tests_on_train = test is None and self.test_on_train
+        if self.tests_on_train:
             test = train
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str]) -> Figure:
+def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str], split: str = "test") -> Figure:
     """Counts of actual (rows) against predicted (columns) classes, coloured by the share of the row.
 
     Args:
         targets: labels, shape (N,).
         predicted: labels, shape (N,).
         class_names: of the labels 0, 1, ...
+        split: that the samples are of, in words: test, training.
     """
     from matplotlib.colors import PowerNorm
     from torch import as_tensor
@@ -57,5 +58,5 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
         whole_numbers(axes, "y")
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axes.set(xlabel="predicted class", ylabel="actual class")
-    axes.set_title(f"{counts.sum():,} test samples, {accuracy:.2%} right\ncolour: share of the row", fontsize=10)
+    axes.set_title(f"{counts.sum():,} {split} samples, {accuracy:.2%} right\ncolour: share of the row", fontsize=10)
     return figure

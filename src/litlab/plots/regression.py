@@ -19,47 +19,49 @@ FEW_POINTS = 30  # up to so many are large
 MAX_UNIT = 36  # characters along an axis, beside "predicted"
 
 
-def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target") -> Figure:
+def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target", split: str = "test") -> Figure:
     """Predictions against the truth; on the diagonal they are equal. The farthest out may lie outside (`in_view`).
 
     Args:
         targets: shape (N,).
         predicted: shape (N,).
         unit: what they are and in which unit.
+        split: that the samples are of, in words: test, training.
     """
     figure, axes = new_figure(6, 5.2)
     seen = in_view(targets, predicted)
     low, high = (f(np.append(targets, predicted[seen])) for f in (np.min, np.max))
     axes.plot((low, high), (low, high), color=ORANGE, linewidth=1.5, label="predicted = actual")
-    _cloud(figure, axes, targets[seen], predicted[seen])
+    _cloud(figure, axes, targets[seen], predicted[seen], split)
     error = np.sqrt(np.mean((predicted - targets) ** 2))
     unit = shortened(unit, MAX_UNIT)
     axes.set(xlabel=f"actual {unit}", ylabel=f"predicted {unit}")
-    axes.set_title(f"{len(targets):,} test samples, RMSE {error:.4g}{_outside(seen)}", fontsize=11)
+    axes.set_title(f"{len(targets):,} {split} samples, RMSE {error:.4g}{_outside(seen)}", fontsize=11)
     axes.legend(loc="best")
     return figure
 
 
-def residuals(targets: Array, predicted: Array, unit: str = "target") -> Figure:
+def residuals(targets: Array, predicted: Array, unit: str = "target", split: str = "test") -> Figure:
     """What is left, predicted minus actual: against the prediction, and how often. See `in_view`.
 
     Args:
         targets: shape (N,).
         predicted: shape (N,).
         unit: what they are and in which unit.
+        split: that the samples are of, in words: test, training.
     """
     rest = predicted - targets
     figure, _ = new_figure(9, 4.2, axes=False)
     cloud, bars = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     seen = in_view(targets, predicted)
     cloud.axhline(0, color=ORANGE, linewidth=1.5)
-    _cloud(figure, cloud, predicted[seen], rest[seen])
+    _cloud(figure, cloud, predicted[seen], rest[seen], split)
     cloud.set(xlabel=f"predicted {shortened(unit, MAX_UNIT)}", ylabel="residual: predicted - actual")
     cloud.set_title(f"mean {rest.mean():.3g}, standard deviation {rest.std():.3g}{_outside(seen)}", fontsize=11)
     counts, edges = histogram(rest[seen])
     bars.stairs(counts, edges, orientation="horizontal", fill=True, color=BLUE)
     bars.axhline(0, color=ORANGE, linewidth=1.5)
-    bars.set_xlabel("test samples")
+    bars.set_xlabel(f"{split} samples")
     whole_numbers(bars, "x")
     return figure
 
@@ -83,7 +85,13 @@ def _outside(seen: Array) -> str:
 
 
 def fit(
-    inputs: Array, targets: Array, before: Array, after: Array, name: str = "input", unit: str = "target"
+    inputs: Array,
+    targets: Array,
+    before: Array,
+    after: Array,
+    name: str = "input",
+    unit: str = "target",
+    split: str = "test",
 ) -> Figure:
     """The curve that a model of one input column draws, untrained and trained, and the truth; each of shape (N,)."""
     order = np.argsort(inputs, kind="stable")
@@ -98,13 +106,13 @@ def fit(
     axes.set_ylim((shown.min() - room, shown.max() + room) if room else None)
     axes.set_title(
         f"RMSE {np.sqrt(np.mean((before - targets) ** 2)):.4g} before training, "
-        f"{np.sqrt(np.mean((after - targets) ** 2)):.4g} after"
+        f"{np.sqrt(np.mean((after - targets) ** 2)):.4g} after; {split} samples"
     )
     axes.legend()
     return figure
 
 
-def _cloud(figure: Figure, axes: Axes, x: Array, y: Array) -> None:
+def _cloud(figure: Figure, axes: Axes, x: Array, y: Array, split: str) -> None:
     """Points; where they would cover each other, how many there are."""
     from matplotlib.ticker import LogFormatter
 
@@ -112,7 +120,7 @@ def _cloud(figure: Figure, axes: Axes, x: Array, y: Array) -> None:
         axes.plot(x, y, color=BLUE, **_points(len(x)))
     else:
         hexagons = axes.hexbin(x, y, gridsize=50, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
-        bar = figure.colorbar(hexagons, label="test samples", ax=axes)
+        bar = figure.colorbar(hexagons, label=f"{split} samples", ax=axes)
         bar.formatter, bar.minorformatter = LogFormatter(), LogFormatter()  # plain numbers, as `log_axis` has them
 
 

@@ -131,6 +131,8 @@ def rank(results: Sequence[Result]) -> Leaderboard:
     if more := len(names) - len(shown):
         remarks.append(f"{more:,} more settings differ, and have no column")
     remarks += _unranked(rows) + [_tie(rows, metric) for metric in metrics if metric and _tied(rows, metric)]
+    if on_train := sum(row.is_tested_on_train for row in rows):
+        remarks.append(f"the test of {_settings_are(on_train)} on the training split (data.test_on_train=true)")
     return Leaderboard(shown, rows, Counter(job["status"] for job in [*jobs, *unreadable]), remarks)
 
 

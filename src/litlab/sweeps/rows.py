@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from litlab.results import Result
+from litlab.results import Result, tested_on
 from litlab.sweeps.columns import REPLICATES, comparable, order, own_overrides, value
 from litlab.sweeps.naming import key_of
 
@@ -55,6 +55,11 @@ class Row:
     def completed(self) -> list[Result]:
         """The jobs that came to their end."""
         return [job for job in self.jobs if job["status"] == "completed"]
+
+    @property
+    def is_tested_on_train(self) -> bool:
+        """Whether the test metrics are on the training split, of one job at least."""
+        return any(map(tested_on, self.completed))
 
     @property
     def begun(self) -> list[Result]:

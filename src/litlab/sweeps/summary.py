@@ -55,7 +55,8 @@ def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
         "n",
         "seconds_training",
     )
-    lines: list[Sequence[Any]] = [["rank", *board.columns, *measured, "status", "error", "run_dirs"]]
+    marked = ["test_split"] * any(row.is_tested_on_train for row in board.rows)
+    lines: list[Sequence[Any]] = [["rank", *board.columns, *measured, *marked, "status", "error", "run_dirs"]]
     for row in board.rows:
         numbers = [
             row.best.mean,
@@ -65,6 +66,7 @@ def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
             row.test.std,
             row.n,
             row.seconds,
+            *["train" if row.is_tested_on_train else "test" for _ in marked],
         ]
         told = [row.status, row.error, ";".join(_relative(job["run_dir"], folder) for job in row.begun)]
         lines.append([row.rank, *map(plain, row.values), row.metric, row.metric and row.mode, *numbers, *told])
@@ -76,12 +78,13 @@ def jobs_as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
     jobs = [(row, job) for row in board.rows for job in row.begun]
     tests = sorted({name for _, job in jobs for name in job.get("metrics") or () if name.startswith("test/")})
     keys = [key for key in REPLICATES if key == "seed" or any(NAMES[key] in row.replicates for row in board.rows)]
-    measured = ("metric", "mode", "best", "epoch", *tests, "seconds_training", "seconds")
+    marked = ["test_split"] * any(row.is_tested_on_train for row in board.rows)
+    measured = ("metric", "mode", "best", "epoch", *tests, "seconds_training", "seconds", *marked)
     lines: list[Sequence[Any]] = [["run_dir", "status", *keys, *board.columns, *measured, "error"]]
     for row, job in jobs:
         monitor, metrics = job.get("monitor") or {}, job.get("metrics") or {}
         numbers = [validation(job), monitor.get("epoch"), *map(metrics.get, tests)]
-        numbers += [job.get("seconds_training"), job.get("seconds")]
+        numbers += [job.get("seconds_training"), job.get("seconds"), *map(job.get, marked)]
         told = [_relative(job["run_dir"], folder), job["status"], *(plain(value(job, key)) for key in keys)]
         told += map(plain, row.values)
         lines.append([*told, monitor.get("metric"), monitor.get("mode"), *numbers, job.get("error")])
@@ -174,7 +177,8 @@ def table(board: "Leaderboard", limit: int) -> list[list[str]]:
         number = digits[row.metric]
         lines.append(["" if row.rank is None else str(row.rank), *(_short(shown(each)) for each in row.values)])
         lines[-1] += [row.metric or "-"] if len(metrics) > 1 else []
-        lines[-1] += [spread(row.best, number), spread(row.test, number)] if metrics else []
+        test = spread(row.test, number) + (" (train)" if row.is_tested_on_train else "")
+        lines[-1] += [spread(row.best, number), test] if metrics else []
         lines[-1] += [str(row.n), _seconds(row), _short(row.status)]
     return lines
 
