@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from litlab.escape import printable
 from litlab.results import Result
 from litlab.sweeps.folder import read
 from litlab.sweeps.job import Job, monitored
@@ -66,4 +67,4 @@ def line(count: str, settings: dict[str, str], result: Result) -> str:
         parts += [f"{result['seconds']:.1f} s"]
     else:
         parts += [f"{result['status']}: {' '.join(str(result['error']).split())}"]
-    return "  ".join(filter(None, parts))
+    return printable("  ".join(filter(None, parts)))
