@@ -60,7 +60,7 @@ def test_callbacks_without_validation(compose):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"_target_": "litlab.models.mlp.NoSuch"}, "NoSuch"),
+        ({"_target_": "litlab.models.mlp.NoSuch"}, "model._target_=litlab.models.mlp.NoSuch: "),
         ({"_target_": "no.such.module"}, "no.such.module"),
         ({"_target_": "litlab.models.mlp.MLP", "widths": 3}, "widths"),
         ({"_target_": "litlab.models.mlp.MLP"}, "input_shape"),

@@ -97,6 +97,7 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "model=null": ("model=null: chooses nothing; choose from cnn, ", ", mlp, ", "or leave model out"),
     "~model": ("~model: chooses nothing; choose from cnn, ", ", mlp, "),
     "experiment=null": ("experiment=null: chooses nothing;", "fashion_mlp", "or leave experiment out"),
+    "scheduler=0.5": ("scheduler=0.5: chooses nothing; take scheduler=none\n",),
     "scheduler=null": ("scheduler=null: chooses nothing; take scheduler=none\n",),
     "hydra/launcher=null": ("hydra/launcher=null: chooses nothing; choose from ",),
     "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),

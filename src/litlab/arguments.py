@@ -9,6 +9,7 @@ from litlab.choices import CONF, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
+NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
 RESUME = re.compile(r"\+*sweep\.resume=(?!null$)")
 
 
@@ -49,9 +50,9 @@ def _quoted(word: str) -> str:
 
 
 def _refuse_nothing_chosen(word: str) -> None:
-    """GROUP=null and ~GROUP: Hydra has no words for them, and nothing can be built of nothing."""
+    """GROUP=null, GROUP=0.5 and ~GROUP: Hydra has no words for them, and nothing can be built of nothing."""
     deleted, (group, _, value) = word.startswith("~"), word.lstrip("~+").partition("=")
-    if not (deleted or re.search(r"\bnull\b", value, re.IGNORECASE)) or not (CONF / group).is_dir() or not group:
+    if not (deleted or NO_NAME.search(value)) or not (CONF / group).is_dir() or not group:
         return
     names = choices().get(group, {})
     take = f"take {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"

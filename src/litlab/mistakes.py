@@ -158,6 +158,8 @@ def blamed(group: str, settings: Mapping[str, Any], message: str) -> str:
     """
     if message.startswith(f"{group}."):
         return message
+    if message.startswith("Error l"):  # Hydra's "loading" and "locating"
+        return f"{group}._target_={settings.get('_target_')}: {message}"
     words = re.findall(r"\w+", message.lower())
     spoken_of = [name for name in sorted(settings, key=len, reverse=True) if str(name).lower() in words]
     if not spoken_of:

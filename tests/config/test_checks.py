@@ -40,6 +40,7 @@ def told(config, *typed):
         ("data.normalize", [True, False], ["yes", 1, None]),
         ("model.dropout", [0, 0.5], [1, -0.1, "x"]),
         ("model.hidden_sizes", [[], [64], [256, 128]], [64, [0], [1.5], "64"]),
+        ("model.padding", [0, 1], [True, -1]),
         ("model.pooling", ["max", "avg"], ["min", None]),
         ("task.steps_per_execution", [1, 16], [0, None]),
         ("task.mode", ["min", "max"], ["best", None]),
@@ -111,6 +112,9 @@ EXAMPLES = {  # what is typed: the whole line
     "+model.num_outputs=1": "model.num_outputs: cannot be set; the data give it",
     "trainer._target_=3": "trainer._target_=3: must be a class, such as package.module.Class; "
     "choose one of auto, cpu, ddp, gpu, mps",
+    "data=breast_cancer model=mlp_periodic model.embedding._partial_=1": (
+        "model.embedding._partial_=1: must be true or false"
+    ),
     "callbacks.last=1": "callbacks.last=1: must be settings with a class (_target_); ~callbacks.last leaves it out",
     "tune=lr tune.min_lr=abc": "tune.min_lr=abc: must be a number above 0",
     "data=breast_cancer model=mlp_periodic model.embedding.d_embedding=1.5": (

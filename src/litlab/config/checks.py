@@ -249,6 +249,8 @@ def _wrong_value(config: DictConfig, setting: str, value: Any, hint: Any, defaul
         return
     if isinstance(value, str) and "${" in value:
         source = REFERENCE.fullmatch(value)
+        if not value.startswith("${") and fits(value, hint):  # a text with a reference in it stays a text
+            return
         try:
             found = OmegaConf.select(config, setting)
         except OmegaConfBaseException as error:
@@ -259,7 +261,7 @@ def _wrong_value(config: DictConfig, setting: str, value: Any, hint: Any, defaul
             return
         value = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
         setting = source[1] if source else setting  # that is where it can be mended
-    if not fits(value, hint) and value != default:
+    if not fits(value, hint) and (type(value) is not type(default) or value != default):  # True is 1
         yield setting, f"{setting}={value}: must be {spoken(hint, default)}"
 
 
@@ -302,6 +304,9 @@ def _no_class(path: str, settings: Any, remedy: str) -> Iterator[tuple[str, str]
     if not isinstance(settings, dict):
         yield path, f"{path}={settings}: must be settings with a class (_target_); {remedy}"
         return
+    for name, each in settings.items():
+        if isinstance(each, dict) and "_target_" in each:
+            yield from _no_class(f"{path}.{name}", each, f"see {path}")
     target, partial = settings.get("_target_"), settings.get("_partial_", False)
     if not isinstance(target, str) or not re.fullmatch(r"[^\W\d]\w*(\.\w+)+|.*\$\{.*", target):
         yield f"{path}._target_", f"{path}._target_={target}: must be a class, such as package.module.Class; {remedy}"
