@@ -1,5 +1,6 @@
 """result.json: completed, failed and interrupted; whole or not there."""
 
+import contextlib
 import errno
 import json
 import math
@@ -56,23 +57,57 @@ def test_a_message_of_our_own_is_the_error_as_it_is(tmp_path, read_result):
     assert read_result(tmp_path)["error"] == "data=x: is not there"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(tmp_path, read_result, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("end", ["good", "error"])
+def test_interrupted(tmp_path, read_result, number, end):
+    """Also where the stopping itself brings up an error, as of a writer that is closed."""
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as stop, recorded(tmp_path, {}):
+    with pytest.raises(Interrupted) as stop, recorded(tmp_path, {}) as result:
         os.kill(os.getpid(), number)
-        time.sleep(5)
-    assert stop.value.signum == number
+        result["steps"] = 7
+        if end == "error":
+            raise OSError("Writer is closed")
+    assert stop.value.signum == number and stop.value.run_dir == tmp_path
     assert signal.getsignal(number) is before
     read = read_result(tmp_path)
-    assert read["status"] == "interrupted" and read["error"] == f"stopped by {number.name}"
+    assert (read["status"], read["error"]) == ("interrupted", f"stopped by {number.name}")
+    assert read["steps"] == 7  # the signal waited for the body
+
+
+def test_sys_exit_is_a_failure(tmp_path, read_result):
+    with pytest.raises(RunError, match=r"the run called sys\.exit\(3\)"), recorded(tmp_path, {}):
+        sys.exit(3)
+    assert (read_result(tmp_path)["status"], read_result(tmp_path)["error"]) == ("failed", "the run called sys.exit(3)")
+
+
+def no_room(monkeypatch, code=errno.ENOSPC):
+    """From now on no file gets a byte more."""
+
+    def full(path, content, once=False):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("litlab.results.write_whole", full)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk(tmp_path, read_result, code):
+def test_full_disk(tmp_path, read_result, monkeypatch, code):
+    """The last result goes where room was kept for it."""
     with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, {}):
+        assert read_result(tmp_path)["status"] == "running"
+        (room,) = tmp_path.glob(".*.room")
+        assert room.stat().st_blocks * 512 >= 64 * 1024
+        no_room(monkeypatch, code)
         raise OSError(code, os.strerror(code))
-    assert "the disk is full" in read_result(tmp_path)["error"]
+    read = read_result(tmp_path)
+    assert read["status"] == "failed" and "the disk is full" in read["error"]
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_told_before_the_run(tmp_path, monkeypatch):
+    no_room(monkeypatch)
+    with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, {}):
+        raise AssertionError("it began")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_result_that_cannot_be_written_does_not_hide_the_error(tmp_path):
@@ -229,3 +264,30 @@ def test_stopped_runs_leave_a_whole_checkpoint_and_result(root, tmp_path, read_r
         assert read["parameters"] > 0 and read["choices"]["data"] == "digits"
         for checkpoint in (run_dir / "checkpoints").iterdir():
             assert torch.load(checkpoint, weights_only=True)["state_dict"]
+
+
+@pytest.mark.slow
+def test_no_byte_is_left_on_the_disk(root, tmp_path, read_result):
+    """A run that fills its disk ends with one line, and its result is written."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        words = ["trainer.max_epochs=100000", "trainer=cpu", "threads=1", "scheduler=none", f"paths.log_dir={disk}"]
+        command = [sys.executable, str(root / "scripts" / "train.py"), *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 600
+            while not (saved := list(disk.glob("train/runs/*/checkpoints/last.ckpt"))):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+                while filler.write(b"x" * 512):
+                    pass
+            out, err = process.communicate(timeout=300)
+        assert (process.returncode, out) == (1, "")
+        assert err.startswith("error: the disk is full (") and len(err.splitlines()) == 1, err
+        read = read_result(saved[0].parents[1])
+        assert read["status"] == "failed" and read["error"].startswith("the disk is full (")
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -411,3 +411,21 @@ def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):
     assert torch.tensor(1e-39) * 0.5 > 0
     run("model=linear", "trainer.max_epochs=1")
     assert torch.tensor(1e-39) * 0.5 == 0
+
+
+def test_a_best_checkpoint_that_is_gone_does_not_lose_the_test(run, monkeypatch, capsys):
+    """The last weights are tested, and nothing says that they are the best."""
+    from litlab import train as module
+
+    def without(task, trainer):
+        (folder,) = {Path(each.dirpath) for each in trainer.checkpoint_callbacks}
+        (folder / "best.ckpt").unlink()
+        return select(task, trainer)
+
+    select = module.select
+    monkeypatch.setattr(module, "select", without)
+    result, run_dir = run(*PLAIN)
+    assert result["metrics"]["test/accuracy"] > 0.9
+    assert result["monitor"] == {"metric": "val/accuracy", "mode": "max", "best": None, "epoch": None}
+    assert result["checkpoint"] == str(run_dir / "checkpoints" / "last.ckpt")
+    assert "best.ckpt is gone: the last weights are tested instead of the best" in capsys.readouterr().err

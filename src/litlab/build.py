@@ -22,7 +22,7 @@ from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
 from litlab.devices import refuse_what_cannot_be_shared
 from litlab.errors import RequestError
-from litlab.launcher import Launcher
+from litlab.launcher import Launcher, SignalConnector
 from litlab.mistakes import blamed, guess, why_not_built
 from litlab.ranks import place
 from litlab.sweeps import gpus
@@ -141,6 +141,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         plugins=[WholeFiles()],
         default_root_dir=config.paths.run_dir,
     )
+    trainer._signal_connector = SignalConnector(trainer)
     refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._launcher = Launcher(trainer, config)

@@ -1,5 +1,6 @@
 """The command line: help at once, every run recorded, errors in one line, exit codes."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -9,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from litlab import signals
 from litlab.arguments import arguments
 from litlab.choices import CONF, help_text
 from litlab.errors import Interrupted, RequestError, RunError
+from litlab.files import is_full_disk
 from litlab.mistakes import hydra_message, place, what
 
 DEBUG = "LITLAB_TRACEBACK"
@@ -36,13 +39,21 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
                 sys.exit(_help(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name)))
+            with signals.handled():
+                code = run()
+                signals.ignore()
+            if code > 128:
+                signals.end_within(signals.END, code)
+            sys.exit(code)
+
+        def run() -> int:
             import hydra  # after help, which answers at once
 
             from litlab import ranks
             from litlab.composition import guarding
 
             if ranks.follows():
-                sys.exit(follow(job))
+                return follow(job)
             codes = [0]
 
             @functools.wraps(job)
@@ -56,13 +67,13 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra is to raise its errors, not to print them
             try:
-                ranks.refuse_sweep(sys.argv[1:])
-                sys.argv[1:] = arguments(sys.argv[1:])
-                with guarding():
+                with signals.at_once(), guarding():
+                    ranks.refuse_sweep(sys.argv[1:])
+                    sys.argv[1:] = arguments(sys.argv[1:])
                     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
             except BaseException as error:
                 codes.append(tell(error))
-            sys.exit(max(codes))
+            return max(codes)
 
         return main
 
@@ -91,11 +102,13 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
 
     run_dir = Path(config.paths.run_dir)
     logging.captureWarnings(True)  # to train.log; the terminal is for what the user must know
+    logging.raiseExceptions = False  # a log that cannot be written (the disk is full) is no news for the terminal
     asked = request(config)
 
     def run(once: bool = False) -> dict[str, Any]:
         # A single run's time is the command's; a sweep's job has its own, for the process may have had others before.
-        with recorded(run_dir, asked, once, before=0.0 if once else age()) as result:
+        before = 0.0 if once else age()
+        with recorded(run_dir, asked, once, before=before) as result, signals.at_once():
             trust.check(config)
             check(config, asked["overrides"])  # before torch is imported: a mistake is told at once
             publish(config)
@@ -105,11 +118,15 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     if in_sweep():
         attempt(config, lambda: run(once=True), failed=trace)
         return
-    result = run()
-    if is_first_process():
-        from litlab import report
+    with signals.handled():
+        try:
+            result = run()
+        finally:
+            signals.ignore()  # the result is written: nothing that comes later changes it, nor the exit code
+        if is_first_process():
+            from litlab import report
 
-        getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
+            getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
 
 
 def trace(error: BaseException) -> None:
@@ -134,6 +151,9 @@ def tell(error: BaseException) -> int:
         return _say(str(error), 2)
     if isinstance(error, RunError):
         return _say(str(error), 1)
+    if is_full_disk(error):
+        where = getattr(error, "filename", None) or "paths.log_dir"
+        return _say(f"the disk is full ({where}): make room, or set paths.log_dir", 1)
     message = hydra_message(error)
     if message is not None:
         return _say(message, 2)
@@ -150,6 +170,7 @@ def _help(text: str) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    for line in message.splitlines():
-        print(f"error: {line}" if code < 128 else line, file=sys.stderr)
+    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
+        for line in message.splitlines():
+            print(f"error: {line}" if code < 128 else line, file=sys.stderr)
     return code

@@ -1,11 +1,6 @@
 """How a run ends badly; the command line turns each into one line and an exit code."""
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 
 class RequestError(ValueError):
@@ -17,7 +12,7 @@ class RunError(RuntimeError):
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM; a BaseException, as KeyboardInterrupt is, so that no one takes it for a fault.
+    """Ctrl-C, SIGTERM or SIGHUP; a BaseException, as KeyboardInterrupt is, so that no one takes it for a fault.
 
     Args:
         signum: the signal's number; the exit code is 128 + signum.
@@ -27,25 +22,3 @@ class Interrupted(BaseException):
         super().__init__(signum)
         self.signum = signum
         self.run_dir: Path | None = None  # where what there is can be found
-
-
-@contextlib.contextmanager
-def signals_raised() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise Interrupted in the body.
-
-    (For KeyboardInterrupt Lightning would end the process itself.)
-    """
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # the second Ctrl-C of an impatient user must not spoil the clearing up
-        raise Interrupted(signum)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,8 +1,11 @@
 """Files that are whole, or as they were before, whatever happens while they are written."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk is full, or the user's part of it
 
 
 def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> None:
@@ -32,3 +35,12 @@ def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> 
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error says that the disk is full, or comes of one that does: Lightning's loggers raise another."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -70,6 +70,11 @@ def age() -> float:
     return 0.0 if start is None else time.clock_gettime(time.CLOCK_BOOTTIME) - start / os.sysconf("SC_CLK_TCK")
 
 
+def is_alive_elsewhere(result: dict[str, Any], file: Path) -> bool:
+    """As `is_alive`, but not for this very process: when it asks for its run's result, that run is over."""
+    return result.get("process") != this_process() and is_alive(result, file)
+
+
 def _start(pid: int) -> int | None:
     """When a process began, in the system's ticks; None if it is gone or dead, or the system does not say (/proc)."""
     try:

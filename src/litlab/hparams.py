@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Experiment, HParamInfo, MetricInfo, MetricName
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
+from litlab.event_files import open_directly
 from litlab.results import Result, is_first_process, tested_on
 
 SETTINGS = ("optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed")  # of a single run, overridden or not
@@ -38,6 +39,7 @@ def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> It
     for name, value in values.items():
         setattr(start.hparams[name], TYPES[type(value)][0], value)
     for logger in tensorboards(loggers):
+        open_directly(logger)
         logger.log_hyperparams(values)  # to hparams.yaml
         _write(logger, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
         logger.experiment.flush()
@@ -45,7 +47,8 @@ def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> It
         yield
     except BaseException:
         for logger in tensorboards(loggers):
-            _end(logger, "STATUS_FAILURE")
+            with contextlib.suppress(OSError):  # of a full disk: it must not hide what ended the run
+                _end(logger, "STATUS_FAILURE")
         raise
 
 

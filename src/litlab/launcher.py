@@ -11,14 +11,27 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from omegaconf import DictConfig
 from torch import distributed
 
-from litlab import ranks
-from litlab.errors import Interrupted
+from litlab import ranks, signals
 from litlab.processes import Processes
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+
+
+class SignalConnector(_SignalConnector):
+    """Lightning's, less SIGTERM: that is `litlab.signals`'.
+
+    Lightning's own handler asks all devices whether they got one, too, in a collective call from wherever the signal
+    came: a process that is gone, or in another such call, never answers. Slurm's requeue signal stays Lightning's.
+    """
+
+    @staticmethod
+    def _register_signal(signum: Any, handlers: Any) -> None:
+        if signum not in signals.SIGNALS:
+            _SignalConnector._register_signal(signum, handlers)
 
 
 class Launcher(_SubprocessScriptLauncher):
@@ -47,14 +60,6 @@ class Launcher(_SubprocessScriptLauncher):
             self._connect()
         return function(*args, **kwargs)
 
-    def kill(self, signum: int) -> None:
-        """The run is stopped by a signal. (Lightning would have all processes agree on that, which a dead one cannot.)
-
-        Raises:
-            Interrupted: always.
-        """
-        raise Interrupted(signum)
-
     def _connect(self) -> None:
         """Wait for all processes, then make them a group; in the first one, with an eye on the others.
 
@@ -69,6 +74,7 @@ class Launcher(_SubprocessScriptLauncher):
         store.set(f"ready{rank}", "1")
         while not store.check([f"ready{other}" for other in range(self.num_processes)]):
             self.others.raise_for_the_dead()
+            signals.check()
             time.sleep(0.02)
         distributed.init_process_group(
             strategy._get_process_group_backend(),
@@ -103,7 +109,8 @@ def joined(trainer: L.Trainer) -> Iterator[None]:
         torch.set_num_threads(max(1, cores() // launcher.num_processes))
     try:
         yield
-        launcher.others.wait()
+        with signals.at_once():
+            launcher.others.wait()
     except Exception as error:
         launcher.others.explain(error)
         raise

@@ -8,9 +8,9 @@ from typing import Any
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from litlab import report
+from litlab import report, signals
 from litlab.config.checks import check
-from litlab.errors import RunError, signals_raised
+from litlab.errors import RunError
 from litlab.files import write_whole
 from litlab.sweeps.estimate import estimate, list_jobs, spoken
 from litlab.sweeps.folder import REQUEST, claim, clear, held, results, resumed
@@ -18,6 +18,7 @@ from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.leaderboard import summarize
 from litlab.sweeps.naming import short
 from litlab.sweeps.plan import Planner
+from litlab.sweeps.stop import bury
 from litlab.sweeps.worker import is_sweeper
 
 
@@ -49,6 +50,8 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
     jobs = Jobs(sweeper.launcher, sweeper.hydra_context, sweeper.config, sweeper.folder)
     sweeper.launcher = jobs
     with held(jobs.folder):
+        if sweeper.config.sweep.resume is not None:
+            bury(jobs.folder)
         request = jobs.folder / REQUEST
         write_whole(request, OmegaConf.to_yaml(sweeper.config).encode())
         try:
@@ -93,7 +96,7 @@ def dry_run(sweeper: Any, task: TaskFunction, swept: Sequence[str], overrides: S
         print("nothing is left to run")
         return
     is_sweeper()
-    with signals_raised():
+    with signals.handled(), signals.at_once():
         seconds = estimate(pending, sweeper.hydra_context, task, sweeper.config)
     at_once = min(sweeper.config.hydra.launcher.get("n_jobs") or 1, len(pending))
     at_once = at_once if at_once > 0 else os.cpu_count() or 1  # joblib's -1: all cores

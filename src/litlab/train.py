@@ -2,6 +2,8 @@
 
 import logging
 import pickle
+import sys
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -11,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from litlab import signals
 from litlab.advice import after_divergence
 from litlab.build import build_data, build_task, build_trainer
 from litlab.callbacks.history import History
@@ -26,6 +29,7 @@ from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
 from litlab.tune import tuned
 
+log = logging.getLogger(__name__)
 FEW = 10  # weights of a model that the result shows
 
 
@@ -52,7 +56,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 
     if config.resume_from:
         check_checkpoint(config.resume_from, task, trainer)
-    with joined(trainer):  # the processes of several devices
+    with signals.deferred(), joined(trainer):  # the processes of several devices
         result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
         try:
             with session(trainer.loggers, config, result):
@@ -61,6 +65,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
             raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
         finally:  # a run that fails or is stopped tells how far it came
             result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
+        signals.check()
         result |= describe_speed(task, trainer)
         trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
         # The mean over the last epoch's steps; where it is asked for, `evaluate` gives the tested weights' train/loss.
@@ -78,7 +83,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     history = next(each for each in trainer.callbacks if isinstance(each, History))
     seen = {name: value for name, value in result["metrics"].items() if not name.startswith("test/")}
     result["hints"] = hints_after(config, task, data, history.epochs, seen, result["steps"], silent)
-    log_metrics(loggers, config, result)
+    with signals.deferred():
+        log_metrics(loggers, config, result)
     return result
 
 
@@ -119,11 +125,23 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
     saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
     if saved and saved[0].best_model_score is not None:
-        best = torch.load(saved[0].best_model_path, weights_only=True, map_location="cpu")
+        try:
+            best = torch.load(saved[0].best_model_path, weights_only=True, map_location="cpu")
+        except FileNotFoundError:
+            warn_of_lost_weights(saved[0].best_model_path)
+            left = [each.best_model_path for each in saved if Path(each.best_model_path).is_file()]
+            return {"monitor": monitor, "checkpoint": left[0] if left else None}
         task.load_state_dict(best["state_dict"])
         monitor |= {"metric": saved[0].monitor, "mode": saved[0].mode}
         monitor |= {"best": saved[0].best_model_score.item(), "epoch": best["epoch"] + 1}
     return {"monitor": monitor, "checkpoint": saved[0].best_model_path if saved else None}
+
+
+def warn_of_lost_weights(path: str) -> None:
+    """In the log and on the terminal: what is tested is not what validation chose."""
+    warning = f"{path} is gone: the last weights are tested instead of the best"
+    log.warning(warning)
+    print(f"warning: {warning}", file=sys.stderr, flush=True)
 
 
 def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = False) -> dict[str, float]:

@@ -82,10 +82,22 @@ def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
 
 @pytest.mark.slow
 def test_a_job_that_raises(sweep):
-    code, _, err, results = sweep("seed=12,13,14")
-    assert code == 1 and "1 of 3 jobs failed" in err
-    assert statuses(results) == {"0_seed=12": "completed", "1_seed=13": "failed", "2_seed=14": "completed"}
+    """Or calls sys.exit()."""
+    code, _, err, results = sweep("seed=12,13,17,14")
+    assert code == 1 and "2 of 4 jobs failed" in err
+    names = ["0_seed=12", "1_seed=13", "2_seed=17", "3_seed=14"]
+    assert statuses(results) == dict(zip(names, ["completed", "failed", "failed", "completed"], strict=True))
     assert results["1_seed=13"]["error"] == "KeyError: 'thirteen'"
+    assert results["2_seed=17"]["error"] == "the run called sys.exit(3)"
+
+
+def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch):
+    """As on a full disk: it says that it runs, in the sweep's own process, for ever."""
+    monkeypatch.setattr("litlab.results._File.write", lambda self, result: None)
+    code, _, err, results = sweep("seed=0,1")
+    assert code == 1 and err.startswith("error: 2 of 2 jobs failed")
+    assert statuses(results) == {"0_seed=0": "failed", "1_seed=1": "failed"}
+    assert results["0_seed=0"]["error"].startswith("its result.json could not be written; see train.log")
 
 
 @pytest.mark.slow
@@ -149,6 +161,9 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     died = read_result(folder / "2_seed=1") | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
     (folder / "2_seed=1" / "result.json").write_text(json.dumps(died))
     os.utime(folder / "2_seed=1" / "result.json", (time.time() - 100,) * 2)
+    (folder / "2_seed=1" / ".1.room").touch()
+    (folder / "3_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
+    (folder / "3_seed=4" / "train.log").touch()
 
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
@@ -157,6 +172,9 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
     assert after["0_seed=0"] == before["0_seed=0"]
+    buried = after["2_seed=1"]
+    assert (buried["status"], buried["error"]) == ("interrupted", "killed with the sweep")
+    assert not list(folder.glob("*/.*.room")) and not (folder / "3_seed=4").exists()
     rows = list(csv.DictReader((folder / "summary.csv").open()))
     assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
 

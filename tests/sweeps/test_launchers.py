@@ -3,8 +3,10 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,34 @@ def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
 
 
 @pytest.mark.slow
+def test_workers_end_with_a_sweep_that_is_killed(tmp_path):
+    """Those at work, which write their results, and one that has no job."""
+    needs("joblib")
+    words = ["seed=0,1", "trainer.max_epochs=100000", "scheduler=none"]
+    sweep = Sweep(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=3", *words)
+    deadline = time.monotonic() + 300
+    while len(list(sweep.multiruns.glob("*/*/checkpoints/last.ckpt"))) < 2:
+        assert sweep.process.poll() is None and time.monotonic() < deadline, sweep.text
+        time.sleep(0.1)
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(sweep.process.pid)], capture_output=True, text=True)
+    workers = [Path("/proc", pid) for pid in children.stdout.split()]
+    assert len(workers) >= 3
+    sweep.process.kill()
+    sweep.process.wait()
+    while left := [worker for worker in workers if is_loky(worker)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    assert [each["error"] for each in sweep.results] == ["stopped by SIGTERM"] * 2
+
+
+def is_loky(process):
+    try:
+        return b"loky" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
 def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     needs("ray")
     words = [*namespace(), sys.executable, str(ROOT / "tests" / "fixtures" / "ray_cluster.py"), str(tmp_path)]
@@ -105,6 +135,11 @@ def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     assert report["stranger"]["code"] == 1
     alone = report["alone"]
     assert (alone["code"], [each["status"] for each in alone["results"]]) == (0, ["completed"] * 2), alone["text"]
+    for number, stopped in zip((2, 15), report["stopped"], strict=True):
+        assert stopped["code"] == 128 + number, stopped["text"]
+        assert {each["status"] for each in stopped["results"]} == {"interrupted"}
+        assert re.search(r"stopped; the same command with sweep\.resume=.* goes on", stopped["text"]), stopped["text"]
+        assert "Traceback" not in stopped["text"]
 
 
 def check_eight(results, summary, killed, code, fellows=0):

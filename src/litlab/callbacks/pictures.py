@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from litlab import signals
 from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.mistakes import one_line
@@ -145,6 +146,7 @@ class Pictures(L.Callback):
         if not self._wanted(trainer):
             return
         for name, draw in self._drawings(trainer, cast(Task, pl_module)).items():
+            signals.check()
             try:
                 figure = draw()
                 if figure is not None:

@@ -6,6 +6,7 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrShare
 from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
@@ -94,7 +95,8 @@ class TensorData(L.LightningDataModule):
             return
         if self.normalize and self.num_tokens is not None:
             raise RequestError("data.normalize=true: the inputs are tokens, whose size means nothing; take false")
-        splits = self.raw_splits()
+        with signals.at_once():  # a download may take minutes
+            splits = self.raw_splits()
         if not len(splits["test"].inputs):
             raise RequestError(f"data.test_size={self.test_size}: there is no test split then; try 0.2")
         refuse_unfit(self, splits)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from litlab.heartbeat import is_alive, this_process
+from litlab.heartbeat import is_alive_elsewhere, this_process
 from litlab.mistakes import hydra_message
 from litlab.results import FILE, Result, told
 from litlab.sweeps.folder import list_of, quoted, read
@@ -53,9 +53,12 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether a process is at work on it, now; the result is read anew."""
+        """Whether another process is at work on it, now; the result is read anew.
+
+        This one is not, whatever the result says: who asks is no job.
+        """
         self.result = read(self.folder) if self.has_folder else None
-        return self.result is not None and is_alive(self.result, self.folder / FILE)
+        return self.result is not None and is_alive_elsewhere(self.result, self.folder / FILE)
 
     def failure(self, error: Exception, swept: Sequence[str]) -> Result:
         """The result of a job that did not come to write its own."""

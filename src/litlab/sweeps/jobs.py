@@ -1,6 +1,7 @@
 """The jobs of a sweep: composed, run by whatever launcher there is, and accounted for whatever happens to them."""
 
 import contextlib
+import logging
 import shlex
 import shutil
 import time
@@ -12,18 +13,25 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from litlab.errors import Interrupted, RunError, signals_raised
-from litlab.results import FILE, is_alive, write
+from litlab import signals
+from litlab.errors import Interrupted, RunError
+from litlab.heartbeat import is_alive_elsewhere, this_process
+from litlab.results import FILE, write
 from litlab.sweeps.folder import STOP, claim_job, free_number, identity, results
 from litlab.sweeps.job import TWIN, Job, value
+from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.naming import short, unlike
 from litlab.sweeps.plan import Planner
+from litlab.sweeps.ray import Ray
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
 from litlab.sweeps.watch import watching
 from litlab.sweeps.worker import is_sweeper
 
+log = logging.getLogger(__name__)
+
 KILLED = "the process was killed"
+UNWRITTEN = f"its {FILE} could not be written; see train.log, and whether the disk is full"
 LOST = f"it did not come to write {FILE}: its process was lost, or its machine has another {{folder}}"
 
 
@@ -41,7 +49,7 @@ class Jobs:
     """
 
     def __init__(self, launcher: Any, context: HydraContext, config: DictConfig, folder: Path) -> None:
-        self.launcher = Submitit(launcher) if Submitit.fits(launcher) else launcher
+        self.launcher = next((kind(launcher) for kind in (Joblib, Ray, Submitit) if kind.fits(launcher)), launcher)
         self.planner = Planner(context, config)
         self.config = config
         self.folder = folder
@@ -60,7 +68,7 @@ class Jobs:
         """
         self.swept, self.total = swept, total
         is_sweeper()
-        with signals_raised():
+        with signals.handled():
             try:
                 yield
             except BaseException as error:
@@ -83,7 +91,10 @@ class Jobs:
         Raises:
             Exception: no job could be composed: the first one's mistake. Or the launcher's own failure to start any.
         """
-        jobs = [self.planner.plan(overrides) for overrides in job_overrides]
+        with signals.at_once():
+            return self._launch([self.planner.plan(overrides) for overrides in job_overrides])
+
+    def _launch(self, jobs: Sequence[Job]) -> list[JobReturn]:
         if all(job.mistake for job in [*self.jobs, *jobs]):
             raise next(job.mistake for job in jobs if job.mistake)
         if not self.jobs:
@@ -139,7 +150,11 @@ class Jobs:
             raise crash
         for job in jobs:
             if job.result is not None and job.result["status"] == "running":
-                self._account_for_killed(job, alone)
+                if job.result.get("process") == this_process():
+                    job.result |= {"status": "failed", "error": UNWRITTEN}
+                    self._write(job)
+                else:
+                    self._account_for_killed(job, alone)
         if crash is not None:
             self._run(waiting)
         elif not (self.folder / STOP).exists():
@@ -176,7 +191,15 @@ class Jobs:
         """Write the result of a job that did not come to write its own."""
         assert error is not None
         job.result = job.failure(error, self.swept)
-        write(job.folder / FILE, job.result)
+        self._write(job)
+
+    def _write(self, job: Job) -> None:
+        """Leave a job's result; where the disk is full, Jobs alone knows it."""
+        assert job.result is not None
+        try:
+            write(job.folder / FILE, job.result)
+        except OSError as error:
+            log.error("%s could not be written: %s", job.folder / FILE, error)
 
     def _returned(self, job: Job) -> JobReturn:
         result = (job.twin or job).result
@@ -206,6 +229,6 @@ class Jobs:
 def _goes_or_went_well(folder: Path) -> dict[str, Path]:
     """By the identity of its job, the folder of each result that is completed, or else at work."""
     found = results(folder)
-    good = [path for path, result in found.items() if is_alive(result, path / FILE)]
+    good = [path for path, result in found.items() if is_alive_elsewhere(result, path / FILE)]
     good += [path for path, result in found.items() if result["status"] == "completed"]
     return {identity(found[path].get("settings", {})): path for path in good}

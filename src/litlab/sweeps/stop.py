@@ -3,16 +3,20 @@
 import contextlib
 import os
 import platform
+import shutil
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from litlab.results import FILE, Result, is_alive, write
-from litlab.sweeps.folder import STOP
+from litlab import signals
+from litlab.heartbeat import is_alive_elsewhere
+from litlab.results import FILE, Result, write
+from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
 
+BESIDE = (".room", ".aside")  # files that a result is written by
+BEFORE = (".hydra", "train.log")  # what Hydra makes in a job's folder before the job begins
 PATIENCE = 10.0  # seconds that jobs have to write their results
 
 
@@ -23,8 +27,9 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
         folder: the sweep's.
         jobs: its, so far.
     """
-    with _deaf():
-        (folder / STOP).touch()
+    with signals.ignored():  # the second Ctrl-C of an impatient user does not spoil the clearing up
+        with contextlib.suppress(OSError):  # of a full disk
+            (folder / STOP).touch()
         deadline = time.monotonic() + PATIENCE
         signalled = set[int]()
         while (alive := [job for job in jobs if job.is_running]) and time.monotonic() < deadline:
@@ -32,10 +37,32 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
                 _terminate(job.result, signalled)
             time.sleep(0.1)
         for job in jobs:
-            result = job.result
-            if result and result["status"] == "running" and not is_alive(result, job.folder / FILE):
-                result |= {"status": "interrupted", "error": "stopped with the sweep"}
-                write(job.folder / FILE, result)
+            if not job.is_running and job.result and job.result["status"] == "running":
+                _interrupt(job.folder, job.result, "stopped with the sweep")
+
+
+def bury(folder: Path) -> None:
+    """Settle what a sweep that was killed has left: jobs that say they run, and folders of those that did not begin.
+
+    Args:
+        folder: the sweep's; no other process sweeps there.
+    """
+    for job in [path for path in folder.iterdir() if path.name.split("_")[0].isdecimal() and path.is_dir()]:
+        result = read(job)
+        if result is None:
+            if all(path.name in BEFORE or path.suffix in BESIDE for path in job.iterdir()):
+                shutil.rmtree(job, ignore_errors=True)
+        elif result["status"] == "running" and not is_alive_elsewhere(result, job / FILE):
+            _interrupt(job, result, "killed with the sweep")
+
+
+def _interrupt(folder: Path, result: Result, why: str) -> None:
+    result |= {"status": "interrupted", "error": why}
+    with contextlib.suppress(OSError):
+        write(folder / FILE, result)
+    for path in folder.iterdir():
+        if path.suffix in BESIDE:
+            path.unlink(missing_ok=True)
 
 
 def _terminate(result: Result | None, signalled: set[int]) -> None:
@@ -45,17 +72,3 @@ def _terminate(result: Result | None, signalled: set[int]) -> None:
         signalled.add(process["pid"])
         with contextlib.suppress(OSError):
             os.kill(process["pid"], signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """An impatient user's second Ctrl-C does not spoil the clearing up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from litlab.patching import replaced
 from litlab.sweeps.gpus import visible
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Submitit:
         import submitit
 
         whole = submitit.AutoExecutor.map_array
-        with _replaced(submitit.AutoExecutor, "map_array", lambda *args: self._submit(whole, *args)):
+        with replaced(submitit.AutoExecutor, "map_array", lambda *args: self._submit(whole, *args)):
             try:
                 return self.launcher.launch(job_overrides, initial_job_idx)
             except BaseException:
@@ -117,13 +118,3 @@ def _as_children_should_have_it(threads: int) -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         if is_main:
             signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

@@ -1,5 +1,6 @@
 """Whole optimizer steps under torch.compile: forward, gradient and update of several steps in one graph."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.optim import Optimizer
 
+from litlab import signals
 from litlab.data.loader import Batch
 from litlab.tasks.update import bare_step
 
 Named = dict[str, Tensor]
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+_NOTHING: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
 
 
@@ -54,7 +57,8 @@ class CompiledStep:
             self._whole_steps = self._compile_steps(optimizer)
         for weight, gradient in zip(self._weights.values(), self._space, strict=True):
             weight.grad = gradient
-        losses = self._whole_steps(batches)
+        with self._compiling(len(batches)):
+            losses = self._whole_steps(batches)
         for weight in self._weights.values():
             weight.grad = None
         self._time(len(batches), started)
@@ -63,7 +67,8 @@ class CompiledStep:
     def gradients(self, inputs: Tensor, targets: Tensor, scale: float | Tensor) -> Tensor:
         """Add the gradients, times `scale`, to the `.grad`, and leave the update to the caller; the loss, a scalar."""
         started = time.perf_counter()
-        gradients, loss, buffers = self._gradients(inputs, targets)
+        with self._compiling(0):
+            gradients, loss, buffers = self._gradients(inputs, targets)
         for name, weight in self._weights.items():
             gradient = gradients[name] * scale
             weight.grad = gradient if weight.grad is None else weight.grad + gradient
@@ -78,6 +83,10 @@ class CompiledStep:
         flat = average(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
+
+    def _compiling(self, kind: int) -> contextlib.AbstractContextManager[None]:
+        """The first call of each kind compiles, for many seconds: a signal ends it at once."""
+        return _NOTHING if kind in self._compiled else signals.at_once()
 
     def _time(self, kind: int, started: float) -> None:
         if kind not in self._compiled:

@@ -7,6 +7,7 @@ import lightning.pytorch as L
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
+from litlab import signals
 from litlab.data.loader import Batch, Shard
 from litlab.tasks.losses import Standing
 
@@ -48,6 +49,7 @@ class Evaluation(L.LightningModule):
         self._end_evaluation("test")
 
     def _evaluate(self, batch: Batch | Shard) -> None:
+        signals.check()
         inputs, targets = batch[0], batch[1]
         outputs = self.model(inputs)
         _, factor, weight = self.standing(batch)

@@ -12,6 +12,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from litlab import signals
 from litlab.data.loader import Batch, Shard
 from litlab.tasks.compiled import STEPS, CompiledStep
 from litlab.tasks.losses import Standing, TrainingLosses
@@ -110,6 +111,7 @@ class Training(L.LightningModule):
         if self.augmentation is not None:
             chunk = [_with_inputs(batch, self.augmentation(batch[0])) for batch in chunk]
         while position < len(chunk):
+            signals.check()
             batch = chunk[position]
             self.losses.batches += 1
             if whole := self._whole_steps(chunk[position : position + STEPS]):

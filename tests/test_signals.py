@@ -1,0 +1,142 @@
+"""Signals: noted at once, obeyed where stopping spoils nothing, and by an impatient user on the spot."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from litlab import signals
+from litlab.errors import Interrupted
+from litlab.results import recorded
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = int(os.environ.get("LITLAB_STORM", "12"))  # stopped runs of the slow test
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def test_a_signal_waits_for_the_next_check() -> None:
+    passed = []
+    with pytest.raises(Interrupted) as stop, signals.handled():
+        signals.check()
+        send(signal.SIGTERM)
+        send(signal.SIGINT)  # 2 ms later, or none: the same wish
+        passed.append(signals.received())
+        signals.check()
+        passed.append("too far")
+    assert passed == [signal.SIGTERM] and stop.value.signum == signal.SIGTERM
+    assert signals.received() is None or signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_raises_at_once_where_that_is_said() -> None:
+    passed = []
+    with signals.handled():
+        with pytest.raises(Interrupted), signals.at_once():
+            with signals.deferred():
+                passed.append("deferred")
+            with contextlib.suppress(BaseException):  # someone's own code, that takes it for an error
+                send(signal.SIGTERM)
+                passed.append("too far")
+            send(signal.SIGINT)
+            passed.append("swallowed")
+            signals.check()
+            passed.append("too far")
+        with pytest.raises(Interrupted), signals.at_once():  # and again: whoever goes on does not get far
+            passed.append("too far")
+    assert passed == ["deferred", "swallowed"]
+
+
+def test_what_waits_ends_with_its_region() -> None:
+    passed = []
+    with pytest.raises(Interrupted), signals.handled(), signals.at_once():
+        with signals.deferred():
+            send(signal.SIGTERM)
+            passed.append("deferred")
+        passed.append("too far")
+    assert passed == ["deferred"]
+
+
+def test_a_signal_after_the_end_does_nothing() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with signals.handled():
+            signals.ignore()
+            send(signal.SIGTERM)
+            signals.check()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_nohup_is_obeyed() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.handled():
+            send(signal.SIGHUP)
+            signals.check()
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
+    """Workers that load data are ended by SIGTERM; they write no result."""
+    with recorded(tmp_path, {}):
+        if (pid := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                send(signal.SIGTERM)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+        assert json.loads((tmp_path / "result.json").read_text())["status"] == "running"
+
+
+def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path: Path) -> None:
+    code = "import time; from pathlib import Path; from litlab import signals; from litlab.results import recorded\n"
+    code += "signals.IMPATIENCE = 0.1\n"
+    code += f"with recorded(Path({str(tmp_path)!r}), {{}}):\n    print('begun', flush=True)\n    time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (process.returncode, said) == (128 + signal.SIGTERM, b"stopped on the spot\n")
+    assert (result["status"], result["error"]) == ("interrupted", "stopped by SIGTERM")
+
+
+def test_lightning_leaves_the_signals_alone(fit) -> None:
+    """What an upgrade of Lightning's private `_signal_connector` would break."""
+    import lightning.pytorch as L
+
+    class Look(L.Callback):
+        def on_train_batch_end(self, *_):
+            handlers.append(signal.getsignal(signal.SIGTERM))
+            send(signal.SIGTERM)
+
+    handlers: list[object] = []
+    with pytest.raises(Interrupted), signals.handled():
+        ours = signal.getsignal(signal.SIGTERM)
+        fit("data=digits", "model=linear", callbacks=[Look()])
+    assert handlers == [ours]  # one call, then the next step stops
+
+
+@pytest.mark.slow
+def test_runs_stopped_at_random_moments_are_interrupted(tmp_path: Path) -> None:
+    """None hangs, none fails, none says something else than its exit code. LITLAB_STORM=300: more of them."""
+    words = [sys.executable, str(ROOT / "tests" / "fixtures" / "signal_storm.py"), str(tmp_path), str(RUNS)]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["bad"] == [] and sum(report["counts"].values()) == RUNS
