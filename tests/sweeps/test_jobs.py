@@ -41,14 +41,15 @@ def statuses(results):
 
 
 def test_a_grid(sweep, tmp_path):
-    code, out, err, results = sweep("optimizer.lr=0.1,0.01", "seed=0,1")
+    code, out, err, results = sweep("optimizer.lr=0.1,0.01", "seed=0,1", "++sweep.on_failure=continue")
     assert (code, err) == (0, "")
     assert statuses(results) == dict.fromkeys(
         ["0_lr=0.1,seed=0", "1_lr=0.1,seed=1", "2_lr=0.01,seed=0", "3_lr=0.01,seed=1"], "completed"
     )
     result = results["3_lr=0.01,seed=1"]
     assert result["swept"] == ["optimizer.lr", "seed"]
-    assert (result["choices"]["optimizer"], result["choices"]["experiment"]) == ("sgd", None)
+    choices = {group: result["choices"][group] for group in ("task", "optimizer", "experiment")}
+    assert choices == {"task": "classification", "optimizer": "sgd", "experiment": None}
     assert result["overrides"][-2:] == ["optimizer.lr=0.01", "seed=1"]
     assert not [word for word in result["overrides"] if "sweep" in word]
     assert (result["settings"]["optimizer"]["lr"], result["settings"]["seed"]) == (0.01, 1)
