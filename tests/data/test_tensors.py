@@ -132,6 +132,10 @@ def test_loaders():
     assert [len(y) for _, y in data.train_dataloader()] == [32, 32, 6]
     assert [len(y) for _, y in data.val_dataloader()] == [25, 5]
     assert [y.tolist() for _, y in data.test_dataloader()] == [list(range(25)), list(range(25, 40))]
+    targets, order = data.splits["train"].targets, [y for _, y in data.train_dataloader()]
+    assert not torch.equal(torch.cat(order), targets) and torch.equal(torch.cat(order).sort()[0], targets.sort()[0])
+    data.trainer = trainer(overfit_batches=3)
+    assert torch.equal(torch.cat([y for _, y in data.train_dataloader()]), targets), "the same few batches"
     data.steps_per_execution = 2
     assert isinstance(data.train_dataloader(), Chunks)
     assert [len(chunk) for chunk in data.train_dataloader()] == [2, 1]
