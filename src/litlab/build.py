@@ -1,5 +1,6 @@
 """From a config to the objects it names: data, task, trainer."""
 
+import functools
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 import hydra
 import lightning.pytorch as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
@@ -18,6 +20,7 @@ from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.config.signatures import signature
+from litlab.data.shared import shared_copy
 from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
 from litlab.devices import refuse_what_cannot_be_shared
@@ -26,6 +29,7 @@ from litlab.launcher import Launcher, SignalConnector
 from litlab.mistakes import blamed, guess, why_not_built
 from litlab.ranks import place
 from litlab.sweeps import gpus
+from litlab.sweeps.worker import in_sweep
 from litlab.tasks.base import Task
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.training import STEP_HOOKS, has_hook
@@ -65,8 +69,12 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
 
 
 def build_data(config: DictConfig) -> TensorData:
-    """The data of a config, not loaded yet."""
-    return instantiate("data", config.data, trusted(config))
+    """The data of a config, not loaded yet; jobs of a sweep in one process load them once, see `SharedCopy`."""
+    data: TensorData = instantiate("data", config.data, trusted(config))
+    if in_sweep() and isinstance(data, TensorData):  # others' data are their own
+        settings: Any = OmegaConf.to_container(config.data, resolve=True)
+        data.shared = functools.partial(shared_copy(HydraConfig.get().sweep.dir).get, settings)
+    return data
 
 
 def build_task(config: DictConfig, data: TensorData) -> Task:

@@ -25,6 +25,7 @@ from litlab.hints import hints_after
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
 from litlab.results import Result
+from litlab.sweeps.worker import free_earlier_job, in_sweep
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
 from litlab.tune import tuned
@@ -42,6 +43,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     """
     result = {} if result is None else result
     send_notices_to_the_log()
+    if in_sweep():
+        free_earlier_job()
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # below 1e-38, as the momentum of pixels that are seldom lit, arithmetic is slow

@@ -1,5 +1,6 @@
 """What all data sets share: splitting, normalizing, and batches from memory."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import lightning.pytorch as L
@@ -70,9 +71,13 @@ class TensorData(L.LightningDataModule):
         self.steps_per_execution = 1  # how many batches the task's training_step takes at once
         self.tests_on_train = False  # whether it does, which `load` decides, too
         self.splits: dict[str, Split] = {}
+        # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
+        self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
     def load(self) -> tuple[Split, Split | None]:
         """The training split and the official test split, or None where `test_size` is to be drawn from the first.
+
+        It depends on the settings and on files alone: jobs of a sweep that have these in common share what it gives.
 
         Inputs (N, *input_shape); targets (N,), the numbers of classes, or (N,) or (N, num_outputs), numbers to predict.
         Of any type of numbers: `raw_splits` makes float32 of them, and int64 of classes and tokens.
@@ -85,14 +90,17 @@ class TensorData(L.LightningDataModule):
         return self.folds is not None or self.val_size > 0
 
     def setup(self, stage: str | None = None) -> None:
-        """Load, carve and normalize, once.
+        """Load, carve and normalize, once; where data are shared, take what an earlier job has loaded.
 
         Raises:
             RequestError: there is no test split, the data hold something that is no number, no token or no class, or
                 tokens are to be normalized; and as `raw_splits`.
         """
-        if self.splits:
-            return
+        if not self.splits:
+            self.splits = self.shared(self, self._finished) if self.shared else self._finished()
+
+    def _finished(self) -> dict[str, Split]:
+        """The splits as batches are taken from them: whole, and normalized."""
         if self.normalize and self.num_tokens is not None:
             raise RequestError("data.normalize=true: the inputs are tokens, whose size means nothing; take false")
         with signals.at_once():  # a download may take minutes
@@ -104,7 +112,7 @@ class TensorData(L.LightningDataModule):
             mean, std = _statistics(splits["train"].inputs)
             for part, (inputs, targets) in splits.items():  # one at a time, and not in place: load() may keep its own
                 splits[part] = Split((inputs - mean).div_(std), targets)
-        self.splits = splits
+        return splits
 
     def raw_splits(self) -> dict[str, Split]:
         """The splits train, val and test (both perhaps without samples) as loaded: with gaps, and not normalized.

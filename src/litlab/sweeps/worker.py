@@ -1,5 +1,7 @@
 """What a job of a sweep does in its own process, wherever the launcher put it."""
 
+import atexit
+import gc
 import logging
 import os
 import time
@@ -63,6 +65,18 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
         failed(error)
     if is_first_process() and not config.sweep.dry_run:
         summarize_at_times(folder)
+
+
+def free_earlier_job() -> None:
+    """Free what this process's earlier job has left, a GPU's memory too, before the next one takes memory of its own.
+
+    Lightning's trainer, module and data refer to each other, and Python would look for such circles only after several
+    jobs. What was there before the first one, modules above all, is looked through once: 0.3 s, then 0.05 s per job.
+    """
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # else nanobind takes what Python does not free at its end for leaks, and says so
 
 
 def is_sweeper() -> None:
