@@ -13,7 +13,7 @@ from litlab.config.checks import check
 from litlab.errors import RunError
 from litlab.files import write_whole
 from litlab.sweeps.estimate import estimate, list_jobs, spoken
-from litlab.sweeps.folder import REQUEST, claim, clear, held, results, resumed
+from litlab.sweeps.folder import REQUEST, claim, clear, held, is_late, results, resumed
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.leaderboard import summarize
 from litlab.sweeps.naming import short
@@ -65,10 +65,16 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
                 clear(jobs.folder, request)
             raise
         _conclude(jobs)
+        late = is_late(jobs.folder)
     what = []
     if jobs.failed:
         what += [f"{len(jobs.failed)} of {len(jobs.jobs)} jobs failed"]
-    if jobs.waiting:
+    if late and jobs.not_begun:
+        print(
+            f"sweep.minutes={sweeper.config.sweep.minutes:g} are used up, and {jobs.not_begun} jobs did not begin; the "
+            f"same command with sweep.resume={short(jobs.folder)} goes on"
+        )
+    elif jobs.waiting:
         what += [f"{len(jobs.waiting)} did not begin (sweep.on_failure=stop)"]
     if what:
         raise RunError(f"{', '.join(what)}; see {short(jobs.folder / 'summary.md')}")

@@ -1,6 +1,7 @@
 """A sweep's jobs: which run, what they are called, and what becomes of those that fail, are killed or are stopped."""
 
 import csv
+import itertools
 import json
 import os
 import shlex
@@ -110,6 +111,20 @@ def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
     (summary,) = tmp_path.rglob("summary.md")
     assert "jobs: 1 completed, 1 failed, 1 not begun." in summary.read_text()
     assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["0_seed=12", "1_seed=13"]
+
+
+def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
+    clock = itertools.chain([time.time()], itertools.repeat(time.time() + 3600))
+    with monkeypatch.context() as patch:
+        patch.setattr("litlab.sweeps.folder.time", SimpleNamespace(time=lambda: next(clock)))
+        code, out, err, results = sweep("seed=0,1,2", "sweep.minutes=10")
+    assert (code, err) == (0, "") and statuses(results) == {"0_seed=0": "completed"}
+    assert "jobs: 1 completed, 2 not begun." in out
+    last = out.splitlines()[-1]
+    assert last.startswith("sweep.minutes=10 are used up, and 2 jobs did not begin; the same command with ")
+    (resume,) = (word for word in last.split() if word.startswith("sweep.resume="))
+    code, out, _ = command("-m", "seed=0,1,2", "sweep.minutes=10", resume)
+    assert code == 0 and "jobs: 3 completed." in out
 
 
 def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):

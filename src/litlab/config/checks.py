@@ -43,6 +43,10 @@ PROGRAM: dict[str, Any] = {
     "tune.apply": bool,
     "sweep.on_failure": Literal["continue", "stop"],
     "sweep.dry_run": bool,
+    "sweep.minutes": PositiveFloat | None,
+    "sweep.jobs": PositiveInt | None,
+    "sweep.draw": Literal["random", "halton"] | None,
+    "sweep.draw_seed": Seed,
     "sweep.max_jobs": Annotated[int, Range(1, such_as=10000)],
 }
 # Where others' signatures say too little: module or class, parameter, what it may be.

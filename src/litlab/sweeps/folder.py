@@ -1,6 +1,7 @@
 """A sweep's folder: claimed, so that no two sweeps share it unasked, with a folder of its own for each job."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from litlab.sweeps.naming import folder_name
 REQUEST = "multirun.yaml"  # in every sweep's folder, from its beginning: the config that was asked for
 LOCK = ".sweep.lock"
 STOP = ".stop"  # in a sweep's folder: jobs that have not begun are not to begin
+LATE = "sweep.minutes"  # what STOP says where the time is used up
 
 
 def claim(config: DictConfig) -> Path:
@@ -109,6 +111,19 @@ def held(folder: Path) -> Iterator[None]:
                 (folder / STOP).unlink(missing_ok=True)
     except Timeout as error:
         raise RequestError(f"sweep.resume={folder}: another sweep is at work there; wait for it, or stop it") from error
+
+
+def keep_time(folder: Path, minutes: float | None) -> None:
+    """Let no job begin any more where the sweep has taken its `minutes`, which its request began."""
+    request = folder / REQUEST
+    if minutes is not None and request.exists() and time.time() - request.stat().st_mtime >= 60 * minutes:
+        (folder / STOP).write_text(LATE)
+
+
+def is_late(folder: Path) -> bool:
+    """Whether the sweep ended because its time was used up."""
+    stop = folder / STOP
+    return stop.exists() and stop.read_text() == LATE
 
 
 def free_number(folder: Path) -> int:

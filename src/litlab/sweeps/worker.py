@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from litlab.errors import Interrupted
 from litlab.files import write_whole
 from litlab.results import AlreadyBegun, is_first_process
-from litlab.sweeps.folder import STOP
+from litlab.sweeps.folder import STOP, keep_time
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
     folder, home = Path(HydraConfig.get().sweep.dir), Path(HydraConfig.get().runtime.cwd)
     if home.is_dir() and home != Path.cwd():
         os.chdir(home)  # a process of Ray's begins elsewhere; relative paths, as of data, mean the sweep's
+    keep_time(folder, config.sweep.get("minutes"))
     if (folder / STOP).exists():
         return
     try:
