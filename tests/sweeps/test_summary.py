@@ -170,6 +170,7 @@ def test_without_any_metric_there_are_no_columns_of_it() -> None:
     lines = as_markdown(rank([failed({LR: 1}, status="interrupted"), failed({LR: 2}, status="running")])).splitlines()
     assert "| rank | optimizer.lr | n | train s | status |" in lines
     assert "|  | 2 | 0 | - | running |" in lines
+    assert " | 1,234 | completed |" in as_markdown(rank([job({LR: 1}, seconds=1234.4)])), "no tenths of long times"
 
 
 def test_metrics_of_joined_sweeps_are_a_column() -> None:
