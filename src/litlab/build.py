@@ -136,6 +136,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     callbacks = build_callbacks(config.callbacks, data, trust)
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
+    files = WholeFiles()
     trainer: L.Trainer = instantiate(
         "trainer",
         settings
@@ -146,10 +147,11 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
         trust,
         logger=[instantiate(f"logger.{name}", logger, trust) for name, logger in config.logger.items()],
         callbacks=[Stopwatch(), History(), *callbacks],
-        plugins=[WholeFiles()],
+        plugins=[files],
         default_root_dir=config.paths.run_dir,
     )
     trainer._signal_connector = SignalConnector(trainer)
+    files.callbacks = trainer.callbacks
     refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._launcher = Launcher(trainer, config)

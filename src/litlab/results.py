@@ -34,7 +34,7 @@ HISTORY = "history.csv"  # the metrics of each epoch
 ROOM = 64 * 1024  # bytes kept for the last result; one of a usual run has 6,000
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
 # Where it lies, what it is for and who is trusted: not what it is.
-NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "trust")
+NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "resume_changes", "trust")
 
 
 class AlreadyBegun(Exception):  # noqa: N818

@@ -1,8 +1,8 @@
 """Train, test and record one experiment."""
 
 import logging
-import pickle
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from litlab import signals
 from litlab.advice import after_divergence
 from litlab.build import build_data, build_task, build_trainer
+from litlab.callbacks.checkpoints import UnreadableError, read_checkpoint
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.data.tensors import TensorData
@@ -25,6 +26,7 @@ from litlab.hints import hints_after
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
 from litlab.results import Result
+from litlab.resume import check_resume
 from litlab.sweeps.worker import free_earlier_job, in_sweep
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
@@ -58,12 +60,14 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
 
     if config.resume_from:
-        check_checkpoint(config.resume_from, task, trainer)
+        check_resume(config, task, trainer)
     with signals.deferred(), joined(trainer):  # the processes of several devices
         result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
         try:
             with session(trainer.loggers, config, result):
                 trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+        except UnreadableError as error:  # of the best weights beside the checkpoint, or of one that is planted
+            raise RequestError(f"resume_from={error}") from error
         except DivergedError as error:
             raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
         finally:  # a run that fails or is stopped tells how far it came
@@ -96,30 +100,8 @@ def send_notices_to_the_log() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-
-
-def check_checkpoint(path: str, task: Task, trainer: Trainer) -> None:
-    """Before anything is loaded or overwritten: whether this run can go on from that checkpoint.
-
-    Raises:
-        RequestError: it is no checkpoint, of another model, or of a run that was as long as this one is to be.
-    """
-    try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        shapes = {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
-    except (pickle.UnpicklingError, KeyError, TypeError, RuntimeError, EOFError) as error:
-        raise RequestError(
-            f"resume_from={path}: is not a checkpoint of litlab; take RUN/checkpoints/last.ckpt"
-        ) from error
-    if shapes != {name: weight.shape for name, weight in task.state_dict().items()}:
-        raise RequestError(
-            f"resume_from={path}: has weights of another model; choose the model that it was trained with"
-        )
-    done = checkpoint["epoch"] + 1
-    if trainer.max_epochs not in (None, -1) and done > trainer.max_epochs:
-        raise RequestError(
-            f"trainer.max_epochs={trainer.max_epochs}: {path} has done {done}; take more, or leave it out"
-        )
+    # It looks for a loader that keeps its place; here the task does.
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
 
 
 def select(task: Task, trainer: Trainer) -> dict[str, Any]:
@@ -129,10 +111,11 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
     if saved and saved[0].best_model_score is not None:
         try:
-            best = torch.load(saved[0].best_model_path, weights_only=True, map_location="cpu")
-        except FileNotFoundError:
-            warn_of_lost_weights(saved[0].best_model_path)
-            left = [each.best_model_path for each in saved if Path(each.best_model_path).is_file()]
+            best = read_checkpoint(saved[0].best_model_path)
+        except (FileNotFoundError, UnreadableError) as error:
+            gone = f"{saved[0].best_model_path} is gone"
+            warn_of_lost_weights(str(error) if isinstance(error, UnreadableError) else gone)
+            left = [each.best_model_path for each in saved[1:] if Path(each.best_model_path).is_file()]
             return {"monitor": monitor, "checkpoint": left[0] if left else None}
         task.load_state_dict(best["state_dict"])
         monitor |= {"metric": saved[0].monitor, "mode": saved[0].mode}
@@ -140,9 +123,9 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
     return {"monitor": monitor, "checkpoint": saved[0].best_model_path if saved else None}
 
 
-def warn_of_lost_weights(path: str) -> None:
+def warn_of_lost_weights(what: str) -> None:
     """In the log and on the terminal: what is tested is not what validation chose."""
-    warning = f"{path} is gone: the last weights are tested instead of the best"
+    warning = f"{what}: the last weights are tested instead of the best"
     log.warning(warning)
     print(f"warning: {warning}", file=sys.stderr, flush=True)
 

@@ -4,12 +4,14 @@ import contextlib
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 
 from litlab.files import write_whole
 from litlab.results import HISTORY
+from litlab.tasks.base import Task
+from litlab.tasks.position import position
 
 
 class History(L.Callback):
@@ -52,6 +54,16 @@ class History(L.Callback):
         lines.writerows({"epoch": number, **epoch} for number, epoch in enumerate(self.epochs, start=1))
         write_whole(folder / HISTORY, text.getvalue().encode())
 
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the epochs that are done, with the one that ends here."""
+        done = position(trainer, cast(Task, pl_module).losses.batches)["epoch"]
+        ends = [self._metrics(trainer)] if done > len(self.epochs) else []
+        checkpoint["callbacks"][self.state_key] = {"epochs": [*self.epochs[:done], *ends]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A resumed run carries on the earlier epochs."""
+        self.epochs = [{str(name): float(value) for name, value in each.items()} for each in state_dict["epochs"]]
+
     def best(self, metric: str, mode: str) -> int | None:
         """The epoch, counted from 1, with the best value (of equal ones the first); None if no epoch has the metric."""
         values = {number: epoch[metric] for number, epoch in enumerate(self.epochs, start=1) if metric in epoch}
@@ -64,7 +76,9 @@ class History(L.Callback):
 
     def _note(self, trainer: L.Trainer) -> None:
         if self._running:
-            values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            kept = {name: value for name, value in values.items() if self._validated or not name.startswith("val/")}
-            self.epochs.append(kept)
+            self.epochs.append(self._metrics(trainer))
         self._validated = False
+
+    def _metrics(self, trainer: L.Trainer) -> dict[str, float]:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        return {name: value for name, value in values.items() if self._validated or not name.startswith("val/")}

@@ -63,6 +63,7 @@ class TensorLoader:
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.shuffle, self.seed, self.passes = batch_size, shuffle, seed, passes
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
+        self.left_out: dict[int, int] = {}  # of an epoch, the first batches: a resumed run has had them
         whole = len(inputs) - len(inputs) % batch_size if drop_last else 0
         self.used = whole or len(inputs)  # samples of one pass
 
@@ -70,18 +71,19 @@ class TensorLoader:
         return self.passes * math.ceil(self.used / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch | Shard]:
+        start = self.left_out.get(self.epoch(), 0)
         if self.shuffle or self.world_size > 1:
-            for number in range(self.passes):
-                for index in self.order(number).split(self.batch_size):
-                    if self.world_size > 1:
-                        yield self._shard(index)
-                    else:  # the same as inputs[index], in a quarter of the time
-                        yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
+            indices = (index for number in range(self.passes) for index in self.order(number).split(self.batch_size))
+            for index in itertools.islice(indices, start, None):
+                if self.world_size > 1:
+                    yield self._shard(index)
+                else:  # the same as inputs[index], in a quarter of the time
+                    yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
         else:
             inputs = self.inputs[: self.used].split(self.batch_size)
             targets = self.targets[: self.used].split(self.batch_size)
-            for _ in range(self.passes):
-                yield from zip(inputs, targets, strict=True)
+            passes = itertools.chain.from_iterable(zip(inputs, targets, strict=True) for _ in range(self.passes))
+            yield from itertools.islice(passes, start, None)
 
     def order(self, number: int) -> Tensor:
         """The samples of one pass in turn, drawn on the CPU so that they are the same on every device."""

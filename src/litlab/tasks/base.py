@@ -68,6 +68,8 @@ class Task(Training, Evaluation):
         self.augmentation = augmentation
         self.validated = "val"
         self.direct, self.bare_step = False, None
+        self.left, self.validated_at, self.resumed = 0, None, None
+        self.resume_changes: frozenset[str] = frozenset()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""

@@ -58,6 +58,15 @@ class TrainingLosses:
         self._weights.append(samples if weight is None else weight)
         self.samples += samples
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """The sums of the epoch and since the last log, where all is read."""
+        return {name: [mean.total, mean.weight] for name, mean in (("epoch", self.epoch), ("logged", self.logged))}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Go on with these sums."""
+        for name, mean in (("epoch", self.epoch), ("logged", self.logged)):
+            mean.total, mean.weight = state[name]
+
     def read(self, step: int, epoch: int, rate: float, average: Callable[[Tensor], Tensor] | None = None) -> None:
         """Fetch all that is noted, with one device sync; with two where the weights are on the device.
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,9 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from litlab.config.values import PositiveInt
-from litlab.data.loader import Chunks
 from litlab.errors import RequestError
 from litlab.mistakes import blamed, one_line
+from litlab.tasks.position import batches_per_epoch
 
 AUTO = "auto"
 
@@ -37,6 +38,8 @@ class Schedule:
     ) -> None:
         self.make, self.interval, self.frequency, self.monitor = scheduler, interval, frequency, monitor
         self.scheduler: LRScheduler | None = None
+        self._auto: list[str] = []
+        self._length = 0
 
     def start(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
         """Build the scheduler for a run that takes `accumulate` batches per optimizer step.
@@ -44,10 +47,10 @@ class Schedule:
         Raises:
             RequestError: the scheduler needs the length of the run, and that has no end; or it cannot be built so.
         """
-        auto = [name for name, value in self.make.keywords.items() if value == AUTO]
-        length = self._intervals(trainer, accumulate, auto) if auto else 0
+        auto = self._auto = [name for name, value in self.make.keywords.items() if value == AUTO]
+        self._length = self._intervals(trainer, accumulate, auto) if auto else 0
         try:
-            self.scheduler = self.make(optimizer, **dict.fromkeys(auto, length))
+            self.scheduler = self.make(optimizer, **dict.fromkeys(auto, self._length))
         except (TypeError, ValueError, ArithmeticError, KeyError) as error:
             raise RequestError(blamed("scheduler", self.make.keywords, one_line(error))) from error
         assert self.scheduler is not None
@@ -57,9 +60,7 @@ class Schedule:
 
     def _intervals(self, trainer: L.Trainer, accumulate: int, auto: list[str]) -> int:
         trainer.fit_loop.setup_data()
-        loader = trainer.train_dataloader
-        batches = len(loader.loader) if isinstance(loader, Chunks) else int(trainer.num_training_batches)
-        per_epoch = max(1, math.ceil(batches / accumulate))
+        per_epoch = max(1, math.ceil(batches_per_epoch(trainer) / accumulate))
         lengths = []
         if trainer.max_epochs not in (None, -1):
             lengths.append(per_epoch * trainer.max_epochs)
@@ -73,6 +74,48 @@ class Schedule:
                 f"scheduler.{auto[0]}=auto: the run has no steps (trainer.max_epochs=0); take scheduler=none"
             )
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
+
+    def check_length(self) -> None:
+        """Call when the scheduler has its state from a checkpoint.
+
+        Raises:
+            RequestError: it was planned for another length of the run: its rates would end too early or too late.
+        """
+        for name in self._auto:
+            planned = getattr(self.scheduler, name, self._length)
+            if planned != self._length:
+                unit = f"{self.interval}s"
+                raise RequestError(
+                    f"trainer.max_epochs: the learning rate was planned for {planned} {unit} (scheduler.{name}=auto), "
+                    f"and this run has {self._length}; resume with the length that was planned, or plan the rate anew "
+                    "for this one with resume_changes=[scheduler]"
+                )
+
+    def planned_anew(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
+        """A scheduler with the present settings, where it would be if it had been the run's from the beginning.
+
+        Args:
+            optimizer: with the present settings.
+            trainer: of the run.
+            accumulate: batches per optimizer step.
+
+        Raises:
+            RequestError: as `start`; or the present plan has ended already.
+        """
+        old: Any = self.scheduler
+        new: Any = self.start(optimizer, trainer, accumulate)
+        if isinstance(new, ReduceLROnPlateau):
+            for name in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
+                setattr(new, name, getattr(old, name))
+            return new
+        try:
+            with warnings.catch_warnings():  # it expects an optimizer step before each of these
+                warnings.simplefilter("ignore")
+                for _ in range(old.last_epoch):
+                    new.step()
+        except ValueError as error:
+            raise RequestError(f"scheduler: {error}; take a larger trainer.max_epochs") from error
+        return new
 
     def after_step(self, step: int) -> None:
         """Call when `step` optimizer steps are done.

@@ -1,0 +1,115 @@
+"""Where a run stands, for its checkpoints: the epoch, the batch in it, the loss sums and the random state.
+
+Lightning's own account counts an epoch that max_steps or max_time cut short as a whole one, and does not tell which of
+a chunk's batches were worked off. So it is rebuilt from ours.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from torch import distributed
+
+from litlab.data.loader import Chunks, TensorLoader
+from litlab.errors import RequestError
+
+KEY = "litlab"  # in a checkpoint
+
+
+def batches_per_epoch(trainer: L.Trainer) -> int:
+    """Batches, not calls of `training_step`."""
+    loader = trainer.train_dataloader
+    return len(loader.loader) if isinstance(loader, Chunks) else int(trainer.num_training_batches)
+
+
+def position(trainer: L.Trainer, batches: int) -> dict[str, int]:
+    """The epochs that are done, and in the one that is not the `batches` that are done, of how many."""
+    progress = trainer.fit_loop.epoch_progress.current
+    if not batches:
+        return {"epoch": progress.processed, "batches": 0, "of": 0}
+    return {"epoch": progress.started - 1, "batches": batches, "of": batches_per_epoch(trainer)}
+
+
+def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Lightning's account of the loops for a run that goes on from a position. (A test holds what it does with it.)
+
+    Args:
+        state: Lightning's own, from a checkpoint.
+        at: the position, and whether it was `validated` there.
+        size: batches in one call of `training_step`, which need not be as many as before.
+    """
+    epoch, inside = at["epoch"], at["batches"] > 0
+    calls = math.ceil(at["of"] / size)
+    done = calls - math.ceil((at["of"] - at["batches"]) / size)
+    epochs = _counts(epoch) | {"ready": epoch + inside}  # an epoch is begun again, which calls the hooks of its start
+    unvalidated = _counts(0) | dict.fromkeys(("ready", "started"), int(inside and not at["validated"]))
+    return dict(state) | {
+        "epoch_progress": {"total": epochs, "current": dict(epochs)},
+        "epoch_loop.batch_progress": {
+            "total": _counts(epoch * calls + done),
+            "current": _counts(done),
+            "is_last_batch": inside and at["batches"] == at["of"],
+        },
+        "epoch_loop.val_loop.batch_progress": {"total": unvalidated, "current": _counts(0), "is_last_batch": False},
+    }
+
+
+def _counts(number: int) -> dict[str, int]:
+    return dict.fromkeys(("ready", "started", "processed", "completed"), number)
+
+
+def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
+    """Let the epoch's loader begin behind the batches that are done.
+
+    Raises:
+        RequestError: the epoch has another length now, or its order is not known to litlab.
+    """
+    loader = trainer.train_dataloader
+    loader = loader.loader if isinstance(loader, Chunks) else loader
+    if not isinstance(loader, TensorLoader):
+        raise RequestError(
+            f"resume_from: was saved within epoch {at['epoch'] + 1}, and these data have a loader of their own, which "
+            "cannot go on there; take a checkpoint from the end of an epoch"
+        )
+    if (length := batches_per_epoch(trainer)) != at["of"]:
+        raise RequestError(
+            f"resume_from: was saved within an epoch of {at['of']} batches, and this run's has {length}; leave "
+            "data.batch_size and the data as they were"
+        )
+    loader.left_out = {at["epoch"]: at["batches"]}
+
+
+def random_states(trainer: L.Trainer) -> list[dict[str, Any]]:
+    """Each process's (all must call): of Python, numpy, torch on the CPU and on the device; plain data and tensors."""
+    name, keys, *rest = np.random.get_state(legacy=True)
+    state: dict[str, Any] = {"python": random.getstate(), "numpy": [name, keys.tolist(), *rest]}
+    state |= {"torch": torch.get_rng_state()}
+    device = trainer.strategy.root_device.type
+    if device != "cpu":
+        state |= {device: torch.get_device_module(device).get_rng_state()}
+    if trainer.world_size == 1:
+        return [state]
+    states: list[Any] = [None] * trainer.world_size
+    distributed.all_gather_object(states, state)
+    return states
+
+
+def restore_random_state(trainer: L.Trainer, states: list[dict[str, Any]]) -> None:
+    """Put this process's back; where there are other devices now, what they have been seeded with stays."""
+    if len(states) != trainer.world_size:
+        return
+    state = states[trainer.global_rank]
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+    name, words, *rest = state["numpy"]
+    np.random.set_state((name, np.array(words, dtype=np.uint32), *rest))
+    torch.set_rng_state(state["torch"].cpu())
+    device = trainer.strategy.root_device.type
+    if device in state and device != "cpu":
+        torch.get_device_module(device).set_rng_state(state[device].cpu())
+    if (fetcher := trainer.fit_loop._data_fetcher) is not None:  # torch's DataLoader draws its order's seed here
+        iter(fetcher)
