@@ -54,6 +54,18 @@ def test_a_signal_raises_at_once_where_that_is_said() -> None:
     assert passed == ["deferred", "swallowed"]
 
 
+def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(capfd: pytest.CaptureFixture[str]) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            send(signal.SIGTERM)
+
+    passed = []
+    with pytest.raises(Interrupted), signals.handled(), signals.at_once():
+        Dying()
+        passed.append("the exception is lost")
+    assert passed == ["the exception is lost"] and capfd.readouterr() == ("", "")
+
+
 def test_what_waits_ends_with_its_region() -> None:
     passed = []
     with pytest.raises(Interrupted), signals.handled(), signals.at_once():

@@ -12,10 +12,12 @@ ends on the spot. Sooner, it is the same wish again: `timeout` and Slurm signal 
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 from litlab.errors import Interrupted
 
@@ -63,11 +65,19 @@ def handled() -> Iterator[None]:
     _state = state = _State()
     state.depth = 1
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    unraisable = sys.unraisablehook
+
+    def hook(what: Any) -> None:  # Python cannot raise out of __del__, and prints a traceback; `check` will raise
+        if not isinstance(what.exc_value, Interrupted):
+            unraisable(what)
+
     try:
         install()
+        sys.unraisablehook = hook
         yield
     finally:
         state.depth = 0
+        sys.unraisablehook = unraisable
         for number, handler in before.items():
             if handler is not None:  # None: not Python's
                 signal.signal(number, signal.SIG_IGN if state.deaf else handler)
