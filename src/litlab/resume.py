@@ -1,17 +1,20 @@
 """Whether a run can go on from a checkpoint: the same model, the same settings, and something left to do."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from litlab.callbacks.checkpoints import UnreadableError, read_checkpoint
 from litlab.errors import RequestError
 from litlab.tasks.base import Task
 from litlab.tasks.position import KEY
+
+log = logging.getLogger(__name__)
 
 # What may differ without being named in resume_changes: a setting, or all below it.
 HARMLESS = (
@@ -44,6 +47,28 @@ WATCH = (  # callbacks that change nothing
     *(f"lightning.pytorch.callbacks.{name}" for name in ("RichProgressBar", "TQDMProgressBar", "ThroughputMonitor")),
 )
 UNSET = "unset"
+
+
+def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> str | None:
+    """The checkpoint that a run is to go on from; None where it begins at the beginning.
+
+    A job of a resumed sweep whose earlier attempt has left a checkpoint that does not fit begins anew.
+
+    Raises:
+        RequestError: as `check_resume`, for the one that the user names.
+    """
+    left = None if config.resume_from else OmegaConf.select(config, "sweep.checkpoint")
+    if not left:
+        if config.resume_from:
+            check_resume(config, task, trainer)
+        return config.resume_from
+    try:
+        config.resume_from = left
+        check_resume(config, task, trainer)
+        return left
+    except RequestError as error:
+        log.warning("this job begins anew: %s", error)
+        return None
 
 
 def check_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> None:

@@ -26,7 +26,7 @@ from litlab.hints import hints_after
 from litlab.hparams import log_metrics, session
 from litlab.launcher import joined
 from litlab.results import Result
-from litlab.resume import check_resume
+from litlab.resume import checkpoint_to_resume
 from litlab.sweeps.worker import free_earlier_job, in_sweep
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
@@ -59,8 +59,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
     result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
 
-    if config.resume_from:
-        check_resume(config, task, trainer)
+    config.resume_from = checkpoint_to_resume(config, task, trainer)
     with signals.deferred(), joined(trainer):  # the processes of several devices
         result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
         try:

@@ -178,12 +178,14 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     (folder / "2_seed=1" / "result.json").write_text(json.dumps(died))
     os.utime(folder / "2_seed=1" / "result.json", (time.time() - 100,) * 2)
     (folder / "2_seed=1" / ".1.room").touch()
+    (folder / "2_seed=1" / "checkpoints").mkdir()
+    (folder / "2_seed=1" / "checkpoints" / "last.ckpt").touch()
     (folder / "3_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
     (folder / "3_seed=4" / "train.log").touch()
 
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
-    assert "\n1 of 4 jobs are completed already\n2/4  seed=13  failed: " in out
+    assert "\n1 of 4 jobs are completed already\n1 goes on from the last checkpoint\n2/4  seed=13  failed: " in out
     names = ["0_seed=0", "1_seed=13", "2_seed=1", "3_seed=13", "4_seed=1", "5_seed=2"]
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
@@ -491,11 +493,12 @@ def statuses_in(folder: Path) -> list[str]:
 
 
 def stopped_at_work(process: subprocess.Popen, folder: Path) -> bool:
-    """Whether a sweep is at a job, after four checkpoints; then it stands still, for between two jobs it is at none."""
+    """Whether a sweep is at a job that has a checkpoint, the fourth or later; then it is stopped, to stay at it."""
     if len(list(folder.glob("*/checkpoints/last.ckpt"))) < 4:
         return False
     process.send_signal(signal.SIGSTOP)
-    if "running" in statuses_in(folder):
+    at_work = [path for path in folder.glob("*/result.json") if json.loads(path.read_text())["status"] == "running"]
+    if any((path.parent / "checkpoints" / "last.ckpt").exists() for path in at_work):
         return True
     process.send_signal(signal.SIGCONT)
     return False
@@ -524,7 +527,9 @@ def test_a_killed_sweep_resumed_is_an_undisturbed_one(root, tmp_path):
     resumed = outside(root, tmp_path, *NINE, "sweep.resume=killed")
     out, err = resumed.communicate(timeout=900)
     assert (resumed.returncode, err) == (0, ""), err
-    assert f"{results.count('completed')} of 9 jobs are completed already" in out
+    assert f"{results.count('completed')} of 9 jobs are completed already\n1 goes on from the last checkpoint" in out
+    logs = [path.read_text() for path in (tmp_path / "killed").glob("*/train.log")]
+    assert sum("epoch 1: " not in text for text in logs) == 1
     assert len(rows(tmp_path / "whole")) == 9
     times = [name for name in rows(tmp_path / "whole")[0] if "seconds" in name or "run" in name or "dir" in name]
     for one, other in zip(rows(tmp_path / "whole"), rows(tmp_path / "killed"), strict=True):

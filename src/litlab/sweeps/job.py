@@ -28,6 +28,7 @@ class Job:
     identity: str = ""
     mistake: Exception | None = None
     folder: Path = NOWHERE
+    resume_from: Path | None = None  # the checkpoint of an earlier session's attempt, which was stopped
     result: Result | None = None
     twin: "Job | None" = None  # of the same settings, which runs in this one's place
     is_told: bool = False  # on the terminal, that it ended
@@ -38,7 +39,9 @@ class Job:
 
     def words(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
-        return [*self.overrides, f"sweep.swept={list_of(swept)}", f"hydra.sweep.subdir={quoted(self.folder.name)}"]
+        resume = [f"sweep.checkpoint={quoted(str(self.resume_from))}"] if self.resume_from else []
+        own = [f"sweep.swept={list_of(swept)}", f"hydra.sweep.subdir={quoted(self.folder.name)}"]
+        return [*self.overrides, *resume, *own]
 
     @property
     def has_folder(self) -> bool:

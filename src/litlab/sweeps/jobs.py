@@ -99,7 +99,7 @@ class Jobs:
             raise next(job.mistake for job in jobs if job.mistake)
         if not self.jobs:
             self._begin(jobs)
-        known = _goes_or_went_well(self.folder)
+        known, stopped = _goes_or_went_well(self.folder), _stopped(self.folder)
         first = {job.identity: job for job in self.jobs if job.is_completed}
         failing, pending, begun = [], [], []
         for job in jobs:
@@ -114,10 +114,14 @@ class Jobs:
                 job.is_told = not job.is_running
                 begun.append(job)
             else:
+                if not job.settings.get("tune"):  # which begins anew
+                    job.resume_from = stopped.get(job.identity)
                 pending.append(job)
         self.jobs += jobs
         if done := sum(job.is_told for job in begun):
             print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
+        if partly := sum(job.resume_from is not None for job in pending):
+            print(f"{partly} {'goes' if partly == 1 else 'go'} on from the last checkpoint", flush=True)
         self._claim([job for job in jobs if job in failing or job in pending])
         for job in failing:
             self._fail(job, job.mistake)
@@ -232,3 +236,10 @@ def _goes_or_went_well(folder: Path) -> dict[str, Path]:
     good = [path for path, result in found.items() if is_alive_elsewhere(result, path / FILE)]
     good += [path for path, result in found.items() if result["status"] == "completed"]
     return {identity(found[path].get("settings", {})): path for path in good}
+
+
+def _stopped(folder: Path) -> dict[str, Path]:
+    """By the identity of its job, the newest last checkpoint of each attempt that was stopped."""
+    found = sorted(results(folder).items(), key=lambda item: item[1].get("started") or "")
+    kept = [(result, path / "checkpoints" / "last.ckpt") for path, result in found if result["status"] == "interrupted"]
+    return {identity(result.get("settings", {})): file for result, file in kept if file.is_file()}
