@@ -23,11 +23,11 @@ class OptunaSweeper(Sweeper):
         """Claim the sweep's folder, then set up the launcher.
 
         Raises:
-            RequestError: Optuna or Hydra's plugin for it is not installed.
+            RequestError: Optuna is not installed, or too old.
         """
         try:
             from litlab.search import Search
-        except ModuleNotFoundError as error:
+        except ImportError as error:  # not there, or an older one
             if str(error.name).startswith("litlab"):
                 raise
             raise RequestError(f"sweep=optuna: needs an extra ({error}): pip install -e .[optuna]") from error

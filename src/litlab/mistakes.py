@@ -16,7 +16,6 @@ EXTRAS = {
     "hydra/launcher/submitit_local": "submitit",
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/launcher/ray": "ray",
-    "hydra/sweeper/optuna": "optuna",
 }
 # What other programs call a setting.
 ALIASES = {

@@ -1,23 +1,32 @@
 """A sweep's jobs: which run, what they are called, and what becomes of those that fail, are killed or are stopped."""
 
 import csv
+import inspect
 import itertools
 import json
 import os
+import platform
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 from sweep_results import failed, job
 
 from litlab.results import write
 from litlab.sweeps.estimate import spoken
-from litlab.sweeps.job import WORST, value
+from litlab.sweeps.folder import STOP
+from litlab.sweeps.job import WORST, Job, value
+from litlab.sweeps.joblib import Joblib
+from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.naming import differing, folder_name, short, unlike
 from litlab.sweeps.stop import stop
 from litlab.sweeps.watch import line
@@ -359,6 +368,190 @@ def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_res
     os.utime(file, (0, 0))
     stop(tmp_path, [SimpleNamespace(is_running=False, result=dict(recorded), folder=file.parent)])
     assert read_result(file.parent) == recorded | {"status": "interrupted", "error": "stopped with the sweep"}
+
+
+# ---- jobs that become known as others end
+
+
+class PretendedWorkers:
+    """In the place of `litlab.sweeps.joblib.Joblib`: a job ends when the test says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log: list[str] = []
+        self.futures: dict[str, Future] = {}
+        self.begun = lambda word: self.end(word)  # what happens when the job of that override begins
+
+    def submit(self, overrides, number):
+        self.log.append(f"begin {overrides[0]}")
+        future = self.futures[overrides[0]] = Future()
+        self.write(overrides[0], "running")
+        self.begun(overrides[0])
+        return future
+
+    def write(self, word, status, **more):
+        (folder,) = self.folder.glob(f"*_{word}")
+        process = {"host": platform.node(), "pid": 2**22 + 1, "started": 0.0}  # no process of this machine
+        result = {"status": status, "seconds": 1.0, "process": process, "error": None, "settings": {}, **more}
+        write(folder / "result.json", result)
+
+    def end(self, word):
+        self.log.append(f"end {word}")
+        self.write(word, "completed", monitor={"best": float(word[-1]), "mode": "max", "metric": "val/accuracy"})
+        self.futures[word].set_result(None)
+
+    def kill(self):
+        self.log.append("kill")
+        for future in self.futures.values():
+            if not future.done():
+                future.set_exception(RuntimeError("shut down"))
+
+    def release(self):
+        self.log.append("release")
+
+
+@pytest.fixture
+def streaming(tmp_path):
+    """Jobs with pretended workers; what the launcher is asked for itself, those do at once."""
+
+    def launch(job_overrides, initial_job_idx):
+        workers.log.append("batch of " + " ".join(words[0] for words in job_overrides))
+        for words in job_overrides:
+            workers.futures[words[0]] = Future()
+            workers.write_again(words)
+
+    def write_again(words):
+        folder = tmp_path / words[-1].split("'")[1]
+        write(folder / "result.json", {"status": "completed", "seconds": 1.0, "monitor": {"best": 0.5}})
+
+    config = OmegaConf.create({"sweep": {"on_failure": "continue", "resume": None}})
+    jobs = Jobs(SimpleNamespace(launch=launch), None, config, tmp_path)
+    jobs.swept, jobs.total = ["lr"], 9
+    jobs.planner = SimpleNamespace(plan=lambda words: Job(list(words), identity=" ".join(words)))
+    jobs.workers = workers = PretendedWorkers(tmp_path)
+    workers.write_again = write_again
+    return jobs
+
+
+def test_a_free_worker_has_the_next_job_while_a_slow_one_runs(streaming):
+    def begun(word):
+        if word == "lr=1":  # the slow one: it ends when the fourth has begun (or, so that nothing hangs, after all)
+            timer.start()
+        elif word == "lr=3":
+            workers.end("lr=1")
+            workers.end("lr=3")
+        else:
+            workers.end(word)
+
+    workers = streaming.workers
+    timer = threading.Timer(20, lambda: workers.futures["lr=1"].done() or workers.end("lr=1"))
+    workers.begun = begun
+    found = []
+    for place, group in streaming.stream(([[f"lr={number}"]] for number in range(4)), at_once=2):
+        found.append(place)
+        workers.log.append(f"told {place} {[streaming.value(job) for job in group]}")
+    timer.cancel()
+    assert workers.log[:5] == ["begin lr=0", "end lr=0", "begin lr=1", "told 0 [0.0]", "begin lr=2"]
+    assert workers.log.index("begin lr=3") < workers.log.index("end lr=1")
+    assert sorted(found) == [0, 1, 2, 3] and "told 1 [1.0]" in workers.log and workers.log[-1] == "release"
+
+
+def test_a_killed_worker_takes_jobs_along_that_run_again_before_others_are_asked_for(streaming):
+    """lr=0 had begun, lr=1 had not; the first is tried by itself, as it may be what kills workers."""
+
+    def begun(word):
+        if word == "lr=1":
+            (streaming.jobs[1].folder / "result.json").unlink()
+            workers.futures["lr=0"].set_exception(RuntimeError("a worker was terminated"))
+        elif word != "lr=0":
+            workers.end(word)
+
+    workers = streaming.workers
+    workers.begun = begun
+    groups = ([[f"lr={number}"]] for number in range(3))
+    assert sorted(place for place, _ in streaming.stream(groups, at_once=2)) == [0, 1, 2]
+    assert workers.log == [
+        "begin lr=0", "begin lr=1", "kill", "batch of lr=0", "batch of lr=1", "begin lr=2", "end lr=2", "release",
+    ]  # fmt: skip
+    assert [job.result["status"] for job in streaming.jobs] == ["completed"] * 3
+    killed = json.loads((streaming.folder / "0_lr=0" / "result.json").read_text())
+    assert (killed["status"], killed["error"]) == ("failed", "the process was killed")
+
+
+def test_the_same_job_as_one_that_runs_waits_for_it(streaming, capsys):
+    workers = streaming.workers
+    workers.begun = lambda word: word == "lr=1" or [workers.end(word), workers.end("lr=1")]
+    groups = iter([[["lr=1"]], [["lr=1"]], [["lr=2"]]])
+    ended = dict(streaming.stream(groups, at_once=3))
+    assert [word for word in workers.log if word.startswith("begin")] == ["begin lr=1", "begin lr=2"]
+    assert [streaming.value(ended[place][0]) for place in range(3)] == [1.0, 1.0, 2.0]
+    assert "lr=1  the same as one before" in capsys.readouterr().out
+
+
+def test_after_a_stop_no_job_begins_or_is_asked_for(streaming):
+    def begun(word):
+        workers.end(word)
+        (streaming.folder / STOP).touch()
+
+    workers = streaming.workers
+    workers.begun = begun
+    asked = []
+    groups = (asked.append(number) or [[f"lr={number}"]] for number in range(5))
+    assert [place for place, _ in streaming.stream(groups, at_once=1)] == [0]
+    assert asked == [0, 1] and len(streaming.waiting) == 1
+    assert workers.log == ["begin lr=0", "end lr=0", "release"]
+
+
+def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
+    streaming.workers.begun = lambda word: word == "lr=1" or streaming.workers.end(word)
+    groups = ([[f"lr={number}"]] for number in range(4))
+    with pytest.raises(ZeroDivisionError), streaming.sweep(["lr"], 9), closing(streaming.stream(groups, 2)) as ended:
+        assert next(ended)[0] == 0
+        1 / 0  # noqa: B018
+    assert streaming.workers.log == ["begin lr=0", "end lr=0", "begin lr=1", "kill"]
+    result = json.loads((streaming.folder / "1_lr=1" / "result.json").read_text())
+    assert (result["status"], result["error"]) == ("interrupted", "stopped with the sweep")
+
+
+@pytest.mark.slow
+def test_what_joblib_and_its_plugin_must_have(monkeypatch):
+    """`litlab.sweeps.joblib.Joblib` uses parts of both that are private: an upgrade may break them."""
+    core = pytest.importorskip("hydra_plugins.hydra_joblib_launcher._core")
+    from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+
+    assert list(inspect.signature(core.execute_job).parameters) == [
+        "idx", "overrides", "hydra_context", "config", "task_function", "singleton_state",
+    ]  # fmt: skip
+
+    def execute(number, overrides, *given):
+        if overrides == ["die"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while overrides == ["wait"]:
+            time.sleep(0.1)
+        return number, overrides, os.environ["OMP_NUM_THREADS"], given[1]
+
+    monkeypatch.setattr(core, "execute_job", execute)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    launcher = JoblibLauncher(n_jobs=2, pre_dispatch="2*n_jobs", batch_size="auto", max_nbytes=None, timeout=None)
+    launcher.config = {"a": "config"}
+    assert Joblib.fits(launcher) and not Joblib.fits(object()) and not Joblib(JoblibLauncher(n_jobs=1)).has_workers
+    workers = Joblib(launcher)
+    assert workers.has_workers
+    import joblib
+
+    share = str(max(joblib.cpu_count() // 2, 1))
+    assert workers.submit(("a=1",), 3).result(60) == (3, ["a=1"], share, {"a": "config"})
+    slow = workers.submit(["wait"], 4)
+    killed = workers.submit(["die"], 5)
+    assert isinstance(killed.exception(60), BrokenExecutor) and isinstance(slow.exception(60), BrokenExecutor)
+    assert isinstance(workers.submit(["a=2"], 6).exception(60), BrokenExecutor)  # not raised
+    workers.kill()
+    slow = workers.submit(["wait"], 7)
+    assert workers.submit(["a=3"], 8).result(60)[1] == ["a=3"] and not slow.done()
+    workers.kill()
+    assert slow.exception(60) is not None
+    assert workers.submit(["a=4"], 9).result(60)[0] == 9
+    workers.release()
 
 
 # ---- names

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,14 +17,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 
 from litlab.errors import RequestError
 from litlab.sweeps import job
 
-optuna = pytest.importorskip("optuna")
-pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+optuna = pytest.importorskip("optuna", minversion="4.0")
 COMPLETE, FAIL, RUNNING = (optuna.trial.TrialState[name] for name in ("COMPLETE", "FAIL", "RUNNING"))
 
 
@@ -57,10 +57,14 @@ def test_the_sweeps_compose(composed):
     assert (config.sweep.on_failure, config.sweep.resume) == ("stop", None)
 
 
-def test_without_the_extra_one_line_says_so(composed, monkeypatch):
+@pytest.mark.parametrize("is_old", [False, True])
+def test_without_the_extra_one_line_says_so(composed, monkeypatch, is_old):
     from hydra_plugins.litlab_optuna import OptunaSweeper
 
-    monkeypatch.setitem(sys.modules, "optuna", None)
+    if is_old:
+        monkeypatch.delattr("optuna.distributions.FloatDistribution")
+    else:
+        monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.delitem(sys.modules, "litlab.search", raising=False)
     with pytest.raises(RequestError, match=r"^sweep=optuna: needs .*pip install -e \.\[optuna\]$"):
         OptunaSweeper().setup(hydra_context=None, task_function=None, config=composed("sweep=optuna"))
@@ -81,25 +85,29 @@ class Pretended:
     Of None the job failed.
     """
 
-    def __init__(self, value):
-        self.value = value
+    def __init__(self, train):
+        self.train = train
         self.asked: list[dict[str, str]] = []
-        self.waiting: list[object] = []
         self.jobs: list[job.Job] = []
         self.total = 0
 
-    def launch(self, job_overrides, initial_job_idx=0):
-        returns = []
-        for words in job_overrides:
-            self.asked.append(dict(word.split("=", 1) for word in words))
-            seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
-            found = self.value(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
-            result = {"status": "failed" if found is None else "completed", "monitor": {"best": found, "mode": "max"}}
-            self.jobs.append(job.Job(list(words), result=result))
-        for each in self.jobs[-len(job_overrides) :]:
-            told = job.value(each.result, [other.result for other in self.jobs])
-            returns.append(JobReturn(overrides=each.overrides, status=JobStatus.COMPLETED, _return_value=told))
-        return returns
+    def stream(self, groups, at_once):
+        self.at_once = at_once
+        for place, group in enumerate(groups):
+            first = len(self.jobs)
+            for words in group:
+                self.asked.append(dict(word.split("=", 1) for word in words))
+                seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
+                found = self.train(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
+                result = {
+                    "status": "failed" if found is None else "completed",
+                    "monitor": {"best": found, "mode": "max"},
+                }
+                self.jobs.append(job.Job(list(words), result=result))
+            yield place, self.jobs[first:]
+
+    def value(self, of):
+        return job.value(of.result, [other.result for other in self.jobs])
 
 
 def good(rate: float, batch_size: int) -> float:
@@ -131,8 +139,9 @@ def search(composed, tmp_path, monkeypatch):
         try:
             sweeper.sweep([word for word in overrides if not word.startswith(("hydra", "sweep"))])
         finally:
-            if (tmp_path / "optuna.db").exists():
-                jobs.study = study_of(tmp_path)
+            with contextlib.suppress(RuntimeError):  # of another version of Optuna
+                if (tmp_path / "optuna.db").exists():
+                    jobs.study = study_of(tmp_path)
         return jobs
 
     return run
@@ -244,32 +253,27 @@ def test_a_study_keeps_its_seeds(search, tmp_path):
     assert [each["seed"] for each in again.asked] == ["0", "1"]
 
 
-def test_a_search_that_is_to_stop_at_the_first_failure(search):
-    def stop(rate, batch_size):
-        jobs[0].waiting.append("a job")
-        return 0.0
+def test_a_search_that_is_to_stop_at_the_first_failure(search, monkeypatch, tmp_path):
+    def stopped(self, groups, at_once):
+        groups = stream(self, groups, at_once)
+        yield next(groups)
+        next(groups)  # which did not begin
 
-    jobs: list[Pretended] = []
-    launch = Pretended.launch
-
-    def launched(self, *args):
-        jobs.append(self)
-        return launch(self, *args)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pretended, "launch", launched)
-        study = search("hydra.sweeper.n_trials=4", value=stop).study
-    assert [trial.state for trial in study.get_trials()] == [RUNNING]
+    stream = Pretended.stream
+    monkeypatch.setattr(Pretended, "stream", stopped)
+    study = search("hydra.sweeper.n_trials=4").study
+    assert [trial.state for trial in study.get_trials()] == [COMPLETE, RUNNING]
+    assert not (tmp_path / "optimization_results.yaml").exists()  # it says that a search is at its end
 
 
-@pytest.mark.slow
-def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, monkeypatch):
-    sizes = []
-    launch = Pretended.launch
-    monkeypatch.setattr(Pretended, "launch", lambda self, words, *_: sizes.append(len(words)) or launch(self, words))
-    jobs = search("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=5")
-    assert sizes == [2, 2, 1]
-    assert len({each["optimizer.lr"] for each in jobs.asked}) == 5
+def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, tmp_path):
+    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=2"]
+    jobs = search(*words)
+    assert jobs.at_once == 2 and len({each["optimizer.lr"] for each in jobs.asked}) == 2
+    found = yaml.safe_load((tmp_path / "optimization_results.yaml").read_text())
+    assert found == {
+        "name": "optuna", "best_params": jobs.study.best_params, "best_value": jobs.study.best_value,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -296,6 +300,38 @@ def test_other_choices_for_a_study_are_refused_in_one_line(search):
     search("hydra.sweeper.n_trials=1")
     with pytest.raises(RequestError, match="other choices for a setting; give it those again"):
         search("hydra.sweeper.n_trials=2", "data.batch_size=choice(1,2)")
+
+
+def test_a_study_of_another_version_of_optuna_is_refused_with_what_to_do(search, tmp_path):
+    search("hydra.sweeper.n_trials=1")
+    with sqlite3.connect(tmp_path / "optuna.db") as database:
+        database.execute("update alembic_version set version_num = 'v2.6.0.a'")
+    with pytest.raises(
+        RequestError, match=r"bring it up to date with `optuna storage upgrade --storage \S+/optuna\.db`$"
+    ):
+        search("hydra.sweeper.n_trials=2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("choice(1,b,'c d',true)", {"choices": (1, "b", "c d", True)}),
+        ("16,32", {"choices": (16, 32)}),
+        ("range(1,9,2)", {"low": 1, "high": 9, "step": 2, "log": False}),
+        ("range(0.5,2,0.5)", {"low": 0.5, "high": 2.0, "step": 0.5, "log": False}),
+        ("int(interval(1,8))", {"low": 1, "high": 8, "step": 1, "log": False}),
+        ("tag(log,int(interval(1,8)))", {"low": 1, "high": 8, "step": 1, "log": True}),
+        ("interval(0.1,1)", {"low": 0.1, "high": 1.0, "step": None, "log": False}),
+        ("tag(log,interval(0.1,1))", {"low": 0.1, "high": 1.0, "step": None, "log": True}),
+    ],
+)
+def test_what_a_range_means_to_optuna(text, expected):
+    distribution = importlib.import_module("litlab.search").distribution
+    (override,) = OverridesParser.create().parse_overrides([f"x={text}"])
+    found = distribution(override)
+    assert {key: getattr(found, key) for key in expected} == expected
+    kind = "Categorical" if "choices" in expected else "Int" if isinstance(expected["low"], int) else "Float"
+    assert type(found).__name__ == f"{kind}Distribution"
 
 
 # ---- real trainings
@@ -363,6 +399,7 @@ def test_a_search_that_is_killed_is_resumed_to_its_number_of_trials(root, tmp_pa
 
 @pytest.mark.slow
 def test_a_trial_that_diverges_does_not_end_the_study(root, tmp_path):
+    """In joblib's workers, each of which has the next trial when it is free."""
     ranges = ("optimizer.lr=choice(0.02,1e30)", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=2")
     done = run(
         root,

@@ -1,4 +1,4 @@
-"""Joblib as a sweep needs it: its workers end with the sweep, however that ends."""
+"""Joblib as a sweep needs it: its workers end with the sweep, however that ends, and take single jobs, too."""
 
 import functools
 import os
@@ -6,7 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Future
 from typing import Any
+
+from hydra.core.singleton import Singleton
 
 from litlab.patching import replaced
 
@@ -17,12 +20,15 @@ PATIENCE = 30.0  # seconds that a job has for its end when the sweep's process h
 class Joblib:
     """Stands where Jobs has its launcher: the plugin's workers would wait for the next job of a sweep that is dead.
 
+    And the plugin takes jobs in batches alone, and waits for all of one; `submit` takes one, for the same workers.
+
     Args:
         launcher: the plugin's, which has been set up.
     """
 
     def __init__(self, launcher: Any) -> None:
         self.launcher = launcher
+        self.parallel: Any = None  # joblib's, while it has single jobs
 
     @classmethod
     def fits(cls, launcher: Any) -> bool:
@@ -36,6 +42,44 @@ class Joblib:
         parallel = functools.partial(_core.Parallel, initializer=end_with, initargs=(os.getpid(),))
         with replaced(_core, "Parallel", parallel):
             return self.launcher.launch(job_overrides, initial_job_idx)
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether there are workers to `submit` to: n_jobs=1 runs here, and only a batch can have joblib's timeout."""
+        return self.launcher.joblib.get("n_jobs") != 1 and self.launcher.joblib.get("timeout") is None
+
+    def submit(self, overrides: Sequence[str], number: int) -> Future[Any]:
+        """Run a job when a worker is free: what `launch` of the plugin does for each, by private parts of joblib.
+
+        Args:
+            overrides: the job's.
+            number: the job's, as Hydra counts.
+        """
+        from hydra_plugins.hydra_joblib_launcher import _core
+
+        if self.parallel is None:
+            settings = {**self.launcher.joblib, "backend": "loky", "initializer": end_with, "initargs": (os.getpid(),)}
+            _core.process_joblib_cfg(settings)
+            self.parallel = _core.Parallel(**settings).__enter__()
+        given = (self.launcher.hydra_context, self.launcher.config, self.launcher.task_function, Singleton.get_state())
+        try:
+            return self.parallel._backend.submit(functools.partial(_core.execute_job, number, list(overrides), *given))
+        except BrokenExecutor as error:  # a worker has just been killed; who waits for the other jobs is told as well
+            future = Future[Any]()
+            future.set_exception(error)
+            return future
+
+    def kill(self) -> None:
+        """End the workers, whatever they are at; the next job gets new ones."""
+        if self.parallel is not None:
+            parallel, self.parallel = self.parallel, None
+            parallel._backend.abort_everything(ensure_ready=False)
+
+    def release(self) -> None:
+        """Leave the idle workers to joblib."""
+        if self.parallel is not None:
+            parallel, self.parallel = self.parallel, None
+            parallel.__exit__(None, None, None)
 
 
 def end_with(parent: int) -> None:

@@ -5,7 +5,9 @@ import logging
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ LOST = f"it did not come to write {FILE}: its process was lost, or its machine h
 class Jobs:
     """Stands where a sweeper has its launcher: `launch` accounts for all overrides, but runs only what it must.
 
+    `stream` does so with jobs that become known only as others end.
+
     What has a completed result of the same settings in the sweep's folder does not run again. A job that fails, cannot
     be composed or is killed loses only itself.
 
@@ -50,12 +54,15 @@ class Jobs:
 
     def __init__(self, launcher: Any, context: HydraContext, config: DictConfig, folder: Path) -> None:
         self.launcher = next((kind(launcher) for kind in (Joblib, Ray, Submitit) if kind.fits(launcher)), launcher)
+        # Which takes jobs one by one, where there is such a launcher.
+        self.workers = self.launcher if isinstance(self.launcher, Joblib) and self.launcher.has_workers else None
         self.planner = Planner(context, config)
         self.config = config
         self.folder = folder
         self.swept: Sequence[str] = ()  # the settings that differ between the jobs
         self.total = 0  # jobs of the whole sweep, if that is known
         self.jobs: list[Job] = []  # of all launches so far
+        self._under_way: dict[Job, Future[Any] | None] = {}  # of a stream; with what a worker makes of them
         self._launched = 0
         self._to_come = 0  # jobs that had not been launched when the sweep was stopped
 
@@ -73,6 +80,9 @@ class Jobs:
                 yield
             except BaseException as error:
                 stop(self.folder, self.jobs)
+                if self.workers is not None:
+                    self.workers.kill()
+                    stop(self.folder, self.jobs)  # the results of those that did not end in time
                 self._to_come = max(self.total - len(self.jobs), 0)
                 if isinstance(error, Interrupted):
                     error.run_dir = self.folder
@@ -92,15 +102,72 @@ class Jobs:
             Exception: no job could be composed: the first one's mistake. Or the launcher's own failure to start any.
         """
         with signals.at_once():
-            return self._launch([self.planner.plan(overrides) for overrides in job_overrides])
+            jobs, begun, pending = self._prepare(job_overrides)
+            with watching(self.jobs, self.total, self.swept):
+                self._await(begun)
+                self._run(pending)
+        return [JobReturn(job.overrides, status=JobStatus.COMPLETED, _return_value=self.value(job)) for job in jobs]
 
-    def _launch(self, jobs: Sequence[Job]) -> list[JobReturn]:
+    def stream(
+        self, groups: Iterable[Sequence[Sequence[str]]], at_once: int
+    ) -> Generator[tuple[int, list[Job]], None, None]:
+        """Run groups of jobs, `at_once` groups at a time; within `sweep`. The next is asked for only when it can begin.
+
+        With joblib's workers that is as soon as another group ended; else when all that ran at the time have ended.
+
+        Args:
+            groups: for each the overrides of its jobs.
+            at_once: how many groups.
+
+        Yields:
+            a group's place among the groups, and its jobs, which have ended. A group of which a job is not to begin is
+            left out, and no other one is asked for.
+
+        Raises:
+            Exception: as `launch`.
+        """
+        places, under_way, stopped = enumerate(groups), dict[int, list[Job]](), False
+        with watching(self.jobs, self.total, self.swept):
+            while True:
+                with signals.at_once():
+                    for place, job_overrides in islice(places, 0 if stopped else at_once - len(under_way)):
+                        under_way[place], begun, pending = self._prepare(job_overrides)
+                        self._await(begun)
+                        self._submit(pending)
+                    if not under_way:
+                        break
+                    while not (ended := [place for place, jobs in under_way.items() if self._have_ended(jobs)]):
+                        self._wait()
+                for place in ended:
+                    jobs = under_way.pop(place)
+                    if any((job.twin or job).result is None for job in jobs):
+                        stopped = True
+                        self._to_come = max(self.total - len(self.jobs), 0)
+                    else:
+                        yield place, jobs
+        if self.workers is not None:
+            self.workers.release()
+
+    def value(self, job: Job) -> float:
+        """The monitored metric of a job that ended; the worst value so far for a failed one."""
+        return value((job.twin or job).result, [each.result for each in self.jobs if each.result])
+
+    def _prepare(self, job_overrides: Sequence[Sequence[str]]) -> tuple[list[Job], list[Job], list[Job]]:
+        """Compose jobs, and give a folder to those that need one.
+
+        Returns:
+            the jobs; those that have begun or ended in an earlier session; those that are to run.
+
+        Raises:
+            Exception: no job could be composed: the first one's mistake.
+        """
+        jobs = [self.planner.plan(overrides) for overrides in job_overrides]
         if all(job.mistake for job in [*self.jobs, *jobs]):
             raise next(job.mistake for job in jobs if job.mistake)
         if not self.jobs:
             self._begin(jobs)
         known, stopped = _goes_or_went_well(self.folder), _stopped(self.folder)
-        first = {job.identity: job for job in self.jobs if job.is_completed}
+        first = {job.identity: job for job in self.jobs if job.is_completed or job in self._under_way}
         failing, pending, begun = [], [], []
         for job in jobs:
             if job.mistake is not None:
@@ -125,10 +192,7 @@ class Jobs:
         self._claim([job for job in jobs if job in failing or job in pending])
         for job in failing:
             self._fail(job, job.mistake)
-        with watching(self.jobs, self.total, self.swept):
-            self._await(begun)
-            self._run([] if failing and self.config.sweep.on_failure == "stop" else pending)
-        return [self._returned(job) for job in jobs]
+        return jobs, begun, [] if failing and self.config.sweep.on_failure == "stop" else pending
 
     def _begin(self, jobs: Sequence[Job]) -> None:
         """Say what is about to run; a job alone that joins those of an earlier session is named by what is its own."""
@@ -142,12 +206,55 @@ class Jobs:
         """Launch jobs until each has a final result, or is not to begin."""
         if not jobs or (self.folder / STOP).exists():
             return
-        crash = None
+        crash: BaseException | None = None
         try:
             self.launcher.launch([job.words(self.swept) for job in jobs], initial_job_idx=self._launched)
         except Exception as error:  # a worker was killed, or the launcher cannot do what it is asked
             crash = error
         self._launched += len(jobs)
+        self._account(jobs, crash, alone)
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        """Begin jobs of a stream: at once, if there are workers for that, else with the next `_wait`."""
+        for job in jobs:
+            if (self.folder / STOP).exists():
+                return
+            self._under_way[job] = None
+            if self.workers is not None:
+                self._under_way[job] = self.workers.submit(job.words(self.swept), self._launched)
+                self._launched += 1
+
+    def _wait(self) -> None:
+        """Until a job of a stream ended. If its worker crashed, those of all others end too, as joblib has it."""
+        if self.workers is None:
+            jobs = list(self._under_way)
+            self._run(jobs)
+        else:
+            futures = {future: job for job, future in self._under_way.items() if future is not None}
+            done, _ = wait(futures, return_when=FIRST_COMPLETED)
+            crash = next(filter(None, (future.exception() for future in done)), None)
+            if crash is not None:
+                self.workers.kill()
+                done, _ = wait(futures)
+            jobs = [futures[future] for future in done]
+            self._account(jobs, crash)
+        for job in jobs:
+            del self._under_way[job]
+
+    def _have_ended(self, jobs: Sequence[Job]) -> bool:
+        return not any((job.twin or job) in self._under_way for job in jobs)
+
+    def _account(self, jobs: Sequence[Job], crash: BaseException | None, alone: bool = False) -> None:
+        """For jobs that were launched: run again those that a crash took along, and see that each has its result.
+
+        Args:
+            jobs: none of them is at work here any more.
+            crash: of the launcher or a worker.
+            alone: whether it was one job that was launched by itself, for it had been killed.
+
+        Raises:
+            BaseException: the crash, before any of the jobs began.
+        """
         self._await(jobs)
         waiting = [job for job in jobs if job.result is None]
         if crash is not None and len(waiting) == len(jobs):
@@ -204,14 +311,6 @@ class Jobs:
             write(job.folder / FILE, job.result)
         except OSError as error:
             log.error("%s could not be written: %s", job.folder / FILE, error)
-
-    def _returned(self, job: Job) -> JobReturn:
-        result = (job.twin or job).result
-        return JobReturn(
-            overrides=job.overrides,
-            status=JobStatus.COMPLETED,  # Hydra would raise what a failed one returned
-            _return_value=value(result, [each.result for each in self.jobs if each.result]),
-        )
 
     @property
     def failed(self) -> list[Job]:

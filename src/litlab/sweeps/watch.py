@@ -19,24 +19,22 @@ def watching(jobs: Sequence[Job], total: int, swept: Sequence[str]) -> Iterator[
     """Print a line for each job that ends while the body runs.
 
     Args:
-        jobs: of the sweep, so far.
+        jobs: of the sweep, so far; those that are added while the body runs are told, too.
         total: jobs of the whole sweep, if that is known.
         swept: the settings that differ.
     """
-    distinct = [job for job in jobs if job.twin is None]
-    total = max(total - (len(jobs) - len(distinct)), len(distinct))
-    news = [job for job in distinct if not job.is_told]
-    told = len(distinct) - len(news)
     end = threading.Event()
 
     def look() -> None:
-        nonlocal told
-        for job in [job for job in news if not job.is_told]:
-            result = read(job.folder) if job.has_folder else None
+        distinct = [job for job in list(jobs) if job.twin is None]
+        count = max(total - (len(jobs) - len(distinct)), len(distinct))
+        told = sum(job.is_told for job in distinct)
+        for job in distinct:
+            result = read(job.folder) if job.has_folder and not job.is_told else None
             if result is not None and result["status"] in FINAL:
                 job.is_told = True
                 told += 1
-                print(line(f"{told}/{total}", job.differing(swept), result), flush=True)
+                print(line(f"{told}/{count}", job.differing(swept), result), flush=True)
 
     def watch() -> None:
         pause = INTERVAL
