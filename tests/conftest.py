@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import resource
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ class Fit:
     @property
     def metrics(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A program that ends in this process leaves signals ignored, which the next test's processes would inherit."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def handled() -> Iterator[None]:
         sys.unraisablehook = hook
         yield
     finally:
-        state.depth = 0
+        _state = _State()  # what came is obeyed or told by now
         sys.unraisablehook = unraisable
         for number, handler in before.items():
             if handler is not None:  # None: not Python's
