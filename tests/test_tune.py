@@ -79,7 +79,7 @@ def test_a_tuned_run_is_to_the_bit_the_one_where_the_rate_was_typed(short, same_
     assert 0.01 < rate < 1  # 0.1 is a good one
     assert config.optimizer.lr == 0.1  # what was asked stays as it was
     assert (Path(config.paths.run_dir) / "plots" / "lr_range_test.png").stat().st_size > 1000
-    assert sorted(path.name for path in Path(config.paths.run_dir).iterdir()) == ["checkpoints", "plots"]
+    assert sorted(path.name for path in Path(config.paths.run_dir).iterdir()) == ["checkpoints", "history.csv", "plots"]
     typed = train(short(f"optimizer.lr={rate}"))
     assert "tuned" not in typed
     assert same_weights(weights(result), weights(typed))
