@@ -162,10 +162,10 @@ def test_the_same_job_runs_once(sweep):
 
 @pytest.mark.slow
 def test_deletions_and_additions(sweep):
-    code, _, err, results = sweep("~callbacks.pictures", "+model.extra=a,b", "seed=1")
+    code, _, err, results = sweep("~callbacks.pictures", "+note=a,b", "seed=1")
     assert code == 0, err
-    assert [result["settings"]["model"]["extra"] for _, result in sorted(results.items())] == ["a", "b"]
-    assert "pictures" not in results["0_extra=a"]["settings"]["callbacks"]
+    assert [result["settings"]["note"] for _, result in sorted(results.items())] == ["a", "b"]
+    assert "pictures" not in results["0_note=a"]["settings"]["callbacks"]
 
 
 def test_the_command_line_goes_before_the_sweeps_params(sweep):
@@ -591,9 +591,9 @@ def test_names_are_short():
 
 @pytest.mark.slow
 def test_strange_values_in_a_sweep(sweep):
-    code, _, err, results = sweep("+model.x='a/b','c = d, \"e\"',[1,2]", "seed=1")
+    code, _, err, results = sweep("+x='a/b','c = d, \"e\"',[1,2]", "seed=1")
     assert code == 0, err
-    assert {name: result["settings"]["model"]["x"] for name, result in results.items()} == {
+    assert {name: result["settings"]["x"] for name, result in results.items()} == {
         "0_x=a-b": "a/b", "1_x=c-d-e": 'c = d, "e"', "2_x=1-2": [1, 2],
     }  # fmt: skip
 
