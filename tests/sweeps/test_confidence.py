@@ -50,7 +50,7 @@ def test_without_common_seeds_they_are_compared_by_welch() -> None:
         f"the second row may be as good: 0.015 (95% interval {low:.2g} to {high:.2g}, not paired: the seeds differ)"
     )
     assert comparison(*rows(A, [a + 1e-8 for a in A])).startswith("the second row may be as good: 0 (95% interval ")
-    assert comparison(*rows(A, [0.9])) is None  # one value has no spread
+    assert comparison(*rows(A, A[:2])) is None  # two values may agree by chance
 
 
 def test_folds_are_replicates_whose_training_samples_are_shared() -> None:

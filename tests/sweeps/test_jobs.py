@@ -633,7 +633,11 @@ def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_p
 
 @pytest.mark.parametrize(
     ("length", "told"),
-    [(["trainer.max_epochs=72001"], "10.0 h"), (["trainer.max_epochs=72001", "trainer.max_steps=144010"], "2.0 h")],
+    [
+        (["trainer.max_epochs=72001"], "10.0 h"),
+        (["trainer.max_epochs=72001", "trainer.max_steps=144010"], "2.0 h"),
+        (["trainer.max_epochs=-1", "trainer.max_steps=144010"], "2.0 h"),  # no limit of epochs
+    ],
 )
 def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch, length, told):
     measured = []

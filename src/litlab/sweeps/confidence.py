@@ -9,6 +9,7 @@ from litlab.sweeps.columns import REPLICATES, comparable, value
 from litlab.sweeps.rows import Row, validation
 
 LEVEL = 0.95
+FEWEST = 3  # values of a comparison: two can agree by chance, and their interval would be a point
 ROUNDING = 1e-6  # of metrics in float32, relative: a smaller difference is none
 Interval = tuple[float, float]
 
@@ -19,12 +20,12 @@ def interval(row: Row) -> Interval | None:
 
 
 def comparison(first: Row, second: Row) -> str | None:
-    """Whether one row beats another by more than chance, in a sentence; None if either has fewer than two values.
+    """Whether one row beats another by more than chance, in a sentence; None if either has fewer than three values.
 
     Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
     many rows, so the interval flatters the first.
     """
-    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < 2:
+    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < FEWEST:
         return None
     ours, theirs = _values(first), _values(second)
     if paired := ours.keys() == theirs.keys():

@@ -1,6 +1,7 @@
 """How long a sweep would take: an epoch of some of its jobs, run for real in a folder that is removed."""
 
 import json
+import math
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -114,7 +115,8 @@ def _seconds(settings: dict[str, Any], result: dict[str, Any]) -> float:
     epochs, steps = settings["trainer"].get("max_epochs"), settings["trainer"].get("max_steps", -1)
     epoch = result["seconds_training"] - result.get("seconds_compiling", 0.0)
     once = result["seconds"] - epoch
-    times = float(epochs) if epochs not in (None, -1) else 1000.0  # Lightning's own limit
-    if steps not in (None, -1) and result["steps"]:
-        times = min(times, steps / result["steps"])
+    by_steps = steps / result["steps"] if steps not in (None, -1) and result["steps"] else math.inf
+    times = by_steps if epochs in (None, -1) else min(float(epochs), by_steps)
+    if math.isinf(times):
+        times = 1000.0  # Lightning's own limit
     return once + epoch * times
