@@ -271,7 +271,7 @@ def test_in_a_sweep_each_job_has_its_own_processes(folder: Path, read_result: An
         assert (result["status"], result["environment"]["devices"]) == ("completed", 2)
         assert "epoch 1: " in (run / "rank1.log").read_text()
         names = {path.name for path in run.iterdir()} - {".hydra", "train.log", "rank1.log"}
-        assert names == {"checkpoints", "plots", "result.json", "tensorboard"}
+        assert names == {"checkpoints", "history.csv", "plots", "result.json", "tensorboard"}
     assert list(folder.glob("train/runs/*")) == []
 
 

@@ -6,7 +6,7 @@ such as `litlab.data.roads.subprocess.run` begins well and ends elsewhere.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,14 +27,18 @@ KNOWN = (
 )
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, resolved: Mapping[str, Any] | None = None) -> None:
     """Hold the name of every `_target_` of a config against the packages that it may be of; nothing is imported.
+
+    Args:
+        config: composed.
+        resolved: its settings as plain data, where they are known.
 
     Raises:
         RequestError: what may not be named, a line each; or `trust` is no list of packages.
     """
     packages = (*KNOWN, *trusted(config))
-    mistakes = [refusal(*each) for each in targets(config) if not lies_in(each[1], packages)]
+    mistakes = [refusal(*each) for each in targets(resolved or config) if not lies_in(each[1], packages)]
     if mistakes:
         raise RequestError("\n".join(mistakes))
 

@@ -1,6 +1,7 @@
 """A sweep's folder: claimed, so that no two sweeps share it unasked, with a folder of its own for each job."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -113,10 +114,18 @@ def held(folder: Path) -> Iterator[None]:
         raise RequestError(f"sweep.resume={folder}: another sweep is at work there; wait for it, or stop it") from error
 
 
+def start_time(folder: Path) -> None:
+    """The jobs of this session begin now; see `keep_time`."""
+    with suppress(FileNotFoundError):
+        os.utime(folder / REQUEST)
+
+
 def keep_time(folder: Path, minutes: float | None) -> None:
-    """Let no job begin any more where the sweep has taken its `minutes`, which its request began."""
+    """Let no job begin any more where the sweep's `minutes` since its first one are used up."""
     request = folder / REQUEST
-    if minutes is not None and request.exists() and time.time() - request.stat().st_mtime >= 60 * minutes:
+    if minutes is None or not request.exists() or time.time() - request.stat().st_mtime < 60 * minutes:
+        return
+    if any(folder.glob(f"*/{FILE}")):  # one job at the least, or there is nothing to show
         (folder / STOP).write_text(LATE)
 
 

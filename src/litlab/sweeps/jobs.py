@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
@@ -19,7 +20,7 @@ from litlab import signals
 from litlab.errors import Interrupted, RunError
 from litlab.heartbeat import is_alive_elsewhere, this_process
 from litlab.results import FILE, write
-from litlab.sweeps.folder import STOP, claim_job, free_number, identity, results
+from litlab.sweeps.folder import STOP, claim_job, free_number, identity, results, start_time
 from litlab.sweeps.job import TWIN, Job, value
 from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.naming import short, unlike
@@ -166,6 +167,7 @@ class Jobs:
             raise next(job.mistake for job in jobs if job.mistake)
         if not self.jobs:
             self._begin(jobs)
+            start_time(self.folder)
         known, stopped = _goes_or_went_well(self.folder), _stopped(self.folder)
         first = {job.identity: job for job in self.jobs if job.is_completed or job in self._under_way}
         failing, pending, begun = [], [], []
@@ -207,11 +209,16 @@ class Jobs:
         if not jobs or (self.folder / STOP).exists():
             return
         crash: BaseException | None = None
+        # Hydra's own would compose all those, too, that are not to begin: of a thousand that takes minutes.
+        together = 1 if isinstance(self.launcher, BasicLauncher) else len(jobs)
         try:
-            self.launcher.launch([job.words(self.swept) for job in jobs], initial_job_idx=self._launched)
+            for part in (jobs[place : place + together] for place in range(0, len(jobs), together)):
+                if (self.folder / STOP).exists():
+                    break
+                self.launcher.launch([job.words(self.swept) for job in part], initial_job_idx=self._launched)
+                self._launched += len(part)
         except Exception as error:  # a worker was killed, or the launcher cannot do what it is asked
             crash = error
-        self._launched += len(jobs)
         self._account(jobs, crash, alone)
 
     def _submit(self, jobs: Sequence[Job]) -> None:

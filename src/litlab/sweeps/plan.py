@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab import trust
@@ -30,7 +30,9 @@ class Planner:
     def __init__(self, context: HydraContext, config: DictConfig) -> None:
         self.context = context
         self.config = config
-        self._chosen: dict[tuple[str, ...], DictConfig] = {}
+        self._chosen: dict[
+            tuple[str, ...], tuple[DictConfig, DictConfig]
+        ] = {}  # by choices: the rest, and hydra's node
 
     def plan(self, overrides: Sequence[str]) -> Job:
         """A job of these overrides, held against the rules; what is wrong with it becomes its `mistake`."""
@@ -38,13 +40,9 @@ class Planner:
         before = HydraConfig.instance().cfg
         try:
             composed = self._compose(job.overrides)
-            with read_write(composed.hydra), open_dict(composed):
-                composed.hydra.job.id, composed.hydra.job.num, composed.hydra.runtime.output_dir = "", 0, ""
-                HydraConfig.instance().set_config(composed)  # for what the job's settings take from it
-                del composed["hydra"]
             job.settings = settings(composed)
             job.identity = identity(job.settings)
-            trust.check(composed)
+            trust.check(composed, job.settings)
             check(composed, job.overrides)
         except (HydraException, OmegaConfBaseException, RequestError) as error:
             job.mistake = error
@@ -53,16 +51,28 @@ class Planner:
         return job
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The job's config, without hydra's node, which HydraConfig then has: its settings may take from it."""
         loader = self.context.config_loader
         assert isinstance(loader, ConfigLoaderImpl)
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         groups = [each for each in parsed if loader.repository.group_exists(each.key_or_group)]
         chosen = tuple(each.input_line or "" for each in groups)
         if chosen not in self._chosen:
-            self._chosen[chosen] = loader.load_sweep_config(self.config, list(chosen))
-        composed = copy.deepcopy(self._chosen[chosen])
+            self._chosen[chosen] = self._choose(chosen)
+        plain, hydra = self._chosen[chosen]
+        HydraConfig.instance().cfg = hydra  # type: ignore[assignment]  # as its own set_config does
+        composed = copy.deepcopy(plain)
         try:
             loader._apply_overrides_to_config([each for each in parsed if each not in groups], composed)
         except OmegaConfBaseException as error:
             raise HydraException(str(error)) from error
         return composed
+
+    def _choose(self, choices: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        config = self.context.config_loader.load_sweep_config(self.config, list(choices))
+        with read_write(config.hydra), open_dict(config):
+            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
+            hydra = OmegaConf.masked_copy(config, "hydra")
+            del config["hydra"]
+        OmegaConf.set_readonly(hydra.hydra, True)
+        return config, hydra
