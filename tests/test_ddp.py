@@ -280,8 +280,8 @@ def test_in_a_sweep_each_job_has_its_own_processes(folder: Path, read_result: An
     ("whom", "what", "code", "status", "message"),
     [
         ("rank", signal.SIGKILL, 1, "failed", "error: process 1 of 2 (counted from 0) was killed by SIGKILL"),
-        ("main", signal.SIGINT, 130, "interrupted", "stopped; result.json and the checkpoints so far are in "),
-        ("main", signal.SIGTERM, 143, "interrupted", "stopped; result.json and the checkpoints so far are in "),
+        ("main", signal.SIGINT, 130, "interrupted", "stopped; its result.json is in "),
+        ("main", signal.SIGTERM, 143, "interrupted", "stopped; its result.json is in "),
         ("main", signal.SIGKILL, -9, "running", ""),
     ],
 )

@@ -43,5 +43,8 @@ def test_a_full_disk_raises_where_it_is_written_to(
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
     with pytest.raises(ValueError, match="not supported") as lightnings:
         logger.log_metrics({"loss": 0.5}, step=3)
+    first, second = ValueError("one"), ValueError("two")
+    first.__cause__, second.__context__ = second, first  # as where a cause is raised in its error's place
+    assert not is_full_disk(first)
     assert is_full_disk(lightnings.value) and not is_full_disk(ValueError("not supported"))
     assert capsys.readouterr() == ("", "")

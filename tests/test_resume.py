@@ -175,6 +175,11 @@ def test_an_allowed_change_of_optimizer_and_schedule_is_used(run):
         _, folder = run(*setting, f"scheduler={scheduler}", *changed, f"resume_from={kept / '0.ckpt'}")
         (group,) = read_checkpoint(folder / "last.ckpt")["optimizer_states"][0]["param_groups"]
         assert group["lr"] == pytest.approx(rate) and group["momentum"] == 0.5
+    _, kept = run(*setting, "scheduler=onecycle", *ALL)
+    changed = ("optimizer.lr=0.2", "resume_changes=[optimizer.lr]")  # scheduler.max_lr follows it
+    _, folder = run(*setting, "scheduler=onecycle", *changed, f"resume_from={kept / '0.ckpt'}")
+    (group,) = read_checkpoint(folder / "last.ckpt")["optimizer_states"][0]["param_groups"]
+    assert group["max_lr"] == 0.2
 
 
 def test_a_finished_one_cycle_is_planned_anew_or_refused(run):

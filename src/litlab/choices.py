@@ -12,7 +12,10 @@ LAUNCHERS = {
     "submitit_slurm": "On Slurm, as one job array; needs `make setup EXTRAS=submitit`.",
     "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
 }
-SWEEPS = "-m sweep.resume=FOLDER goes on with a sweep, --dry-run lists its jobs and how long they would take."
+SWEEPS = (
+    "With -m: sweep.resume=FOLDER beside a sweep's own command goes on with it, "
+    "--dry-run lists its jobs and how long they would take."
+)
 
 
 def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:

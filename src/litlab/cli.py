@@ -143,7 +143,9 @@ def tell(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return _say("stopped", 130)
     if isinstance(error, Interrupted):
-        where = f"; result.json and the checkpoints so far are in {error.run_dir}" if error.run_dir else ""
+        where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
+        if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
+            where += f", and the same command with resume_from={last} goes on"
         if error.run_dir and (error.run_dir / "multirun.yaml").exists():
             where = f"; the same command with sweep.resume={error.run_dir} goes on"
         return _say(f"stopped{where}", 128 + error.signum)

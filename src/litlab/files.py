@@ -39,8 +39,10 @@ def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> 
 
 def is_full_disk(error: BaseException | None) -> bool:
     """Whether an error says that the disk is full, or comes of one that does: Lightning's loggers raise another."""
-    while error is not None:
+    seen = set[int]()  # an error that is raised again out of one that it caused is its own context
+    while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in FULL:
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False

@@ -116,7 +116,11 @@ def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, An
                 f"{asked}: was trained with {name}={old}, whose state {new} cannot take over; choose the same "
                 f"{name.partition('.')[0]}"
             )
-    refused = [name for name in changed if not any(_within(name, each) for each in allowed)]
+    named = [name for name in changed if any(_within(name, each) for each in allowed)]
+    follows = {f"${{{name}}}" for name in named}  # as scheduler.max_lr is optimizer.lr, unless it is set
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    written = _flat(plain)
+    refused = [name for name in changed if name not in named and written.get(name) not in follows]
     if refused:
         told = ", ".join(f"{name}={_typed(changed[name][0])} (now {_typed(changed[name][1])})" for name in refused)
         raise RequestError(

@@ -2,21 +2,25 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from litlab import report, signals
 from litlab.config.checks import check
-from litlab.errors import RunError
+from litlab.errors import RequestError, RunError
+from litlab.escape import printable
 from litlab.files import write_whole
 from litlab.sweeps.estimate import estimate, list_jobs, spoken
 from litlab.sweeps.folder import REQUEST, claim, clear, held, is_late, results, resumed
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.leaderboard import summarize
-from litlab.sweeps.naming import short
+from litlab.sweeps.naming import key_of, short
 from litlab.sweeps.plan import Planner
 from litlab.sweeps.stop import bury
 from litlab.sweeps.worker import is_sweeper
@@ -29,7 +33,20 @@ def begin(sweeper: Any, config: DictConfig) -> None:
         RequestError: a setting of the sweep is wrong.
     """
     check(config, only="sweep.")
+    if (folder := resumed(config)) is not None:
+        _refuse_nothing_asked(config, folder)
     sweeper.folder = None if config.sweep.dry_run else claim(config)
+
+
+def _refuse_nothing_asked(config: DictConfig, folder: Path) -> None:
+    """The folder alone does not say what to sweep: a run of the defaults would join it."""
+    if any(not key_of(word).startswith(("sweep.", "paths.")) for word in config.hydra.overrides.task):
+        return
+    with contextlib.suppress(AttributeError, ValueError, YAMLError):
+        words = [str(word) for word in OmegaConf.load(folder / REQUEST).hydra.overrides.task]
+        own = [shlex.quote(word) for word in words if not key_of(word).startswith("sweep.resume")]
+        command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")
+        raise RequestError(f"sweep.resume={folder}: goes with the command of the sweep: {command}") from None
 
 
 @contextlib.contextmanager
@@ -70,9 +87,10 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
     if jobs.failed:
         what += [f"{len(jobs.failed)} of {len(jobs.jobs)} jobs failed"]
     if late and jobs.not_begun:
+        minutes = sweeper.config.sweep.minutes
         print(
-            f"sweep.minutes={sweeper.config.sweep.minutes:g} are used up, and {jobs.not_begun} jobs did not begin; the "
-            f"same command with sweep.resume={short(jobs.folder)} goes on"
+            f"the time of sweep.minutes={minutes:g} is used up; {jobs.not_begun} jobs did not begin; "
+            f"the same command with sweep.resume={short(jobs.folder)} goes on"
         )
     elif jobs.waiting:
         what += [f"{len(jobs.waiting)} did not begin (sweep.on_failure=stop)"]

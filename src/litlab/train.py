@@ -167,7 +167,7 @@ def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
     stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
     seconds = sum(stopwatch.epochs)
     return {
-        "seconds_training": round(seconds, 3),
+        "seconds_training": round(stopwatch.earlier + seconds, 3),
         "seconds_compiling": round(task.compiled.seconds, 3) if task.compiled else 0.0,
         "samples_per_second": round(task.losses.samples / seconds) if seconds else None,
     }

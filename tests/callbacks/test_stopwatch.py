@@ -24,3 +24,7 @@ def test_an_epoch_is_its_training_without_validation(fit, monkeypatch):
     run = fit("scheduler=none", "task.steps_per_execution=1", callbacks=[Clock()])
     watch = next(each for each in run.trainer.callbacks if isinstance(each, stopwatch.Stopwatch))
     assert watch.epochs == [20, 20] and now >= 240
+    state = watch.state_dict()
+    resumed = stopwatch.Stopwatch()
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state == {"seconds": 40}  # of both parts of a resumed run

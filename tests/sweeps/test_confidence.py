@@ -47,9 +47,12 @@ def test_two_rows_are_compared_pair_by_pair() -> None:
 def test_without_common_seeds_they_are_compared_by_welch() -> None:
     low, high = stats.ttest_ind(A, B, equal_var=False).confidence_interval(0.95)
     assert comparison(*rows(A, B, seeds=9)) == (
-        f"the second row may be as good: 0.015 (95% interval {low:.2g} to {high:.2g}, not paired: the seeds differ)"
+        f"the second row may be as good: the first leads by 0.015 (95% interval {low:.2g} to {high:.2g}, "
+        "not paired: the seeds differ)"
     )
-    assert comparison(*rows(A, [a + 1e-8 for a in A])).startswith("the second row may be as good: 0 (95% interval ")
+    assert comparison(*rows(A, [a + 1e-8 for a in A])).startswith(
+        "the second row may be as good: the first leads by 0 (95% interval "
+    )
     assert comparison(*rows(A, A[:2])) is None  # two values may agree by chance
 
 

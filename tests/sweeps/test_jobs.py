@@ -130,7 +130,7 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
     assert (code, err) == (0, "") and statuses(results) == {"0_seed=0": "completed"}
     assert "jobs: 1 completed, 2 not begun." in out
     last = out.splitlines()[-1]
-    assert last.startswith("sweep.minutes=10 are used up, and 2 jobs did not begin; the same command with ")
+    assert last.startswith("the time of sweep.minutes=10 is used up; 2 jobs did not begin; the same command with ")
     (resume,) = (word for word in last.split() if word.startswith("sweep.resume="))
     code, out, _ = command("-m", "seed=0,1,2", "sweep.minutes=10", resume)
     assert code == 0 and "jobs: 3 completed." in out
@@ -194,7 +194,10 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
-    assert "\n1 of 4 jobs are completed already\n1 goes on from the last checkpoint\n2/4  seed=13  failed: " in out
+    assert (
+        "\n1 of 4 jobs are completed already\n1 of the others goes on from the last checkpoint\n2/4  seed=13  failed: "
+        in out
+    )
     names = ["0_seed=0", "1_seed=13", "2_seed=1", "3_seed=13", "4_seed=1", "5_seed=2"]
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
@@ -207,6 +210,12 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
     code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
     assert (code, err) == (0, "")
+    code, out, err, same = sweep(f"sweep.resume={folder}")
+    assert (code, out, same) == (2, "", again)
+    assert err.startswith(
+        f"error: sweep.resume={folder}: goes with the command of the sweep: python scripts/train.py -m "
+    )
+    assert err.endswith(f" seed=0,1,2 sweep.resume={folder}\n")
     assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
 
 
@@ -724,7 +733,7 @@ def test_a_killed_sweep_resumed_is_an_undisturbed_one(root, tmp_path):
     resumed = outside(root, tmp_path, *NINE, "sweep.resume=killed")
     out, err = resumed.communicate(timeout=900)
     assert (resumed.returncode, err) == (0, ""), err
-    assert f"{results.count('completed')} of 9 jobs are completed already\n1 goes on from the last checkpoint" in out
+    assert f"{results.count('completed')} of 9 jobs are completed already\n1 of the others goes on from the last" in out
     logs = [path.read_text() for path in (tmp_path / "killed").glob("*/train.log")]
     assert sum("epoch 1: " not in text for text in logs) == 1
     assert len(rows(tmp_path / "whole")) == 9

@@ -20,6 +20,7 @@ class Stopwatch(L.Callback):
 
     def __init__(self) -> None:
         self.epochs: list[float] = []  # seconds each
+        self.earlier = 0.0  # seconds of a run that this one goes on with
         self._epoch = 0  # the present one, counted from 1; 0: none
         self._since = 0.0
         self._apart = 0.0
@@ -33,6 +34,15 @@ class Stopwatch(L.Callback):
         """The last epoch is over."""
         self._note(trainer.callback_metrics)
         self._epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds so far."""
+        present = time.perf_counter() - self._since - self._apart if self._epoch else 0.0
+        return {"seconds": self.earlier + sum(self.epochs) + present}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A resumed run's seconds are added to those before."""
+        self.earlier = float(state_dict["seconds"])
 
     def pause(self) -> None:
         """What follows is no training."""

@@ -45,7 +45,7 @@ def comparison(first: Row, second: Row) -> str | None:
     return (
         f"the first row beats the second by {shown}"
         if low > 0 and difference
-        else f"the second row may be as good: {shown}"
+        else f"the second row may be as good: the first leads by {shown}"
     )
 
 

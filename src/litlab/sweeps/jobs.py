@@ -190,7 +190,7 @@ class Jobs:
         if done := sum(job.is_told for job in begun):
             print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
         if partly := sum(job.resume_from is not None for job in pending):
-            print(f"{partly} {'goes' if partly == 1 else 'go'} on from the last checkpoint", flush=True)
+            print(f"{partly} of the others {'goes' if partly == 1 else 'go'} on from the last checkpoint", flush=True)
         self._claim([job for job in jobs if job in failing or job in pending])
         for job in failing:
             self._fail(job, job.mistake)
