@@ -42,11 +42,13 @@ def _refuse_nothing_asked(config: DictConfig, folder: Path) -> None:
     """The folder alone does not say what to sweep: a run of the defaults would join it."""
     if any(not key_of(word).startswith(("sweep.", "paths.")) for word in config.hydra.overrides.task):
         return
-    with contextlib.suppress(AttributeError, ValueError, YAMLError):
+    try:
         words = [str(word) for word in OmegaConf.load(folder / REQUEST).hydra.overrides.task]
-        own = [shlex.quote(word) for word in words if not key_of(word).startswith("sweep.resume")]
-        command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")
-        raise RequestError(f"sweep.resume={folder}: goes with the command of the sweep: {command}") from None
+    except (AttributeError, ValueError, YAMLError):  # it may be anyone's
+        words = ["..."]
+    own = [shlex.quote(word) for word in words if not key_of(word).startswith("sweep.resume")]
+    command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")
+    raise RequestError(f"sweep.resume={folder}: goes with the command of the sweep: {command}")
 
 
 @contextlib.contextmanager

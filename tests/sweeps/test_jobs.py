@@ -210,13 +210,13 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
     code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
     assert (code, err) == (0, "")
+    assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
     code, out, err, same = sweep(f"sweep.resume={folder}")
     assert (code, out, same) == (2, "", again)
     assert err.startswith(
         f"error: sweep.resume={folder}: goes with the command of the sweep: python scripts/train.py -m "
     )
     assert err.endswith(f" seed=0,1,2 sweep.resume={folder}\n")
-    assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
 
 
 @pytest.mark.slow
