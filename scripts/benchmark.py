@@ -7,7 +7,7 @@ from pathlib import Path
 
 from litlab.cli import tell
 
-MODELS = ("usual", "tiny", "sine")  # litlab.benchmark's; it imports torch, and --help is not to wait for that
+MODELS = ("usual", "tiny", "sine")  # litlab.benchmark.speed's; it imports torch, and --help is not to wait for that
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as for train.py: data=mnist scheduler=onecycle ...")
     asked = parser.parse_args()
 
-    from litlab.benchmark import benchmark, save, show  # here, because torch and lightning take seconds to import
+    from litlab.benchmark.speed import benchmark, save, show  # here, because torch and lightning take seconds to import
 
     logging.captureWarnings(True)  # they are for train.log, which these runs do not have
     report = benchmark(

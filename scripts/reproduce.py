@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default="data", help="where the data sets lie (paths.data_dir)")
     asked = parser.parse_args()
 
-    from litlab.reproduce import reproduce
+    from litlab.benchmark.reproduce import reproduce
 
     reproduce(**vars(asked))
 

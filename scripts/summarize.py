@@ -21,8 +21,8 @@ def main() -> None:
     if asked.out is None and len(asked.folders) > 1:
         parser.error("--out: several sweeps are joined; name the folder for their summary, such as --out logs/joined")
 
-    from litlab.report import print_leaderboard
-    from litlab.sweeps.leaderboard import summarize
+    from litlab.sweeps.report import print_leaderboard
+    from litlab.sweeps.summary import summarize
 
     print_leaderboard(summarize(asked.folders, asked.out), asked.out or asked.folders[0])
 

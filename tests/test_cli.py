@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from litlab.arguments import arguments
+from litlab.config.arguments import arguments
 
 SMALL = ("trainer.accelerator=cpu", "threads=1", "trainer.max_epochs=1", "logger=none")
 

@@ -7,8 +7,8 @@ import torch
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.build import build_data, build_task, build_trainer
-from litlab.choices import CONF, choices
 from litlab.config.checks import check
+from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError
 
 CHOICES = choices()

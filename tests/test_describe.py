@@ -202,8 +202,8 @@ def test_training_refuses_data_with_gaps() -> None:
 def test_the_command_prints_tables_and_leaves_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from hydra import compose, initialize_config_dir
 
-    from litlab.choices import CONF
     from litlab.cli import record
+    from litlab.config.choices import CONF
     from litlab.describe import describe
 
     run_dir = tmp_path / "run"

@@ -16,7 +16,15 @@ def test_imports_point_down_only(root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", ["litlab", "litlab.cli", "litlab.config.checks", "litlab.results", "litlab.choices", "litlab.report"]
+    "module",
+    [
+        "litlab",
+        "litlab.cli",
+        "litlab.config.checks",
+        "litlab.runs.result",
+        "litlab.config.choices",
+        "litlab.runs.report",
+    ],
 )
 def test_importing_the_upper_floors_imports_no_torch(module):
     code = f"import sys, {module}; print(*({{'torch', 'lightning', 'torchmetrics', 'sklearn'}} & set(sys.modules)))"

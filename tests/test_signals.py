@@ -13,7 +13,7 @@ import pytest
 
 from litlab import signals
 from litlab.errors import Interrupted
-from litlab.results import recorded
+from litlab.runs.result import recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = int(os.environ.get("LITLAB_STORM", "12"))  # stopped runs of the slow test
@@ -117,7 +117,9 @@ def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
 
 
 def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path: Path) -> None:
-    code = "import time; from pathlib import Path; from litlab import signals; from litlab.results import recorded\n"
+    code = (
+        "import time; from pathlib import Path; from litlab import signals; from litlab.runs.result import recorded\n"
+    )
     code += "signals.IMPATIENCE = 0.1\n"
     code += f"with recorded(Path({str(tmp_path)!r}), {{}}):\n    print('begun', flush=True)\n    time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

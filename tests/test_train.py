@@ -15,7 +15,7 @@ from lightning.pytorch import seed_everything
 
 from litlab.build import build_data, build_task, build_trainer
 from litlab.errors import RequestError, RunError
-from litlab.results import recorded, write
+from litlab.runs.result import recorded, write
 from litlab.train import train
 
 PLAIN = ("scheduler=none", "optimizer.lr=0.02")

@@ -10,7 +10,7 @@ from litlab.errors import RequestError
 
 
 class OptunaSweeper(Sweeper):
-    """`litlab.search.Search`, which is imported when it is asked for: Hydra imports this file at every start.
+    """`litlab.sweeps.search.Search`, which is imported when it is asked for: Hydra imports this file at every start.
 
     Args:
         settings: those of conf/hydra/sweeper/search.yaml.
@@ -26,7 +26,7 @@ class OptunaSweeper(Sweeper):
             RequestError: Optuna is not installed, or too old.
         """
         try:
-            from litlab.search import Search
+            from litlab.sweeps.search import Search
         except ImportError as error:  # not there, or an older one
             if str(error.name).startswith("litlab"):
                 raise

@@ -11,7 +11,7 @@ class GridSweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Claim the sweep's folder, then set up the launcher."""
-        from litlab.sweep import begin  # here, because Hydra imports this file at every start
+        from litlab.sweeps.sweep import begin  # here, because Hydra imports this file at every start
 
         begin(self, config)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -25,8 +25,8 @@ class GridSweeper(BasicSweeper):
             RequestError: an option of the sweep does not fit its settings.
             Exception: no job could be composed: what is wrong with the first.
         """
-        from litlab.sweep import dry_run, walking
         from litlab.sweeps.space import Space
+        from litlab.sweeps.sweep import dry_run, walking
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         assert self.config is not None and self.hydra_context is not None

@@ -9,31 +9,30 @@ from typing import Any
 import hydra
 import lightning.pytorch as L
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
-from litlab.callbacks.checkpoints import WholeFiles
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
+from litlab.config.hydra_errors import blamed, guess, why_not_built
+from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.signatures import signature
+from litlab.config.trust import trusted, verify
 from litlab.data.shared import shared_copy
 from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
-from litlab.devices import refuse_what_cannot_be_shared
+from litlab.distributed import gpus
+from litlab.distributed.devices import refuse_what_cannot_be_shared
+from litlab.distributed.launcher import Launcher, SignalConnector
+from litlab.distributed.ranks import place
 from litlab.errors import RequestError
-from litlab.launcher import Launcher, SignalConnector
-from litlab.mistakes import blamed, guess, why_not_built
-from litlab.ranks import place
-from litlab.sweeps import gpus
-from litlab.sweeps.worker import in_sweep
+from litlab.runs.checkpoints import WholeFiles
 from litlab.tasks.base import Task
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.training import STEP_HOOKS, has_hook
-from litlab.trust import trusted, verify
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ def build_data(config: DictConfig) -> TensorData:
     data: TensorData = instantiate("data", config.data, trusted(config))
     if in_sweep() and isinstance(data, TensorData):  # others' data are their own
         settings: Any = OmegaConf.to_container(config.data, resolve=True)
-        data.shared = functools.partial(shared_copy(HydraConfig.get().sweep.dir).get, settings)
+        data.shared = functools.partial(shared_copy(sweep_folder()).get, settings)
     return data
 
 

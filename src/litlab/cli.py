@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from litlab import signals
-from litlab.arguments import arguments
-from litlab.choices import CONF, help_text
+from litlab.config.arguments import arguments
+from litlab.config.choices import CONF, help_text
+from litlab.config.hydra_errors import hydra_message, place, what
 from litlab.errors import Interrupted, RequestError, RunError
 from litlab.files import is_full_disk
-from litlab.mistakes import hydra_message, place, what
 
 DEBUG = "LITLAB_TRACEBACK"
 
@@ -30,7 +30,7 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
     Args:
         config_name: of the YAML in conf/.
-        show: the function of `litlab.report` that prints the result.
+        show: the function of `litlab.runs.report` that prints the result.
     """
 
     def decorate(job: Job) -> Callable[[], NoReturn]:
@@ -49,8 +49,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
         def run() -> int:
             import hydra  # after help, which answers at once
 
-            from litlab import ranks
-            from litlab.composition import guarding
+            from litlab.config.composition import guarding
+            from litlab.distributed import ranks
 
             if ranks.follows():
                 return follow(job)
@@ -82,7 +82,7 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
 def follow(job: Job) -> int:
     """Run the job as one more process of a run on several devices, with the first one's config; the exit code."""
-    from litlab import ranks
+    from litlab.distributed import ranks
 
     try:
         record(ranks.receive(), job)
@@ -93,12 +93,13 @@ def follow(job: Job) -> int:
 
 def record(config: Any, job: Job, show: str = "print_result") -> None:
     """Check the config, run the job, leave a result.json whatever happens, and print it; in a sweep, the sweep does."""
-    from litlab import trust
+    from litlab.config import trust
     from litlab.config.checks import check
-    from litlab.heartbeat import age
-    from litlab.ranks import publish
-    from litlab.results import is_first_process, recorded, request
-    from litlab.sweeps.worker import attempt, in_sweep
+    from litlab.config.job import in_sweep
+    from litlab.distributed.ranks import publish
+    from litlab.runs.heartbeat import age
+    from litlab.runs.result import is_first_process, recorded, request
+    from litlab.sweeps.worker import attempt
 
     run_dir = Path(config.paths.run_dir)
     logging.captureWarnings(True)  # to train.log; the terminal is for what the user must know
@@ -124,7 +125,7 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
         finally:
             signals.ignore()  # the result is written: nothing that comes later changes it, nor the exit code
         if is_first_process():
-            from litlab import report
+            from litlab.runs import report
 
             getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
 

@@ -13,9 +13,9 @@ from litlab.build import build_data
 from litlab.data.relations import relations, row_hashes
 from litlab.data.splits import column_axis, column_names, faults
 from litlab.data.tensors import Split, TensorData
+from litlab.diagnostics.data_warnings import Row, remarks
 from litlab.plots import canvas, dataset
-from litlab.remarks import Row, remarks
-from litlab.results import Result
+from litlab.runs.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,20 +14,21 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from litlab import signals
-from litlab.advice import after_divergence
 from litlab.build import build_data, build_task, build_trainer
-from litlab.callbacks.checkpoints import UnreadableError, read_checkpoint
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
+from litlab.config.job import in_sweep
 from litlab.data.tensors import TensorData
+from litlab.diagnostics.advice import after_divergence
+from litlab.diagnostics.evidence import unanswered
+from litlab.diagnostics.hints import hints_after
+from litlab.distributed.launcher import joined
 from litlab.errors import RequestError, RunError
-from litlab.evidence import unanswered
-from litlab.hints import hints_after
-from litlab.hparams import log_metrics, session
-from litlab.launcher import joined
-from litlab.results import Result
-from litlab.resume import checkpoint_to_resume
-from litlab.sweeps.worker import free_earlier_job, in_sweep
+from litlab.runs.checkpoints import UnreadableError, read_checkpoint
+from litlab.runs.hparams import log_metrics, session
+from litlab.runs.result import Result
+from litlab.runs.resume import checkpoint_to_resume
+from litlab.sweeps.worker import free_earlier_job
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
 from litlab.tune import tuned

@@ -15,14 +15,14 @@ from lightning.pytorch.tuner import Tuner
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.build import build_data, build_task, instantiate
+from litlab.config.trust import trusted
 from litlab.config.values import PositiveFloat, PositiveInt
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError, RunError
 from litlab.plots.canvas import Array, pixels, save
 from litlab.plots.training import lr_range_test
-from litlab.results import Result
-from litlab.tasks.plain import PlainTask
-from litlab.trust import trusted
+from litlab.runs.result import Result
+from litlab.tasks.automatic import PlainTask
 
 log = logging.getLogger(__name__)
 SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean has little to go by yet, or is diverging

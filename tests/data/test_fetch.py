@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-from litlab.data import fetch, idx, roads
+from litlab.data import fetch, idx, mirrors
 from litlab.errors import RequestError, RunError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -179,7 +179,7 @@ def test_a_stalling_mirror_is_given_up_after_its_timeout(
     small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror.pause = 30.0
-    monkeypatch.setattr(roads, "MIRROR_TIMEOUT", 1.0)
+    monkeypatch.setattr(mirrors, "MIRROR_TIMEOUT", 1.0)
 
     started = time.monotonic()
     with pytest.raises(RequestError, match=r"does not serve train-images-idx3-ubyte\.gz \(.*timed out\)"):

@@ -6,10 +6,10 @@ import pytest
 from scipy import stats
 from sweep_results import job
 
-from litlab.report import print_leaderboard
 from litlab.sweeps.columns import columns, identity
 from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.leaderboard import rank
+from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.rows import Row
 from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv
 

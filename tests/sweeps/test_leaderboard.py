@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 from sweep_results import failed, job, save
 
 from litlab.errors import RequestError
-from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
+from litlab.sweeps.leaderboard import Leaderboard, rank, read
 from litlab.sweeps.request import not_begun
 from litlab.sweeps.space import Space
-from litlab.sweeps.summary import as_csv, jobs_as_csv, table
+from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize, table
 
 LR = "optimizer.lr"
 
@@ -327,7 +327,7 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", STRANGE)
 def test_a_strange_result_is_shown(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    from litlab.report import print_leaderboard
+    from litlab.sweeps.report import print_leaderboard
 
     for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
         (tmp_path / name).mkdir()
@@ -448,7 +448,7 @@ def test_reading_bears_what_is_half_written_foreign_or_dead(tmp_path: Path) -> N
 
 
 def test_a_job_that_runs_is_running(tmp_path: Path) -> None:
-    from litlab.heartbeat import this_process
+    from litlab.runs.heartbeat import this_process
 
     folder = save(tmp_path, [failed({LR: 1}, status="running", error=None, process=this_process())])
     assert [result["status"] for result in read([folder])] == ["running"]

@@ -65,7 +65,7 @@ def test_without_the_extra_one_line_says_so(composed, monkeypatch, is_old):
         monkeypatch.delattr("optuna.distributions.FloatDistribution")
     else:
         monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "litlab.search", raising=False)
+    monkeypatch.delitem(sys.modules, "litlab.sweeps.search", raising=False)
     with pytest.raises(RequestError, match=r"^sweep=optuna: needs .*pip install -e \.\[optuna\]$"):
         OptunaSweeper().setup(hydra_context=None, task_function=None, config=composed("sweep=optuna"))
 
@@ -118,7 +118,7 @@ def good(rate: float, batch_size: int) -> float:
 @pytest.fixture
 def search(composed, tmp_path, monkeypatch):
     """Run `sweep=optuna` in a folder on a function; what was asked of it, and the study."""
-    search = importlib.import_module("litlab.search")
+    search = importlib.import_module("litlab.sweeps.search")
 
     def run(*overrides: str, value=good):
         jobs = Pretended(value)
@@ -326,7 +326,7 @@ def test_a_study_of_another_version_of_optuna_is_refused_with_what_to_do(search,
     ],
 )
 def test_what_a_range_means_to_optuna(text, expected):
-    distribution = importlib.import_module("litlab.search").distribution
+    distribution = importlib.import_module("litlab.sweeps.search").distribution
     (override,) = OverridesParser.create().parse_overrides([f"x={text}"])
     found = distribution(override)
     assert {key: getattr(found, key) for key in expected} == expected

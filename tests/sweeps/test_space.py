@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from litlab.arguments import arguments
+from litlab.config.arguments import arguments
 from litlab.errors import RequestError
 from litlab.sweeps.space import Space
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sweep_results import failed, job, save
 
-from litlab.report import print_leaderboard
-from litlab.sweeps.leaderboard import Leaderboard, rank, read, summarize
+from litlab.sweeps.leaderboard import Leaderboard, rank, read
 from litlab.sweeps.pictures import draw, pictures
-from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv, plain
+from litlab.sweeps.report import print_leaderboard
+from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv, plain, summarize, write
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
@@ -202,13 +202,13 @@ def names(folder: Path) -> set[str]:
 def test_the_picture_follows_what_is_swept_and_old_ones_go(tmp_path: Path) -> None:
     grid = [job({LR: lr, BATCH: batch}, lr) for lr in (0.1, 0.2) for batch in (32, 64)]
     files = {"summary.csv", "jobs.csv", "summary.md"}
-    rank(grid[:1]).write(tmp_path)
+    write(rank(grid[:1]), tmp_path)
     assert names(tmp_path) == files
-    rank(grid[:2]).write(tmp_path)
+    write(rank(grid[:2]), tmp_path)
     assert names(tmp_path) == files | {"summary_line.png"}
-    rank(grid).write(tmp_path)
+    write(rank(grid), tmp_path)
     assert names(tmp_path) == files | {"summary_heatmap.png"}
-    rank([*grid, job({LR: 0.1, BATCH: 32, "model": "cnn"})]).write(tmp_path)
+    write(rank([*grid, job({LR: 0.1, BATCH: 32, "model": "cnn"})]), tmp_path)
     assert names(tmp_path) == files | {"summary_parallel.png"}
 
 
@@ -228,15 +228,15 @@ def test_a_line_has_its_deviations_and_many_settings_know_what_is_better() -> No
 
 def test_each_metric_has_its_picture(tmp_path: Path) -> None:
     jobs = [job({LR: lr}, lr) for lr in (1, 2)] + [job({LR: lr}, lr, metric="val/rmse", mode="min") for lr in (3, 4)]
-    rank(jobs).write(tmp_path)
+    write(rank(jobs), tmp_path)
     pictures = {"summary_line_val_accuracy.png", "summary_line_val_rmse.png"}
     assert names(tmp_path) == {"summary.csv", "jobs.csv", "summary.md"} | pictures
 
 
 def test_a_search_at_random_draws_no_heatmap_full_of_holes(tmp_path: Path) -> None:
-    rank([job({LR: 0.1 + number / 7, BATCH: 10 + number}, number) for number in range(9)]).write(tmp_path)
+    write(rank([job({LR: 0.1 + number / 7, BATCH: 10 + number}, number) for number in range(9)]), tmp_path)
     assert "summary_scatter.png" in names(tmp_path)
-    rank([job({LR: number, "model.x": [number % 2]}, number) for number in range(9)]).write(tmp_path)
+    write(rank([job({LR: number, "model.x": [number % 2]}, number) for number in range(9)]), tmp_path)
     assert {"summary_line.png"} == {name for name in names(tmp_path) if name.endswith(".png")}, "a line for each name"
 
 

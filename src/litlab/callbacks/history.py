@@ -9,7 +9,7 @@ from typing import Any, cast
 import lightning.pytorch as L
 
 from litlab.files import write_whole
-from litlab.results import HISTORY
+from litlab.runs.result import HISTORY
 from litlab.tasks.base import Task
 from litlab.tasks.position import position
 

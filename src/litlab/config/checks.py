@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from litlab.choices import CONF
+from litlab.config.choices import CONF
 from litlab.config.signatures import REQUIRED, Parameter, Signature, signature
 from litlab.config.values import (
     ExistingFile,

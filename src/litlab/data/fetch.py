@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from litlab.data.idx import FILES, SOURCES, DamagedError, IdxTensors, Source, tensor, unpack
-from litlab.data.roads import UnusableError, roads
+from litlab.data.mirrors import UnusableError, roads
 from litlab.errors import RequestError, RunError
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from litlab.results import GROUPS, NOT_OF_THE_JOB, Result
+from litlab.runs.result import GROUPS, NOT_OF_THE_JOB, Result
 from litlab.sweeps.naming import key_of
 
 REPLICATES = ("seed", "data.fold")  # settings of which a row of the leaderboard has the mean

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from litlab.results import Result
+from litlab.runs.result import Result
 from litlab.sweeps.columns import REPLICATES, comparable, value
 from litlab.sweeps.rows import Row, validation
 

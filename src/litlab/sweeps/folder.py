@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.errors import RequestError
-from litlab.results import FILE, Result
+from litlab.runs.result import FILE, Result
 from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
@@ -169,7 +169,7 @@ def results(folder: Path) -> dict[Path, Result]:
 
 
 def identity(settings: dict[str, Any]) -> str:
-    """Of a job: the text is the same for the same settings (see `litlab.results.settings`)."""
+    """Of a job: the text is the same for the same settings (see `litlab.runs.result.settings`)."""
     return json.dumps(settings, sort_keys=True)
 
 

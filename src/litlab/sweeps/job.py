@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from litlab.heartbeat import is_alive_elsewhere, this_process
-from litlab.mistakes import hydra_message
-from litlab.results import FILE, Result, told
+from litlab.config.hydra_errors import hydra_message
+from litlab.runs.heartbeat import is_alive_elsewhere, this_process
+from litlab.runs.result import FILE, Result, told
 from litlab.sweeps.folder import list_of, quoted, read
 from litlab.sweeps.naming import differing
 

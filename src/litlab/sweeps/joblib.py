@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.singleton import Singleton
 
-from litlab.patching import replaced
+from litlab.compat.patching import replaced
 
 INTERVAL = 0.5  # seconds between two looks whether the sweep's process lives
 PATIENCE = 30.0  # seconds that a job has for its end when the sweep's process has died

@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 
 from litlab import signals
 from litlab.errors import Interrupted, RunError
-from litlab.heartbeat import is_alive_elsewhere, this_process
-from litlab.results import FILE, write
+from litlab.runs.heartbeat import is_alive_elsewhere, this_process
+from litlab.runs.result import FILE, write
 from litlab.sweeps.folder import STOP, claim_job, free_number, identity, results, start_time
 from litlab.sweeps.job import TWIN, Job, value
 from litlab.sweeps.joblib import Joblib

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from litlab.errors import RequestError
-from litlab.results import FILE, Result, is_alive
+from litlab.runs.result import FILE, Result, is_alive
 from litlab.sweeps import reading
 from litlab.sweeps.columns import columns, identity, order
 from litlab.sweeps.request import NOT_BEGUN, not_begun
@@ -42,19 +42,12 @@ class Leaderboard:
         first = {row.metric: row for row in reversed(self.rows) if row.rank}
         return [first[metric] for metric, _ in self.metrics if metric in first]
 
-    def write(self, folder: Path) -> None:
-        """Write summary.csv, jobs.csv, summary.md and the pictures to `folder`, each whole or not at all."""
-        from litlab.sweeps.summary import write
 
-        write(self, folder)
-
-
-def summarize(folders: Sequence[Path], out: Path | None = None, to_come: int | None = None) -> Leaderboard:
-    """Read, rank and write to `out`, or else to the first folder.
+def read_and_rank(folders: Sequence[Path], to_come: int | None = None) -> Leaderboard:
+    """The leaderboard of the sweeps in these folders.
 
     Args:
         folders: of sweeps.
-        out: where to write.
         to_come: jobs that have not begun, if that is known; None: by the sweeps' requests.
 
     Raises:
@@ -70,7 +63,6 @@ def summarize(folders: Sequence[Path], out: Path | None = None, to_come: int | N
     del board.jobs[NOT_BEGUN]
     if count := sum(count for _, count in lacking) if to_come is None else to_come:
         board.jobs[NOT_BEGUN] = count
-    board.write(out or folders[0])
     return board
 
 

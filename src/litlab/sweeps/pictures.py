@@ -15,17 +15,16 @@ from litlab.plots.canvas import Array, shortened
 from litlab.plots.search import scatter
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates
-from litlab.results import HISTORY, Result
+from litlab.runs.result import HISTORY, Result
 from litlab.sweeps.columns import comparable, order
-from litlab.sweeps.digits import decimals, spread
+from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import plain, short_keys
 from litlab.sweeps.reading import read_file
+from litlab.sweeps.rounding import decimals, spread
 from litlab.sweeps.rows import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from litlab.sweeps.leaderboard import Leaderboard
 
 MAX_SETTINGS = 10  # axes of parallel coordinates
 MAX_CURVES = 200  # that are read, of the best rows
@@ -33,7 +32,7 @@ MAX_LINES = 6  # in one picture, each of its own colour
 FILLED = 0.5  # share of a heatmap's cells up to which it is no grid: a search draws its values at random
 
 
-def pictures(board: "Leaderboard") -> dict[str, "Figure"]:
+def pictures(board: Leaderboard) -> dict[str, "Figure"]:
     """Figures by file name, one for each metric: a line, a heatmap or points, parallel coordinates; or none.
 
     A row without a rank has a mark instead of its value, if it is known which metric it is of (or there is but one).
@@ -51,7 +50,7 @@ def pictures(board: "Leaderboard") -> dict[str, "Figure"]:
     return figures
 
 
-def _curves(board: "Leaderboard", rows: Sequence[Row], metric: str) -> "Figure | None":
+def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | None":
     """The metric of all jobs over their epochs; None where there are not two curves of two epochs."""
     found: list[tuple[Row, list[Array]]] = []
     for row in sorted(rows, key=lambda row: row.rank or len(rows) + 1):

@@ -11,10 +11,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from litlab import trust
+from litlab.config import trust
 from litlab.config.checks import check
 from litlab.errors import RequestError
-from litlab.results import settings
+from litlab.runs.result import settings
 from litlab.sweeps.folder import identity
 from litlab.sweeps.job import Job
 

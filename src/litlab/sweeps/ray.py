@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litlab import signals
-from litlab.patching import replaced
+from litlab.compat.patching import replaced
 
 INTERVAL = 0.2  # seconds between two looks whether there was a signal
 

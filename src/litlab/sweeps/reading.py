@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from litlab.results import Result
+from litlab.runs.result import Result
 
 MAX_BYTES = 10 * 2**20
 MAX_DIGITS = 300  # of an integer; a float ends at 1e308

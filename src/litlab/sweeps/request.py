@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from litlab.results import Result
+from litlab.runs.result import Result
 from litlab.sweeps.columns import REPLICATES, comparable, identity, own_overrides, parse, typed, value
 from litlab.sweeps.folder import REQUEST
 from litlab.sweeps.naming import key_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from litlab.results import Result, tested_on
+from litlab.runs.result import Result, tested_on
 from litlab.sweeps.columns import REPLICATES, comparable, order, own_overrides, value
 from litlab.sweeps.naming import key_of
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from litlab import signals
-from litlab.heartbeat import is_alive_elsewhere
-from litlab.results import FILE, Result, write
+from litlab.runs.heartbeat import is_alive_elsewhere
+from litlab.runs.result import FILE, Result, write
 from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
 

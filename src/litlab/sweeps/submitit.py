@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from litlab.patching import replaced
-from litlab.sweeps.gpus import visible
+from litlab.compat.patching import replaced
+from litlab.distributed.gpus import visible
 
 log = logging.getLogger(__name__)
 

@@ -7,25 +7,34 @@ import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litlab import escape
 from litlab.files import write_whole
 from litlab.plots import canvas
 from litlab.sweeps.columns import REPLICATES, value
 from litlab.sweeps.confidence import comparison, interval
-from litlab.sweeps.digits import decimals, spread
+from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
 from litlab.sweeps.pictures import pictures
+from litlab.sweeps.rounding import decimals, spread
 from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, test_metric, validation
-
-if TYPE_CHECKING:
-    from litlab.sweeps.leaderboard import Leaderboard
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
 MAX_TEXT = 100  # characters of a setting or an error in a table
 
 
-def write(board: "Leaderboard", folder: Path) -> None:
+def summarize(folders: Sequence[Path], out: Path | None = None, to_come: int | None = None) -> Leaderboard:
+    """Read and rank the sweeps in `folders`, and write their summary to `out`, or else to the first folder.
+
+    Raises:
+        RequestError: as `read_and_rank`.
+    """
+    board = read_and_rank(folders, to_come)
+    write(board, out or folders[0])
+    return board
+
+
+def write(board: Leaderboard, folder: Path) -> None:
     """Write the files, each whole or not at all; pictures of an earlier state that have no place any more go."""
     drawn = pictures(board)
     for name, figure in drawn.items():
@@ -38,7 +47,7 @@ def write(board: "Leaderboard", folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
+def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     """A line per row, of full precision; what there is not is empty. The run directories are relative to `folder`.
 
     `best_low` to `best_high` is the 95% confidence interval of the mean.
@@ -73,7 +82,7 @@ def as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
     return _csv(lines)
 
 
-def jobs_as_csv(board: "Leaderboard", folder: Path = Path()) -> str:
+def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     """A line per job, in the order of the leaderboard; `best` is of `metric`, at `epoch`."""
     jobs = [(row, job) for row in board.rows for job in row.begun]
     tests = sorted({name for _, job in jobs for name in job.get("metrics") or () if name.startswith("test/")})
@@ -115,7 +124,7 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else plain(value) or "-"
 
 
-def as_markdown(board: "Leaderboard", drawn: Sequence[str] = (), folder: Path = Path()) -> str:
+def as_markdown(board: Leaderboard, drawn: Sequence[str] = (), folder: Path = Path()) -> str:
     """The leaderboard to read: what was swept, the table, the winner's command and checkpoint, pictures, remarks.
 
     Args:
@@ -143,7 +152,7 @@ def as_markdown(board: "Leaderboard", drawn: Sequence[str] = (), folder: Path = 
     return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from the result.json of each job.", ""])
 
 
-def headline(board: "Leaderboard") -> str:
+def headline(board: Leaderboard) -> str:
     """How many settings and jobs there are, and what they are ranked by."""
     statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(board.jobs.items()))
     count = sum(not row.status.startswith(UNREADABLE) for row in board.rows)
@@ -158,7 +167,7 @@ def headline(board: "Leaderboard") -> str:
     return text
 
 
-def table(board: "Leaderboard", limit: int) -> list[list[str]]:
+def table(board: Leaderboard, limit: int) -> list[list[str]]:
     """The names of the columns, then the first rows; numbers rounded to what their spread lets one tell.
 
     Args:
@@ -188,7 +197,7 @@ def replicates(rows: Iterable[Row]) -> str:
     return " and ".join(dict.fromkeys(name for row in rows for name in row.replicates))
 
 
-def compared(board: "Leaderboard") -> list[str]:
+def compared(board: Leaderboard) -> list[str]:
     """For each metric, whether its first row beats its second one by more than chance."""
     several = len(board.winners) > 1
     told = []
@@ -199,7 +208,7 @@ def compared(board: "Leaderboard") -> list[str]:
     return told
 
 
-def winners(board: "Leaderboard") -> list[tuple[str, Row]]:
+def winners(board: Leaderboard) -> list[tuple[str, Row]]:
     """What to call each metric's winner, and its row."""
     alone = len(board.winners) == 1
     return [("the winner" if alone else f"the winner by {row.metric}", row) for row in board.winners]

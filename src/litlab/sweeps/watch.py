@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from litlab.escape import printable
-from litlab.results import Result
+from litlab.runs.result import Result
 from litlab.sweeps.folder import read
 from litlab.sweeps.job import Job, monitored
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 
 from litlab.errors import Interrupted
 from litlab.files import write_whole
-from litlab.results import AlreadyBegun, is_first_process
+from litlab.runs.result import AlreadyBegun, is_first_process
 from litlab.sweeps.folder import STOP, keep_time
 
 log = logging.getLogger(__name__)
@@ -24,14 +23,6 @@ SHARE = 0.05  # of the time of a sweep that may go into its summaries
 LOCK = ".summary.lock"
 LAST = ".summary.seconds"  # that the last summary took; its time is when that was
 _sweepers = set[int]()  # the processes in which a sweeper runs: a launcher may run the jobs there, too
-
-
-def in_sweep() -> bool:
-    """Whether this job is one of a sweep that a sweeper of litlab walks."""
-    if not HydraConfig.initialized():
-        return False
-    hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and str(hydra.sweeper.get("_target_")).startswith("hydra_plugins.litlab_")
 
 
 def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
@@ -87,7 +78,7 @@ def is_sweeper() -> None:
 
 def summarize_at_times(folder: Path) -> None:
     """Summarize a sweep, unless another process is about to, or the summaries would take too much of the time."""
-    from litlab.sweeps.leaderboard import summarize
+    from litlab.sweeps.summary import summarize
 
     before = folder / LAST
     try:

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from litlab.config.hydra_errors import blamed, one_line
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
-from litlab.mistakes import blamed, one_line
-from litlab.tasks.compiled import CompiledStep
 from litlab.tasks.evaluation import Evaluation
 from litlab.tasks.losses import Standing, TrainingLosses
 from litlab.tasks.schedule import Schedule
+from litlab.tasks.steps.compiled import CompiledStep
 from litlab.tasks.training import Training
 
 

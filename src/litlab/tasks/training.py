@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from litlab import signals
 from litlab.data.loader import Batch, Shard
 from litlab.tasks import position
-from litlab.tasks.compiled import STEPS, CompiledStep
 from litlab.tasks.losses import Standing, TrainingLosses
 from litlab.tasks.schedule import Schedule
-from litlab.tasks.update import bare_step, is_hooked
+from litlab.tasks.steps.compiled import STEPS, CompiledStep
+from litlab.tasks.steps.raw_update import bare_step, is_hooked
 
 # Hooks that Lightning calls around every optimizer step; where a callback has one, it gets its calls.
 STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")

@@ -1,0 +1,1 @@
+"""litlab beside other loops, and experiments over seeds."""

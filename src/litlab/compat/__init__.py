@@ -1,0 +1,1 @@
+"""Private attributes of other libraries, one module per library."""

@@ -1,0 +1,74 @@
+"""What can be chosen: the folders and files of conf/."""
+
+from pathlib import Path
+
+CONF = Path(__file__).parents[3] / "conf"
+
+# Hydra's, and those of the extras in pyproject.toml; conf/hydra/launcher has litlab's own.
+LAUNCHERS = {
+    "basic": "The jobs of a sweep one after the other.",
+    "joblib": "In hydra.launcher.n_jobs processes of this machine; needs `make setup EXTRAS=joblib`.",
+    "submitit_local": "In a process each, as many at a time as there are cores; needs `make setup EXTRAS=submitit`.",
+    "submitit_slurm": "On Slurm, as one job array; needs `make setup EXTRAS=submitit`.",
+    "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
+}
+SWEEPS = (
+    "With -m: sweep.resume=FOLDER beside a sweep's own command goes on with it, "
+    "--dry-run lists its jobs and how long they would take."
+)
+
+
+def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:
+    """For each group (a folder), its choices (the YAML files) and what each is for (the file's first comment).
+
+    Of Hydra's own groups `hydra/launcher` alone is the user's to choose.
+    """
+    groups = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
+    launchers = conf / "hydra" / "launcher"
+    groups += [launchers] if launchers.is_dir() else []
+    return {
+        group.relative_to(conf).as_posix(): {file.stem: purpose(file) for file in sorted(group.glob("*.yaml"))}
+        for group in groups
+    }
+
+
+def purpose(file: Path) -> str:
+    """The first comment of a YAML file."""
+    comments = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
+
+
+def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train") -> str:
+    """The text of --help. (Hydra's own takes a second, and does not say what the choices are.)
+
+    Args:
+        about: the first lines.
+        program: the script's name.
+        conf: the folder of choices.
+        config_name: the program's YAML in it, which names the groups that this program knows.
+    """
+    text = (conf / f"{config_name}.yaml").read_text(encoding="utf-8")
+    groups = {
+        group: names for group, names in choices(conf).items() if f"- {group}: " in text or config_name == "train"
+    }
+    examples = [
+        f"  python scripts/{program} data=fashion model=mlp",
+        f"  python scripts/{program} data=fashion model=mlp optimizer.lr=0.02 trainer.max_epochs=20",
+        f"  python scripts/{program} -m data=fashion model=mlp optimizer.lr=0.01,0.1 data.batch_size=32,64",
+    ]
+    lines = [
+        about.strip(),
+        "",
+        *(examples if "model" in groups else [f"  python scripts/{program} data=fashion"]),
+        "",
+        "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
+        *([SWEEPS] if "sweep" in groups else []),
+        "--cfg job shows all settings of the choices, each explained in conf/GROUP/NAME.yaml.",
+        "",
+    ]
+    if "hydra/launcher" in groups:
+        groups["hydra/launcher"] = LAUNCHERS | groups["hydra/launcher"]
+    for group, names in groups.items():
+        width = max((len(name) for name in names), default=0)
+        lines += [f"{group}:", *(f"  {name:<{width}}  {text}" for name, text in names.items())]
+    return "\n".join(lines)

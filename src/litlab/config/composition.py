@@ -1,0 +1,164 @@
+"""What is looked at while Hydra composes a config, before Hydra acts on it: who may set what, and what must be set."""
+
+import contextlib
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hydra._internal import hydra as hydra_main
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from litlab.config.choices import CONF
+from litlab.config.trust import lies_in, refusal, targets, trusted
+from litlab.errors import RequestError
+
+OWN = ("local/", "hydra/")  # folders of conf/ that are the user's own, besides the programs' files at its top
+# What any file may set of Hydra; the rest can run code, and so can some of what these hold: see `check_hydra`.
+HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
+FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
+
+SAMPLER = re.compile(r"optuna\.samplers\.[A-Z]\w*Sampler")
+HANDLERS = {f"logging.{name}" for name in ("FileHandler", "NullHandler", "StreamHandler")} | {
+    f"logging.handlers.{name}" for name in ("RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler")
+}
+STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
+
+
+@contextlib.contextmanager
+def guarding() -> Iterator[None]:
+    """In it, Hydra composes by `Loader`; sweeps hand it on to the processes of their jobs."""
+    before = hydra_main.ConfigLoaderImpl
+    hydra_main.ConfigLoaderImpl = Loader  # type: ignore[misc]  # create_main_hydra2 takes it from there
+    try:
+        yield
+    finally:
+        hydra_main.ConfigLoaderImpl = before  # type: ignore[misc]
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's, which refuses what a file of somebody else's must not decide: whom to trust, and what Hydra runs.
+
+    An experiment may be handed on; `trust` and Hydra's own settings are the user's, on the command line or in files of
+    this clone: conf/NAME.yaml, conf/local and conf/hydra.
+    """
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """A composed config.
+
+        Raises:
+            RequestError: a folder is not named, a file sets what it may not, or Hydra is to run what is not trusted.
+        """
+        config = super().load_configuration(*args, **kwargs)
+        check_folders(config)
+        check_hydra(config)
+        return config
+
+    def _load_single_config(self, default: Any, repo: Any) -> Any:
+        loaded = super()._load_single_config(default, repo)
+        file, scheme = str(default.config_path), str(loaded.path).partition("://")[0]
+        is_program = default.primary and "/" not in file
+        own = loaded.path == f"file://{CONF}" and (is_program or file.startswith(OWN))
+        if scheme == "file" and not own and isinstance(loaded.config, DictConfig):
+            check_origin(file, loaded.config)
+        return loaded
+
+
+def check_origin(file: str, config: DictConfig) -> None:
+    """Whether a file that may be somebody else's sets what is not its to set.
+
+    Args:
+        file: such as experiment/name.
+        config: what it sets, from the root.
+
+    Raises:
+        RequestError: it does.
+    """
+    group, _, name = file.rpartition("/")
+    who = f"{group}={name}" if group else file
+    if "trust" in config:
+        raise RequestError(f"{who}: sets trust; only you can, on the command line or in conf/local/default.yaml")
+    for setting in _leaves(OmegaConf.to_container(config).get("hydra")):
+        if not lies_in(setting, HARMLESS):
+            raise RequestError(
+                f"{who}: sets hydra.{setting}; of Hydra a choice may set {', '.join(HARMLESS)}; the rest is "
+                "yours, on the command line or in conf/local/default.yaml"
+            )
+
+
+def check_folders(config: DictConfig) -> None:
+    """Whether the folders have names.
+
+    Raises:
+        RequestError: one has none.
+    """
+    for name, example in FOLDERS.items():
+        folder = OmegaConf.select(config, f"paths.{name}", default=example)
+        if not isinstance(folder, str) or not folder.strip():
+            value = "null" if folder is None else folder
+            raise RequestError(f"paths.{name}={value}: must name a folder, such as {example}")
+
+
+def check_hydra(config: DictConfig) -> None:
+    """Whether what Hydra itself imports and calls is Hydra's, litlab's or trusted: plugins, callbacks, logging.
+
+    Raises:
+        RequestError: it is not.
+    """
+    packages = trusted(config)
+    hydra = _resolved(config)
+    named = [*targets(hydra.get("callbacks"), "hydra.callbacks")]
+    for part in ("launcher", "sweeper"):  # Hydra accepts but plugins for these themselves
+        inner = targets(hydra.get(part), f"hydra.{part}")
+        named += [each for each in inner if each[0] != f"hydra.{part}._target_" and not SAMPLER.fullmatch(each[1])]
+    sweeper = hydra.get("sweeper")
+    if isinstance(sweeper, dict) and (space := sweeper.get("custom_search_space")):
+        named.append(("hydra.sweeper.custom_search_space", str(space)))
+    for part in ("hydra_logging", "job_logging"):
+        named += _called(hydra.get(part), f"hydra.{part}")
+    mistakes = [refusal(*each) for each in named if not lies_in(each[1], packages)]
+    if mistakes:
+        raise RequestError("\n".join(mistakes))
+
+
+def _called(node: Any, setting: str) -> Iterator[tuple[str, str]]:
+    """What logging.config.dictConfig would import and call of a config, but for its own handlers and streams."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            here = f"{setting}.{key}"
+            if key in ("()", "class", "queue", "listener") and isinstance(value, str):
+                if not (key == "class" and value in HANDLERS):
+                    yield here, value
+            else:
+                yield from _called(value, here)
+    elif isinstance(node, list | tuple):
+        for number, value in enumerate(node):
+            yield from _called(value, f"{setting}[{number}]")
+    elif isinstance(node, str) and node.partition("://")[0] in ("ext", "cfg") and node not in STREAMS:
+        yield setting, node.partition("://")[2]
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    """The hydra node as plain data, with blanks for what is known only when a job runs."""
+    config = copy.deepcopy(config)
+    before = HydraConfig.instance().cfg
+    try:
+        with read_write(config.hydra), open_dict(config):
+            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
+            HydraConfig.instance().set_config(config)  # for ${hydra:...}
+            parts = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
+            nodes = {part: OmegaConf.select(config, f"hydra.{part}") for part in parts}
+        return {part: OmegaConf.to_container(node, resolve=True) for part, node in nodes.items() if node is not None}
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[str]:
+    """The settings in a tree, such as run.dir."""
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}".lstrip("."))
+    elif path:
+        yield path

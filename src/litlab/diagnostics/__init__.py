@@ -1,0 +1,1 @@
+"""Rules that say what is wrong with data or a run, and what to try."""

@@ -1,0 +1,1 @@
+"""Several devices: ranks, processes, launch, GPU claims."""

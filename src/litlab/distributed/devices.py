@@ -1,0 +1,42 @@
+"""What a run on several devices needs, held against the config before any process is started."""
+
+import lightning.pytorch as L
+from lightning.pytorch.strategies import DDPStrategy
+
+from litlab.data.tensors import TensorData
+from litlab.distributed import ranks
+from litlab.errors import RequestError
+
+
+def refuse_what_cannot_be_shared(trainer: L.Trainer, data: TensorData) -> None:
+    """Hold a run on several devices against what it needs, before any process is started.
+
+    Raises:
+        RequestError: something is missing.
+    """
+    here, size = ranks.place(), trainer.num_devices * trainer.num_nodes
+    if here is not None and (size != here.world_size or not isinstance(trainer.strategy, DDPStrategy)):
+        each, nodes = here.local_world_size, here.world_size // here.local_world_size
+        raise RequestError(
+            f"trainer.devices={trainer.num_devices}: {here.by} has started {here.world_size} processes; "
+            f"take trainer=ddp trainer.devices={each} trainer.num_nodes={nodes}"
+        )
+    if isinstance(trainer.strategy, DDPStrategy):
+        if trainer.strategy._start_method != "popen":
+            raise RequestError("trainer.strategy: forked or spawned processes cannot go on to the test; take ddp")
+        if trainer.num_nodes > 1 and here is None:
+            raise RequestError(f"trainer.num_nodes={trainer.num_nodes}: start the run by torchrun or srun")
+    elif size > 1:
+        raise RequestError(f"trainer.strategy={trainer.strategy.strategy_name}: cannot train here; take ddp")
+    if size == 1:
+        return
+    if data.batch_size % size:
+        fitting = max(1, round(data.batch_size / size)) * size
+        raise RequestError(
+            f"data.batch_size={data.batch_size}: must be a multiple of the {size} devices that share it, "
+            f"such as {fitting}"
+        )
+    if data.eval_batch_size < size:
+        raise RequestError(
+            f"data.eval_batch_size={data.eval_batch_size}: must be {size} or more, a sample for each device"
+        )

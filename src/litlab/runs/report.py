@@ -1,0 +1,115 @@
+"""What a run tells the user on the terminal."""
+
+import math
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from litlab.escape import printable
+from litlab.runs.result import Result, tested_on
+
+MAX_ROWS = 40  # of a table on the terminal
+HUGE = 1e9  # from which on a number is told by its first digits
+
+
+def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
+    """One table: best validation, train and test metrics, time, speed, the run directory, how to see curves; hints."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    monitor, metrics = result["monitor"], result["metrics"]
+    choices = {name: choice for name, choice in result["choices"].items() if name in ("data", "model", "experiment")}
+    if choices:
+        table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
+    table.add_row("parameters", f"{result['parameters']:,}")
+    for name, values in result.get("weights", {}).items():
+        table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
+    scale = zip(result.get("target_std", ()), result.get("target_mean", ()), strict=True)
+    if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
+        table.add_row("prediction", line)
+    if monitor["best"] is not None:
+        table.add_row(f"best {monitor['metric']}", f"{_metric(monitor['best'])}  (epoch {monitor['epoch']})")
+    for name, value in metrics.items():
+        if name.startswith(("train/", "test/")):
+            moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
+            remark = "  (mean over the last epoch's steps)" if moving else ""
+            table.add_row(name, _metric(value) + (remark or tested_on(result) * name.startswith("test/")))
+    whole = f"{result['seconds']:.1f} since the command was started"  # Python's own end, after this table, is not in it
+    table.add_row("seconds", f"{result['seconds_training']:.1f} training, {whole}")
+    if result["samples_per_second"]:
+        table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")
+    table.add_row("run directory", relative(run_dir))
+    if (run_dir / "tensorboard").is_dir():
+        table.add_row("curves", f"tensorboard --logdir {quoted(log_dir)}")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for hint in result.get("hints", ()):
+        console.print(f"hint: {hint}", markup=False, highlight=False)
+
+
+def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
+    """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and what to mind."""
+    console = Console(soft_wrap=True)
+    console.print(f"\n{result['question']}", markup=False, highlight=False)
+    for title in ("splits", "classes", "columns"):
+        if rows := result[title]:
+            of = " (training split)" if title == "columns" else ""
+            _print_rows(console, title + of, rows[:MAX_ROWS])
+        if len(rows) > MAX_ROWS:
+            console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
+    console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
+    for remark in result["remarks"]:
+        console.print(f"mind: {remark}", markup=False, highlight=False)
+
+
+def as_text(text: str) -> Text:
+    """As it is: [kg] is no markup, and what would steer the terminal is shown instead."""
+    return Text(printable(text))
+
+
+def widen(console: Console, table: Table) -> None:
+    """Make room for all columns as they are: a number that is cut is no number."""
+    given, console.width = console.width, 1000
+    console.width = max(given, console.measure(table).maximum)  # the minimum would break "train s" in two
+
+
+def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for number, name in enumerate(rows[0]):
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True, min_width=len(name))
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: [kg] in a name is no markup
+    widen(console, table)
+    console.print(table)
+
+
+def _metric(value: float) -> str:
+    """Four decimals, of a small one three digits, of a huge one four; - for what is undefined."""
+    if math.isnan(value):
+        return "-"
+    if abs(value) >= HUGE:
+        return f"{value:.4g}"
+    return f"{value:.4f}" if abs(value) >= 0.001 or not value else f"{value:.3g}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1000 <= abs(value) < HUGE else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
+
+
+def relative(path: Path) -> str:
+    """From the working directory, where the path lies below it."""
+    here = os.path.relpath(path)
+    return here if not here.startswith("..") else str(path)
+
+
+def quoted(path: Path) -> str:
+    """As one types it in a shell."""
+    return shlex.quote(relative(path))

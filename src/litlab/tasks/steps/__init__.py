@@ -1,0 +1,1 @@
+"""The optimizer step, and what executes it."""

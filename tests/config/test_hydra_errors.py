@@ -1,0 +1,102 @@
+"""What Hydra's errors say to the user: a plugin that is not installed names its extra."""
+
+import tomllib
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
+
+from litlab.config import hydra_errors as mistakes
+
+
+@pytest.fixture
+def missing(root, monkeypatch):
+    """The error that Hydra raises for a launcher that no plugin brings."""
+    with (
+        initialize_config_dir(str(root / "conf"), version_base="1.3"),
+        pytest.raises(MissingConfigException) as caught,
+    ):
+        compose("train", overrides=["hydra/launcher=nowhere"])
+    return caught.value
+
+
+def test_a_launcher_of_no_plugin_is_told_with_those_there_are(missing):
+    message = mistakes.hydra_message(missing)
+    assert message.startswith("hydra/launcher=nowhere: there is no conf/hydra/launcher/nowhere.yaml; choose from basic")
+
+
+def test_a_name_that_looks_like_none_there_is_brings_no_guess(missing):
+    assert "did you mean" not in mistakes.hydra_message(missing)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("modle=mlp", "modle: there is no such setting (did you mean model?); there are hydra, seed, "),
+        ("optimizer.lrr=1", "optimizer.lrr: there is no such setting (did you mean lr?); there are lr, momentum, "),
+        ("lr=0.1", "lr: there is no such setting (did you mean optimizer.lr?)"),
+        ("trainer.batch_size=8", "trainer.batch_size: there is no such setting (did you mean data.batch_size?)"),
+        ("epochs=3", "epochs: there is no such setting (did you mean trainer.max_epochs?)"),
+        ("trainer.epochs=3", "trainer.epochs: there is no such setting (did you mean trainer.max_epochs?)"),
+        ("learning_rate=3", "learning_rate: there is no such setting (did you mean optimizer.lr?)"),
+        ("random_state=3", "random_state: there is no such setting (did you mean seed?)"),
+        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, "),
+        ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
+        ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
+    ],
+)
+def test_what_may_have_been_meant(root, asked, told):
+    from hydra.errors import HydraException
+
+    with initialize_config_dir(str(root / "conf"), version_base="1.3"), pytest.raises(HydraException) as caught:
+        compose("train", overrides=[asked])
+    assert mistakes.hydra_message(caught.value).startswith(told)
+
+
+def test_a_plugin_that_is_not_installed_names_its_extra(missing, monkeypatch):
+    monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
+    assert mistakes.hydra_message(missing) == (
+        "hydra/launcher=nowhere: needs the extra joblib, which is not installed: "
+        "make setup EXTRAS=joblib, or pip install -e .[joblib] -c constraints.txt"
+    )
+
+
+def test_the_extras_are_those_of_pyproject(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    brought = set(project["optional-dependencies"]) - {"dev", "all", "optuna"}  # Optuna brings no choice of Hydra's
+    assert set(mistakes.EXTRAS.values()) == brought
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("ConnectionError('no cluster')", None),
+        (
+            "PermissionError(13, 'Permission denied', '/logs')",
+            "paths.log_dir: cannot write /logs (Permission denied); name a folder that can be written",
+        ),
+    ],
+)
+def test_an_error_of_the_network_is_not_taken_for_one_of_the_log_folder(error, message):
+    with pytest.raises(OSError) as caught:
+        exec(compile(f"raise {error}", "somewhere/hydra/main.py", "exec"))
+    assert mistakes.hydra_message(caught.value) == message
+
+
+def test_a_setting_that_was_taken_away_is_told_by_its_name():
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create({"trainer": {"max_epochs": 1}})
+    OmegaConf.set_struct(config, True)
+    with pytest.raises(AttributeError) as caught:
+        config.trainer.max_steps  # noqa: B018
+    assert mistakes.hydra_message(caught.value) == (
+        "trainer.max_steps: is missing, and the program needs it; leave out ~trainer.max_steps"
+    )
+
+
+def test_what_lightning_finds_when_it_begins_is_told_with_its_setting():
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    error = MisconfigurationException("You requested to check 0.5 of the `val_dataloader`; see `limit_val_batches`.")
+    assert mistakes.hydra_message(error).startswith("trainer.limit_val_batches: You requested to check 0.5 of")

@@ -1,0 +1,268 @@
+"""What is said of data made to have each trouble, and that nothing is said of data without."""
+
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from litlab.data.tensors import Split, TensorData
+from litlab.describe import look
+from litlab.diagnostics.data_warnings import remarks
+
+TARGET = {"_target_": "litlab.data.tensors.TensorData"}
+GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has
+NUMBER = torch.linspace(-1, 1, 1500)
+
+
+def said(
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    test: Split | None = None,
+    classes: tuple[str, ...] | None = None,
+    yaml: dict[str, Any] = GIVEN,
+    task: dict[str, Any] | None = None,
+    tokens: int | None = None,
+    **settings: Any,
+) -> list[str]:
+    """Remarks on a training split; the test is another, if none is given."""
+
+    class Given(TensorData):
+        input_shape, class_names, num_tokens = tuple(inputs.shape[1:]), classes, tokens
+        num_outputs = len(classes) if classes else targets[0].numel()
+
+        def load(self) -> tuple[Split, Split]:
+            return Split(inputs, targets), test or Split(inputs[:5] + 0.001, targets[:5])
+
+    data = Given(**settings)
+    config = OmegaConf.create({"data": TARGET | yaml, "task": task or {}})
+    return remarks(config, data, look(data, data.raw_splits()))
+
+
+def clean(columns: int = 3) -> torch.Tensor:
+    return torch.randn(1500, columns, generator=torch.Generator().manual_seed(0))
+
+
+def labels(*counts: int) -> torch.Tensor:
+    """So many samples of each class."""
+    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+
+
+def test_nothing_is_said_where_nothing_is_to_be_minded() -> None:
+    assert said(clean(), NUMBER, val_size=0.2) == []
+    assert said(clean(), labels(700, 800), classes=("no", "yes"), val_size=0.2) == []
+
+
+# ---- what training refuses
+
+
+def test_what_training_refuses_is_told_of_every_split() -> None:
+    gaps = clean()[:5] + 0.001
+    gaps[3, 1] = float("nan")
+    assert said(clean(), NUMBER, Split(gaps, NUMBER[:5] / 0), val_size=0.2) == [
+        "training refuses these data: the test inputs hold NaN or infinite values in 1 of 5 samples (column 1); "
+        "mend them in load()",
+        "training refuses these data: the test targets hold NaN or infinite values in 5 of 5 samples; "
+        "mend them in load()",
+    ]
+
+
+@pytest.mark.parametrize(("yaml", "typed"), [(GIVEN, "data.test_size=0.2"), ({}, "+data.test_size=0.2")])
+def test_a_missing_test_split_is_told(yaml: dict[str, Any], typed: str) -> None:
+    none = Split(clean()[:0], NUMBER[:0])
+    assert f"training refuses these data: there is no test split; try {typed}" in _without_test(none, yaml)
+
+
+def _without_test(none: Split, yaml: dict[str, Any]) -> list[str]:
+    class Whole(TensorData):
+        input_shape, num_outputs = (3,), 1
+
+        def load(self) -> tuple[Split, None]:
+            return Split(clean(), NUMBER), None
+
+    return remarks(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+
+
+def test_of_wrong_labels_nothing_else_is_said() -> None:
+    assert said(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
+        "training refuses these data: labels go from 1 to 2, and classes are 0 to 1: subtract 1 in load()"
+    ]
+
+
+# ---- columns and targets
+
+
+@pytest.mark.parametrize(
+    ("yaml", "typed"), [(GIVEN, "data.normalize=true"), ({"val_size": 0.2}, "+data.normalize=true")]
+)
+def test_normalizing_is_proposed_as_one_types_it(yaml: dict[str, Any], typed: str) -> None:
+    inputs = clean() * torch.tensor([1.0, 1.0, 500.0])
+    (remark,) = said(inputs, NUMBER, yaml=yaml, val_size=0.2)
+    assert remark == f"the inputs are of unlike or unhandy size (0.986 to 497): try {typed}"
+    assert said(inputs, NUMBER, normalize=True, val_size=0.2) == []
+
+
+TOKENS = torch.arange(1500).remainder(97).square().remainder(89).reshape(1500, 1) * torch.tensor([1, 50, 7])
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_codes_get_no_advice_for_amounts(normalize: bool) -> None:
+    rare, classes = torch.zeros(1500), torch.arange(1500.0).remainder(21)
+    rare[::100] = 1
+    inputs = torch.stack((rare, classes, 1 - rare, NUMBER), dim=1)
+    assert (
+        said(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
+    )  # the last: column 3 is the target
+
+
+def test_whole_numbers_may_be_tokens() -> None:
+    inputs, told = TOKENS.clone(), "if they are tokens, set num_tokens = 4401 in their class, else "
+    (remark,) = [each for each in said(inputs, NUMBER, val_size=0.2) if "size" in each]
+    assert remark.endswith(f"): {told}try data.normalize=true")
+    inputs[0, 0] = 4400**2
+    told = told.replace("4401", "19360001")
+    (remark,) = [each for each in said(inputs, NUMBER, normalize=True, val_size=0.2) if "far from" in each]
+    assert f"does not change: {told}take the logarithm" in remark
+    test = Split(inputs[:5], NUMBER[:5])
+    declared = said(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
+    assert all("repeat the inputs" in each or "training split too" in each for each in declared)
+
+
+def test_constant_columns_and_targets_are_told() -> None:
+    inputs = clean()
+    inputs[:, 1:] = 3.0
+    assert said(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
+        "always the same: column 1, column 2; a model learns nothing from that, leave it out in load()",
+        "always the same: target: y; there is nothing to predict, so look at load()",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "sizes"),
+    [
+        (NUMBER * 2e6, "around 1.16e+06"),
+        (NUMBER * 1e-5, "around 5.81e-06"),
+        (torch.stack((NUMBER, 1e6 * NUMBER), dim=1), "0.581 to 5.81e+05"),
+        (NUMBER + 170, ""),
+        (torch.stack((NUMBER, 5 * NUMBER), dim=1), ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        ({}, "scale them in load()"),
+        ({"standardize_targets": False}, "try task.standardize_targets=true"),
+        ({"standardize_targets": True}, ""),  # it is done inside
+    ],
+)
+def test_targets_of_unhandy_size_are_told(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
+    told = f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: {remedy}"
+    assert said(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
+
+
+def test_what_lies_far_off_is_told_of_columns_and_targets() -> None:
+    inputs, targets = clean(), NUMBER.clone()
+    inputs[700, 2], targets[7] = 500.0, 50.0
+    (remark,) = said(inputs, targets, normalize=True)[:1]
+    assert remark.startswith("a few values lie far from the others in column 2, target: y (column 2: mean 0.3")
+    images = clean(4).reshape(1500, 1, 2, 2)
+    images[0, 0, 0, 0] = 500.0  # a pixel is no column
+    assert "far from the others in target: y (target: y: mean" in said(images, targets, normalize=True)[0]
+
+
+def test_columns_that_say_the_same_are_told() -> None:
+    inputs, targets = clean(5), NUMBER.flip(0)
+    inputs[:, 1] = inputs[:, 4] = inputs[:, 0]
+    inputs[:, 3] = 2 * targets + 1
+    assert said(inputs, targets, val_size=0.2) == [
+        "equal columns: column 0 = column 1 = column 4; one of each will do, leave the rest out in load()",
+        "column 3 tells the target exactly, but for a factor and a shift: leave it out in load(), unless it is known "
+        "before the target is",
+    ]
+    inputs = clean(1).expand(1500, 7)
+    assert "equal columns: column 0 = column 1 = column 2 = column 3 = column 4 = ...;" in said(inputs, targets)[0]
+
+
+# ---- samples
+
+
+def test_what_occurs_twice_is_told() -> None:
+    inputs, targets = clean(), labels(700, 800)
+    inputs[1], inputs[2], inputs[1499] = inputs[0], inputs[0], inputs[3]
+    test = Split(inputs[:3], targets[:3])
+    assert said(inputs, targets, test, classes=("no", "yes"), normalize=True)[:3] == [
+        "2 of 1,500 training samples have the same inputs as one of another class: no model gets all of them right",
+        "3 of 1,500 training samples repeat the inputs of another",
+        "3 of 3 test samples have inputs that are in the training split too: the test metrics flatter",
+    ]
+
+
+def test_few_samples_are_told() -> None:
+    (remark, _) = said(clean()[:40], NUMBER[::38], normalize=True)
+    assert remark == (
+        "only 40 training samples: a run's result depends on the seed and the split, so take several seeds "
+        "(-m seed=0,1,2)"
+    )
+
+
+@pytest.mark.parametrize(("yaml", "typed"), [(GIVEN, "data.val_size=0.1"), ({}, "+data.val_size=0.1")])
+@pytest.mark.parametrize(("samples", "proposed"), [(5, False), (6, True)])
+def test_a_validation_is_proposed_where_it_has_samples(
+    samples: int, proposed: bool, yaml: dict[str, Any], typed: str
+) -> None:
+    told = said(clean()[:samples], NUMBER[:samples], yaml=yaml)
+    assert (f"there is no validation split, so nothing can select weights: {typed} makes one" in told) is proposed
+    assert any("data.val_size" in remark for remark in told) is proposed
+
+
+# ---- classes
+
+
+def of_classes(*counts: int, monitor: str = "val/accuracy", **settings: Any) -> list[str]:
+    """Remarks on samples of the classes a, b and c that speak of the classes."""
+    task = {"monitor": monitor, "class_weights": None}
+    given = said(clean()[: sum(counts)], labels(*counts), classes=("a", "b", "c"), task=task, **settings)
+    return [remark for remark in given if not remark.startswith(("only", "there is no validation"))]
+
+
+def test_a_class_without_samples_is_told() -> None:
+    assert of_classes(3, 3, 0) == ["no training sample of c: the model cannot learn it"]
+    assert of_classes(700, 0, 0) == ["all training samples are of a: there is nothing to tell apart, so look at load()"]
+
+
+def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
+    missing, balance = of_classes(8, 1, 0)
+    assert missing == "no training sample of c: the model cannot learn it"
+    assert balance == (
+        "the classes are out of balance (8 samples of a, 1 of b): try task.class_weights=balanced, "
+        "and look at F1 rather than at accuracy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("monitor", "settings", "together"),
+    [
+        ("val/accuracy", {"val_size": 0.2}, " task.monitor=val/f1"),
+        ("val/auroc", {"val_size": 0.2}, ""),  # that selects well already
+        ("val/accuracy", {"val_size": 0}, ""),  # there is nothing to monitor
+    ],
+)
+def test_against_imbalance_weights_and_monitor_come_together(
+    monitor: str, settings: dict[str, Any], together: str
+) -> None:
+    (remark,) = of_classes(700, 700, 100, monitor=monitor, **settings)
+    assert f": try task.class_weights=balanced{together}, and look at F1" in remark
+
+
+# ---- images
+
+
+def test_images_are_for_a_network_that_sees_neighbours() -> None:
+    images = clean(90).reshape(1500, 3, 6, 5)
+    assert said(images, NUMBER, val_size=0.2) == [
+        "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not"
+    ]
+    assert said(images.permute(0, 2, 3, 1), NUMBER, val_size=0.2) == [
+        "input_shape = (6, 5, 3) looks like height x width x channels, and channels come first: "
+        "permute(0, 3, 1, 2) in load(), and input_shape = (3, 6, 5)"
+    ]

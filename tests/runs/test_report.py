@@ -1,0 +1,75 @@
+"""What a run tells on the terminal."""
+
+import math
+from pathlib import Path
+
+import pytest
+from sweep_results import job
+
+from litlab.runs.report import _cell, _metric, print_description, print_result
+
+LR = "optimizer.lr"
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip(" ─")]
+
+
+def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
+    result["weights"] = {"coefficients": [-0.0932732, 0.0]}
+    result["metrics"] = {"train/loss": 0.2073, "val/loss": 0.3, "test/loss": 4.67e-06, "test/auroc": math.nan}
+    print_result(result, Path("logs/run"), Path("logs"))
+    said = lines(capsys)
+    assert "model.coefficients -0.0932732, 0" in said
+    assert [line for line in said if "/" in line.split()[0]] == [
+        "train/loss 0.2073 (mean over the last epoch's steps)",
+        "test/loss 4.67e-06",
+        "test/auroc -",
+    ]
+    result |= {"test_split": "train", "metrics": {"train/loss": 0.2, "test/r2": 0.9974}}
+    print_result(result, Path("logs/run"), Path("logs"))
+    assert "test/r2 0.9974 (on the training split)" in lines(capsys)
+    result["metrics"] = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
+    print_result(result, Path("logs/run"), Path("logs"))
+    said = lines(capsys)
+    assert "train/loss_epoch 0.2073 (mean over the last epoch's steps)" in said and "train/loss 0.1900" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "cell"),
+    [
+        (0.0, "0.0000", "0"),
+        (1234.5, "1234.5000", "1,234"),
+        (999_999_999.0, "999999999.0000", "999,999,999"),
+        (1e9, "1e+09", "1e+09"),
+        (60913373675520.0, "6.091e+13", "6.091e+13"),
+        (-1.25e18, "-1.25e+18", "-1.25e+18"),
+        (math.nan, "-", "nan"),
+    ],
+)
+def test_numbers_have_the_digits_that_tell_something(value: float, metric: str, cell: str) -> None:
+    assert (_metric(value), _cell(value)) == (metric, cell)
+
+
+def test_a_description_cuts_no_name_and_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a column of a rather long name, weight [kg], which goes on and on"
+    numbers = {"min": -1e18, "mean": 1.5e17, "max": 123456789012.0, "std": 1e18, "skewness": -0.25, "not finite": 0}
+    told = {
+        "question": "Which [kg]?",
+        "splits": [],
+        "classes": [],
+        "columns": [{"name": name, **numbers}],
+        "remarks": [],
+    }
+    print_description(told, Path("logs/run"), Path("logs"))
+    assert lines(capsys) == [
+        "Which [kg]?",
+        "columns (training split)",
+        "name min mean max std skewness not finite",
+        f"{name} -1e+18 1.5e+17 1.235e+11 1e+18 -0.25 0",
+        "pictures: logs/run/plots",
+    ]

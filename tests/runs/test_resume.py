@@ -1,0 +1,251 @@
+"""A run goes on from a checkpoint as if it had never stopped, or says in one line why it cannot."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import DataLoader, TensorDataset
+
+from litlab.callbacks.history import History
+from litlab.data.tensors import TensorData
+from litlab.errors import RequestError
+from litlab.runs.checkpoints import WholeFiles, read_checkpoint
+from litlab.train import train
+
+SMALL = ("model=linear", "trainer.max_epochs=3")
+PLAIN = (*SMALL, "scheduler=none")
+DROPOUT = ("model.hidden_sizes=[16]", "model.dropout=0.3", "trainer.max_epochs=3")
+# Digits have 20 batches in an epoch. All checkpoints are kept: 0.ckpt, 1.ckpt, ...
+KEPT = ("+callbacks.last.save_top_k=-1", "+callbacks.last.auto_insert_metric_name=false")
+ALL = (*KEPT, "callbacks.last.filename='{epoch}'")
+BY_STEP = (*KEPT, "callbacks.last.filename='{step}'", "+callbacks.last.every_n_train_steps=5")
+
+
+@pytest.fixture
+def run(compose):
+    """`train` on composed overrides: the result, and the folder of the checkpoints."""
+
+    def run(*overrides: str) -> tuple[dict, Path]:
+        config = compose(*overrides, pictures=False)
+        return train(config), Path(config.paths.run_dir, "checkpoints")
+
+    return run
+
+
+def weights(folder: Path, name: str = "last.ckpt") -> dict:
+    return read_checkpoint(folder / name)["state_dict"]
+
+
+def without_times(result: dict) -> dict:
+    return {name: value for name, value in result.items() if "second" not in name and name != "checkpoint"}
+
+
+# ---- as if it had never stopped
+
+
+@pytest.mark.parametrize("size", [1, 16])
+@pytest.mark.parametrize(
+    "setting",
+    [DROPOUT, ("model=cnn", "model.channels=[4]", "+model.dropout=0.3", "augmentation=shift", "trainer.max_epochs=3")],
+    ids=["dropout", "augmentation"],
+)
+def test_random_draws_go_on(run, same_weights, setting, size):
+    setting = [*setting, f"task.steps_per_execution={size}"]
+    whole, kept = run(*setting, *ALL)
+    resumed, folder = run(*setting, f"resume_from={kept / '0.ckpt'}")
+    assert same_weights(weights(kept, "2.ckpt"), weights(folder))
+    assert without_times(whole) == without_times(resumed)
+
+
+class Draws(Callback):
+    """What Python and numpy draw in each epoch."""
+
+    def __init__(self) -> None:
+        self.drawn = []
+
+    def on_train_epoch_start(self, *_):
+        self.drawn.append((random.random(), np.random.rand()))
+
+
+def test_python_numpy_and_a_data_loader_of_ones_own_go_on(fit, same_weights, monkeypatch, tmp_path):
+    def loader(self):
+        return DataLoader(TensorDataset(*self.splits["train"]), batch_size=64, shuffle=True)
+
+    monkeypatch.setattr(TensorData, "train_dataloader", loader)
+    keep = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1, auto_insert_metric_name=False)
+    setting = (*PLAIN, "task.steps_per_execution=1", "callbacks=none")
+    whole = fit(*setting, callbacks=[draws := Draws(), keep])
+    resumed = fit(*setting, f"resume_from={tmp_path / '0.ckpt'}", callbacks=[again := Draws()])
+    assert same_weights(whole.weights, resumed.weights) and again.drawn == draws.drawn[1:]
+
+
+@pytest.mark.parametrize(
+    ("stop", "batches", "setting"),
+    [
+        ("trainer.max_steps=30", 10, (*DROPOUT, "scheduler=exponential")),
+        ("trainer.max_steps=23", 3, (*PLAIN, "data=sine", "data.batch_size=100", "data.passes_per_epoch=2")),
+        ("trainer.max_steps=40", 0, (*DROPOUT, "scheduler=exponential")),
+    ],
+)
+def test_a_run_that_steps_stopped_goes_on_within_its_epoch(run, same_weights, stop, batches, setting):
+    whole, undisturbed = run(*setting)
+    _, part = run(*setting, stop)
+    assert read_checkpoint(part / "last.ckpt")["litlab"]["batches"] == batches
+    resumed, folder = run(*setting, f"resume_from={part / 'last.ckpt'}")
+    assert resumed["steps"] == whole["steps"] and resumed["epochs"] == 3
+    assert same_weights(weights(undisturbed), weights(folder))
+    assert resumed["metrics"] == whole["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("step", "setting"), [(5, ()), (20, ()), (30, ()), (5, ("trainer.accumulate_grad_batches=3",))]
+)
+def test_a_checkpoint_of_any_step_goes_on(run, same_weights, step, setting):
+    """20 is the last step of an epoch, before its validation."""
+    setting = (*DROPOUT, "scheduler=none", *setting)
+    whole, kept = run(*setting, *BY_STEP)
+    resumed, folder = run(*setting, f"resume_from={kept / f'{step}.ckpt'}")
+    end = run(*setting)[1]
+    assert same_weights(weights(end), weights(folder))
+    assert resumed["metrics"] == whole["metrics"] and resumed["steps"] == whole["steps"]
+
+
+@pytest.mark.slow
+def test_compiled_steps_go_on(run, same_weights):
+    setting = (*PLAIN, "task.compile=true")
+    _, kept = run(*setting, *ALL)
+    _, folder = run(*setting, f"resume_from={kept / '0.ckpt'}")
+    assert same_weights(weights(kept, "2.ckpt"), weights(folder))
+
+
+def test_the_curves_carry_on_the_earlier_epochs(run, fit):
+    whole, kept = run(*PLAIN, *ALL)
+    resumed = fit(*PLAIN, f"resume_from={kept / '0.ckpt'}")
+    (history,) = (each for each in resumed.trainer.callbacks if isinstance(each, History))
+    saved = read_checkpoint(kept / "2.ckpt")["callbacks"]["History"]["epochs"]
+    assert history.epochs == saved and len(saved) == 3
+    assert saved[2]["train/loss"] == whole["metrics"]["train/loss"] and saved[0]["val/loss"] > saved[2]["val/loss"]
+
+
+# ---- settings
+
+
+@pytest.fixture
+def first(run):
+    """A run of 2 epochs: its last checkpoint."""
+    return run(*PLAIN, "optimizer=sgd", "trainer.max_epochs=2")[1] / "last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            ["optimizer.lr=0.5", "data.split_seed=7"],
+            r"optimizer\.lr=0\.1 \(now 0\.5\), data\.split_seed=0 \(now 7\); .*=\[optimizer\.lr,data\.split_seed\]",
+        ),
+        (["data.batch_size=32"], r"data\.batch_size=64 \(now 32\)"),
+        (["seed=1"], r"seed=0 \(now 1\)"),
+        (["data.normalize=false"], r"data\.normalize=true \(now false\)"),
+        (["optimizer=adam"], r"optimizer\._target_=torch\.optim\.SGD, whose state torch\.optim\.Adam cannot take over"),
+        (["resume_changes=[optimizer]", "optimizer=adam"], r"whose state torch\.optim\.Adam cannot take over"),
+        (["resume_changes=optimizer.lr"], r"resume_changes=optimizer\.lr: must be a list"),
+        (["callbacks=early_stopping"], r"callbacks\.early_stopping\._target_=unset \(now lightning"),
+    ],
+)
+def test_other_settings_are_refused_by_name(run, first, changes, message):
+    with pytest.raises(RequestError, match=message) as error:
+        run(*PLAIN, *changes, f"resume_from={first}")
+    assert "\n" not in str(error.value)
+
+
+def test_harmless_changes_pass(run, first):
+    harmless = ("threads=2", "data.eval_batch_size=100", "task.steps_per_execution=3", "evaluate_train=true")
+    resumed, _ = run(*PLAIN, *harmless, "logger=csv", f"resume_from={first}")
+    assert resumed["epochs"] == 3
+
+
+def test_an_allowed_change_of_optimizer_and_schedule_is_used(run):
+    setting = ("model=linear", "trainer.max_epochs=3")
+    for scheduler, rate in {"none": 0.2, "exponential": 0.2 * 0.95**3, "plateau": 0.2}.items():
+        _, kept = run(*setting, f"scheduler={scheduler}", *ALL)
+        changed = ("optimizer.lr=0.2", "optimizer.momentum=0.5", "resume_changes=[optimizer.lr,optimizer.momentum]")
+        _, folder = run(*setting, f"scheduler={scheduler}", *changed, f"resume_from={kept / '0.ckpt'}")
+        (group,) = read_checkpoint(folder / "last.ckpt")["optimizer_states"][0]["param_groups"]
+        assert group["lr"] == pytest.approx(rate) and group["momentum"] == 0.5
+    _, kept = run(*setting, "scheduler=onecycle", *ALL)
+    changed = ("optimizer.lr=0.2", "resume_changes=[optimizer.lr]")  # scheduler.max_lr follows it
+    _, folder = run(*setting, "scheduler=onecycle", *changed, f"resume_from={kept / '0.ckpt'}")
+    (group,) = read_checkpoint(folder / "last.ckpt")["optimizer_states"][0]["param_groups"]
+    assert group["max_lr"] == 0.2
+
+
+def test_a_finished_one_cycle_is_planned_anew_or_refused(run):
+    setting = ("model=linear", "scheduler=onecycle")
+    _, folder = run(*setting, "trainer.max_epochs=2")
+    longer = (*setting, "trainer.max_epochs=4", f"resume_from={folder / 'last.ckpt'}")
+    words = r"planned for 40 steps \(scheduler\.total_steps=auto\), and this run has 80; .*resume_changes=\[scheduler\]"
+    with pytest.raises(RequestError, match=words):
+        run(*longer)
+    resumed, longer_folder = run(*longer, "resume_changes=[scheduler]")
+    assert resumed["steps"] == 80
+    _, undisturbed = run(*setting, "trainer.max_epochs=4")
+    (ours,), (theirs,) = (
+        read_checkpoint(each / "last.ckpt")["optimizer_states"][0]["param_groups"]
+        for each in (longer_folder, undisturbed)
+    )
+    assert ours["lr"] == pytest.approx(theirs["lr"])
+
+
+def test_a_run_that_stopped_early_is_not_trained_on(run):
+    setting = (*SMALL, "scheduler=none", "callbacks=early_stopping", "optimizer.lr=1e-30", "trainer.max_epochs=20")
+    _, folder = run(*setting, "callbacks.early_stopping.patience=1")
+    again = (*setting, f"resume_from={folder / 'last.ckpt'}")
+    with pytest.raises(RequestError, match="stopped early, after epoch 2, as val/accuracy no longer improved"):
+        run(*again, "callbacks.early_stopping.patience=1")
+    allowed = "resume_changes=[callbacks.early_stopping.patience]"
+    resumed, _ = run(*again, "callbacks.early_stopping.patience=3", allowed)
+    assert resumed["epochs"] == 4
+
+
+# ---- files of others
+
+
+def forged(source: Path, change) -> Path:
+    """The checkpoint with a change, beside the original, and with a checksum: that is no signature."""
+    checkpoint = read_checkpoint(source)
+    change(checkpoint)
+    WholeFiles().save_checkpoint(checkpoint, source.with_name("forged.ckpt"))
+    return source.with_name("forged.ckpt")
+
+
+def test_a_folder_that_a_checkpoint_names_stays(run, first, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+
+    def change(checkpoint):
+        for key, state in checkpoint["callbacks"].items():
+            if key.startswith("ModelCheckpoint"):
+                state["best_model_path"] = f"local://{victim}"
+
+    path = forged(first, change)
+    with pytest.raises(RequestError, match=r"^resume_from=.*forged\.ckpt: names a file outside of its own folder"):
+        run(*PLAIN, f"resume_from={path}")
+    assert victim.is_dir()
+
+
+def test_the_best_weights_are_a_plain_file_beside_the_checkpoint(run, first, tmp_path):
+    best = first.with_name("best.ckpt")
+    shutil.move(best, tmp_path / "elsewhere.ckpt")
+    best.symlink_to(tmp_path / "elsewhere.ckpt")
+    with pytest.raises(RequestError, match="names a file outside of its own folder"):
+        run(*PLAIN, f"resume_from={first}")
+    best.unlink()
+    best.write_bytes((tmp_path / "elsewhere.ckpt").read_bytes()[:-1])
+    with pytest.raises(RequestError, match=r"^resume_from=.*best\.ckpt: has no checksum"):
+        run(*PLAIN, f"resume_from={first}")
+    best.unlink()
+    resumed, folder = run(*PLAIN, f"resume_from={first}")
+    assert resumed["monitor"]["epoch"] == 3 and (folder / "best.ckpt").is_file()
