@@ -1,25 +1,30 @@
-"""Text that anyone may have written, made harmless where it is shown: on a terminal, in Markdown, in a spreadsheet."""
+"""Untrusted text made safe to show: on a terminal, in Markdown, in a spreadsheet."""
 
 import re
 
-FORMULA = ("=", "+", "-", "@")  # what a cell begins with that a spreadsheet computes
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes cells that begin with these
+
+
+def one_line(message: object) -> str:
+    """An error's message, or another text, without line breaks."""
+    return " ".join(str(message).split())
 
 
 def printable(text: str) -> str:
-    r"""In one line. What a terminal would obey or hide (escapes, line breaks, bidirectional marks) is shown as \x1b."""
+    r"""On one line. What a terminal obeys or hides (escapes, line breaks, bidirectional marks) is escaped: \x1b."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def markdown(text: str) -> str:
-    """In a line or a table's cell of Markdown: no HTML, no further cells, no links, no pictures."""
+    """For a line or a table cell of Markdown: no HTML, no extra cells, no links, no images."""
     text = printable(text).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"[\\|`]|\](?=[(\[:])", r"\\\g<0>", text)
 
 
 def csv(text: str) -> str:
-    """In a cell of CSV: a formula gets an apostrophe before it, which spreadsheets do not show; a number stays one."""
+    """For a CSV cell: a leading apostrophe, which spreadsheets hide, disarms a formula; numbers stay as they are."""
     text = printable(text)
     return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
 

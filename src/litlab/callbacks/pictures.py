@@ -15,8 +15,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from litlab import signals
 from litlab.callbacks.history import History
-from litlab.config.hydra_errors import one_line
 from litlab.data.tensors import TensorData
+from litlab.escape import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
 from litlab.plots.canvas import Array
 from litlab.tasks.base import Task

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litlab.config.signatures import signature
+from litlab.escape import one_line
 
 # Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
 EXTRAS = {
@@ -166,8 +167,3 @@ def blamed(group: str, settings: Mapping[str, Any], message: str) -> str:
     value = settings[spoken_of[0]]
     told = f"={value}" if isinstance(value, str | int | float | list | tuple | None) else ""
     return f"{group}.{spoken_of[0]}{told}: {message}"
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error."""
-    return " ".join(str(error).split())

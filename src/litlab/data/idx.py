@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from litlab.data.mirrors import UnusableError, one_line
+from litlab.data.mirrors import UnusableError
+from litlab.escape import one_line
 
 FILES = (
     "train-images-idx3-ubyte",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from litlab.escape import one_line
+
 MIRROR_TIMEOUT = 10.0  # seconds without an answer, after which a mirror is given up
 APT_TIMEOUT = 300.0  # seconds for one command: the package is 30 MB, and a slow line is no failure
 
@@ -88,8 +90,3 @@ def _run(command: list[str], folder: Path) -> None:
         raise UnusableError(f"failed ({one_line(said[-1] if said else error)})") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnusableError(f"failed ({one_line(error)})") from error
-
-
-def one_line(reason: object) -> str:
-    """An error's message without line breaks."""
-    return " ".join(str(reason).split())

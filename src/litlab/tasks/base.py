@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from litlab.config.hydra_errors import blamed, one_line
+from litlab.config.hydra_errors import blamed
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
+from litlab.escape import one_line
 from litlab.tasks.evaluation import Evaluation
 from litlab.tasks.losses import Standing, TrainingLosses
 from litlab.tasks.schedule import Schedule

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from litlab.config.hydra_errors import blamed, one_line
+from litlab.config.hydra_errors import blamed
 from litlab.config.values import PositiveInt
 from litlab.errors import RequestError
+from litlab.escape import one_line
 from litlab.tasks.position import batches_per_epoch
 
 AUTO = "auto"
