@@ -58,13 +58,13 @@ def test_nothing_wins_where_nothing_is_ranked(capsys: pytest.CaptureFixture[str]
     print_leaderboard(rank([job({LR: 1}, None, 0.5)]), Path("/sweep"))
     said = lines(capsys)
     assert not any("winner" in line for line in said)
-    assert any(line.startswith("mind: 1 setting is not ranked") for line in said)
+    assert any(line.startswith("warning: 1 setting is not ranked") for line in said)
 
 
 def test_there_may_be_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard(rank([{"status": "unreadable", "error": "half of it", "run_dir": "s/0"}]), Path("/sweep"))
     said = lines(capsys)
-    assert "rank n train s status" in said and "mind: s/0/result.json cannot be read: half of it" in said
+    assert "rank n train s status" in said and "warning: s/0/result.json cannot be read: half of it" in said
 
 
 def test_each_metric_has_its_winner(capsys: pytest.CaptureFixture[str]) -> None:

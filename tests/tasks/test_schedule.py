@@ -141,6 +141,8 @@ def test_plateau_can_watch_the_training_loss(rates):
         (("scheduler=plateau", "data.val_size=0"), r"scheduler\.monitor=val/loss: .*train/loss"),
         (("scheduler=plateau", "scheduler.monitor=val/acc"), r"scheduler\.monitor=val/acc: .*val/accuracy"),
         (("scheduler=onecycle", "trainer.max_epochs=-1"), r"scheduler\.total_steps=auto: .*trainer\.max_epochs"),
+        (("scheduler=onecycle", "trainer.max_epochs=0"), r"^trainer\.max_epochs=0: .*scheduler=none"),
+        (("scheduler=onecycle", "trainer.max_steps=0"), r"^trainer\.max_steps=0: there are no steps "),
         (("scheduler=plateau", "scheduler.interval=step"), r"scheduler\.interval=step"),
         (("scheduler=onecycle", "scheduler.pct_start=2"), r"scheduler.*pct_start"),
     ],

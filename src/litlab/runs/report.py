@@ -54,7 +54,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
 
 
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
-    """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and what to mind."""
+    """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and warnings."""
     console = Console(soft_wrap=True)
     console.print(f"\n{result['question']}", markup=False, highlight=False)
     for title in ("splits", "classes", "columns"):
@@ -65,7 +65,7 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
     for remark in result["remarks"]:
-        console.print(f"mind: {remark}", markup=False, highlight=False)
+        console.print(f"warning: {remark}", markup=False, highlight=False)
 
 
 def as_text(text: str) -> Text:

@@ -39,7 +39,7 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     for text in compared(board):
         console.print(as_text(text))
     for remark in board.remarks:
-        console.print(as_text(f"mind: {remark}"))
+        console.print(as_text(f"warning: {remark}"))
     for name, winner in winners(board):
         console.print(as_text(f"{name}: {command(winner)}"))
         if weights := winner_checkpoint(winner):

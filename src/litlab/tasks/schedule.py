@@ -71,8 +71,10 @@ class Schedule:
             raise RequestError(f"scheduler.{auto[0]}=auto: needs the length of the run; set trainer.max_epochs")
         steps = min(lengths)
         if not steps:
+            limit = "max_epochs" if trainer.max_epochs == 0 else "max_steps"
             raise RequestError(
-                f"scheduler.{auto[0]}=auto: the run has no steps (trainer.max_epochs=0); take scheduler=none"
+                f"trainer.{limit}=0: there are no steps to schedule a learning rate over; set at least 1, or "
+                "scheduler=none to test the untrained model"
             )
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
 
