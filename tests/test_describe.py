@@ -91,14 +91,14 @@ def test_a_sequence_has_a_row_per_channel() -> None:
     assert (pulse["name"], pulse["min"], pulse["max"], pulse["not finite"]) == ("pulse", 0, 138, 1)
     assert (breath["name"], breath["min"], breath["max"]) == ("breath", 3, 3) and target["name"] == "target: y"
     assert described(Series())["faults"] == [
-        "the train inputs hold NaN or infinite values in 1 of 10 samples (pulse); mend them in load()"
+        "the train inputs hold NaN or infinite values in 1 of 10 samples (pulse); fix them in load()"
     ]
 
 
 def test_faults_and_relations_are_found() -> None:
     result = described(table())
     assert result["faults"] == [
-        "the train inputs hold NaN or infinite values in 2 of 40 samples (gaps); mend them in load()"
+        "the train inputs hold NaN or infinite values in 2 of 40 samples (gaps); fix them in load()"
     ]
     assert result["relations"] == {"contradictions": 0, "equal columns": [], "telling columns": []}
 
@@ -188,7 +188,7 @@ def test_what_load_gives_wrongly_is_told_as_in_training(monkeypatch: pytest.Monk
     with pytest.raises(RequestError) as error:
         described(data)
     assert str(error.value) == (
-        "data=Table: load() gives train inputs of shape (40, 4); with input_shape = (3,) they must be (N, 3)"
+        "data=Table: load() returns train inputs of shape (40, 4); input_shape = (3,) needs (N, 3)"
     )
 
 

@@ -21,8 +21,8 @@ from litlab.config.hydra_errors import blamed, guess, why_not_built
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.signatures import signature
 from litlab.config.trust import trusted, verify
+from litlab.data.samples import model_arguments
 from litlab.data.shared import shared_copy
-from litlab.data.splits import model_arguments
 from litlab.data.tensors import TensorData
 from litlab.distributed import gpus
 from litlab.distributed.devices import refuse_what_cannot_be_shared

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litlab.build import build_data
 from litlab.data.relations import relations, row_hashes
-from litlab.data.splits import column_axis, column_names, faults
+from litlab.data.samples import column_axis, column_names, faults
 from litlab.data.tensors import Split, TensorData
 from litlab.diagnostics.data_warnings import Row, remarks
 from litlab.plots import canvas, dataset

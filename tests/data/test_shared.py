@@ -143,7 +143,7 @@ def in_sweep(monkeypatch, tmp_path):
 def test_jobs_that_share_data_come_out_as_if_alone(compose, in_sweep, monkeypatch, same_weights):
     jobs = [(0, 64, True), (1, 32, True), (1, 32, False), (0, 64, False), (0, 64, True)]
     words = "seed={}", "data.batch_size={}", "data.normalize={}"
-    seen, alive, finished = [], [], TensorData._finished
+    seen, alive, finished = [], [], TensorData._final_splits
 
     def watched(data):
         alive.append([each() is not None for each in seen])
@@ -161,7 +161,7 @@ def test_jobs_that_share_data_come_out_as_if_alone(compose, in_sweep, monkeypatc
         return torch.load(result["checkpoint"], weights_only=True)["state_dict"], result["metrics"]
 
     alone = {job: outcome(job) for job in set(jobs)}
-    monkeypatch.setattr(TensorData, "_finished", watched)
+    monkeypatch.setattr(TensorData, "_final_splits", watched)
     in_sweep("first")
     gc.disable()  # it would come by some time, or not
     try:

@@ -1,11 +1,13 @@
-"""Splitting and normalizing: what is carved from what, and which statistics are used."""
+"""What the splits are carved from, which statistics normalize them, and the loaders of a trainer."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from litlab.config.checks import check
 from litlab.data.digits import Digits
 from litlab.data.loader import Chunks
 from litlab.data.tensors import Split, TensorData
@@ -34,6 +36,12 @@ def loaded(data: TensorData) -> dict[str, Split]:
     return data.splits
 
 
+def refusal(data: TensorData) -> str:
+    with pytest.raises(RequestError) as error:
+        data.setup()
+    return str(error.value)
+
+
 def ids(split: Split) -> set[int]:
     return set(split.targets.tolist())
 
@@ -57,13 +65,63 @@ def test_without_an_official_test_split_one_is_carved_first():
     assert ids(loaded(Table(official_test=False, val_size=10, test_size=0.2))["test"]) == ids(apart["test"])
 
 
-@pytest.mark.parametrize(("size", "count"), [(0.25, 25), (25, 25), (0.999, 100 - 0), (1, 1), (0, 0), (0.0, 0)])
-def test_val_size_is_a_count_or_a_share(size, count):
-    if count == 100:
-        with pytest.raises(RequestError):
-            loaded(Table(val_size=size))
-    else:
-        assert len(loaded(Table(val_size=size))["val"].inputs) == count
+@pytest.mark.parametrize(("size", "count"), [(0.25, 25), (25, 25), (1, 1), (0, 0), (0.0, 0)])
+def test_val_size_is_a_count_or_a_fraction(size, count):
+    assert len(loaded(Table(val_size=size))["val"].inputs) == count
+
+
+class Rows(TensorData):
+    """A number of samples, without an official test split."""
+
+    input_shape, num_outputs = (1,), 1
+
+    def __init__(self, samples: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.samples = samples
+
+    def load(self) -> tuple[Split, None]:
+        return Split(torch.arange(float(self.samples)).unsqueeze(1), torch.arange(self.samples)), None
+
+
+@pytest.mark.parametrize("setting", ["val_size", "test_size"])
+@pytest.mark.parametrize(
+    ("samples", "size", "problem"),
+    [
+        *((1, size, "cannot split 1 sample; ") for size in (0.2, 1, 3)),
+        *((samples, size, f"rounds to 0 of {samples} samples; set a whole number, such as 1")
+          for samples, size in ((3, 0.1), (5, 0.1), (6, 0.01))),
+        *((samples, size, f"leaves nothing of {samples} samples; try {fitting}")
+          for samples, size, fitting in ((6, 6, 1), (6, 1.0, 1), (6, 1.5, 1), (2, 2, 1), (100, 100, 10), (100, 1700, 10),
+                                         (100, 0.999, 10))),
+    ],
+)  # fmt: skip
+def test_a_size_that_leaves_one_part_empty_is_refused(setting, samples, size, problem):
+    otherwise = {"val_size": "set 0", "test_size": "load() must return more"}[setting] * (samples == 1)
+    assert refusal(Rows(samples, **{setting: size})) == f"data.{setting}={size}: {problem}{otherwise}"
+
+
+@pytest.mark.parametrize("size", [1, 0.5])
+def test_two_samples_can_be_split(size):
+    splits = loaded(Rows(2, test_size=size))
+    assert sorted([ids(splits["train"]), ids(splits["test"])], key=min) == [{0}, {1}]
+
+
+@pytest.mark.parametrize("size", [0, 0.0])
+def test_without_a_test_split_there_is_no_training(size):
+    assert refusal(Rows(6, test_size=size)) == f"data.test_size={size}: that leaves no test split; try 0.2"
+
+
+@pytest.mark.parametrize(("name", "example"), [("val_size", 0.1), ("test_size", 0.2)])
+def test_a_size_is_a_fraction_or_a_whole_number(name, example):
+    digits = {"_target_": "litlab.data.digits.Digits"}
+    for right in (0, 0.0, 0.1, 0.999, 1, 5000):
+        check(OmegaConf.create({"data": digits | {name: right}}))
+    for wrong in (1.0, 1.5, -0.1, -1, float("nan"), True, "a"):
+        with pytest.raises(RequestError) as error:
+            check(OmegaConf.create({"data": digits | {name: wrong}}))
+        assert str(error.value) == (
+            f"data.{name}={wrong}: must be a share below 1, such as {example}, or a whole number of samples"
+        )
 
 
 def test_splits_depend_on_split_seed_alone():
@@ -106,17 +164,67 @@ def test_sequences_are_normalized_per_channel(monkeypatch):
     assert train[:, 6, 0].mean() - train[:, 0, 0].mean() > 2  # what changes with time is there still
 
 
-@pytest.mark.parametrize("setting", ["val_size", "test_size"])
-@pytest.mark.parametrize("size", [100, 1700])
-def test_a_split_larger_than_the_data_is_refused(setting, size):
-    with pytest.raises(RequestError, match=rf"^data\.{setting}={size}: .*100 samples; try 10$"):
-        loaded(Table(official_test=False, **{"test_size": 0, setting: size}))
+@pytest.mark.parametrize("official_test", [True, False])
+def test_normalizing_leaves_the_tensors_of_load(monkeypatch, official_test):
+    rows = Split(torch.arange(12.0).reshape(4, 3), torch.arange(4))
+    before = rows.inputs.clone()
+    monkeypatch.setattr(Table, "load", lambda self: (rows, rows if official_test else None))
+    for _ in range(2):  # load() may return the same tensors to two jobs of a sweep
+        splits = loaded(Table(normalize=True, test_on_train=True))
+        assert torch.equal(rows.inputs, before)
+        for part in ("train", "test"):
+            torch.testing.assert_close(splits[part].inputs.mean(0), torch.zeros(3))
+            torch.testing.assert_close(splits[part].inputs.std(0, correction=0), torch.ones(3))
+
+
+@pytest.mark.parametrize("is_classes", [True, False])
+def test_folds_divide_the_training_split(monkeypatch, is_classes):
+    inputs = torch.arange(30.0).reshape(30, 1).repeat(1, 3)
+    labels = (torch.arange(30) % 3 == 0).long()  # 10 of class 1
+    split = Split(inputs, labels if is_classes else inputs[:, 0])
+    monkeypatch.setattr(Table, "load", lambda self: (split, split.take(torch.arange(6))))
+    if is_classes:
+        monkeypatch.setattr(Table, "class_names", ("no", "yes"))
+    held_out: list[float] = []
+    for fold in range(5):
+        data = Table(folds=5, fold=fold, val_size=3)
+        splits = loaded(data)
+        assert [len(splits[part].inputs) for part in ("train", "val", "test")] == [24, 6, 6]  # no fold of the test
+        assert not is_classes or int(splits["val"].targets.sum()) == 2  # stratified
+        val = splits["val"].inputs[:, 0].tolist()
+        assert set(splits["train"].inputs[:, 0].tolist()) == set(range(30)) - set(val)
+        held_out += val
+    assert data.has_validation
+    assert sorted(held_out) == list(range(30)) and held_out != sorted(held_out)
+    again = loaded(Table(folds=5, fold=4, split_seed=1))
+    assert set(again["val"].inputs[:, 0].tolist()) != set(val)
+
+
+@pytest.mark.parametrize(
+    ("classes", "settings", "message"),
+    [
+        (None, {"fold": 1}, "data.fold=1: needs the number of folds, as in data.folds=5"),
+        (None, {"folds": 5, "fold": 5}, "data.fold=5: with data.folds=5 it must be 0 to 4"),
+        (None, {"folds": 101}, "data.folds=101: must be from 2 to the number of samples"),
+        (None, {"folds": 1}, "data.folds=1: must be from 2 to the number of samples"),
+        (("a", "b"), {"folds": 51}, "data.folds=51: must be from 2 to the number of samples of each class"),
+    ],
+)
+def test_impossible_folds_are_refused(monkeypatch, classes, settings, message):
+    monkeypatch.setattr(Table, "class_names", classes)
+    if classes:
+        split = Split(torch.zeros(100, 3), torch.arange(100) % 2)
+        monkeypatch.setattr(Table, "load", lambda self: (split, split))
+    with pytest.raises(RequestError) as error:
+        loaded(Table(**settings))
+    assert str(error.value) == message
 
 
 def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(Table, "load", lambda self: (tmp_path / "scores.csv").read_text())
-    with pytest.raises(RequestError, match=r"^data=Table: .*/scores\.csv is not there; set paths\.data_dir, or mend"):
-        loaded(Table())
+    assert refusal(Table()) == (
+        f"data=Table: {tmp_path}/scores.csv does not exist; set paths.data_dir, or fix the path in load()"
+    )
 
 
 def trainer(**settings: Any) -> Any:

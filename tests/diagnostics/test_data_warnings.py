@@ -61,9 +61,9 @@ def test_what_training_refuses_is_told_of_every_split() -> None:
     gaps[3, 1] = float("nan")
     assert said(clean(), NUMBER, Split(gaps, NUMBER[:5] / 0), val_size=0.2) == [
         "training refuses these data: the test inputs hold NaN or infinite values in 1 of 5 samples (column 1); "
-        "mend them in load()",
+        "fix them in load()",
         "training refuses these data: the test targets hold NaN or infinite values in 5 of 5 samples; "
-        "mend them in load()",
+        "fix them in load()",
     ]
 
 
@@ -85,7 +85,7 @@ def _without_test(none: Split, yaml: dict[str, Any]) -> list[str]:
 
 def test_of_wrong_labels_nothing_else_is_said() -> None:
     assert said(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
-        "training refuses these data: labels go from 1 to 2, and classes are 0 to 1: subtract 1 in load()"
+        "training refuses these data: labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
     ]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from litlab.data.splits import Declaration, Split
+from litlab.data.samples import Declaration
+from litlab.data.splits import Split
 
 SURE = 20  # samples, from which on columns hardly agree by accident
 SAME = 1 - 1e-6  # correlation, of float32

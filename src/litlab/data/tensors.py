@@ -1,4 +1,4 @@
-"""What all data sets share: splitting, normalizing, and batches from memory."""
+"""The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,38 +9,39 @@ from torch import Tensor
 
 from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrShare
-from litlab.data.loaded import as_splits
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.splits import Split, carve, column_axis, fault, part_folds, refuse_unfit
+from litlab.data.samples import as_splits, column_axis, data_error, refuse_faults
+from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.errors import RequestError
+from litlab.escape import one_line
 
 
 class TensorData(L.LightningDataModule):
-    """A data set that fits in memory. A new one sets `input_shape` and `num_outputs` and writes `load`.
+    """A data set that fits in memory. Subclasses set `input_shape` and `num_outputs` and implement `load`.
 
     Args:
-        batch_size: samples per optimizer step (of all devices together).
-        eval_batch_size: samples per batch of validation and test (of all devices together).
-        val_size: what is carved from the training split for validation: samples (int) or a fraction (float); 0: none.
-        test_size: likewise for the test, where a data set has no official test split.
-        test_on_train: the test repeats the training rows, where a data set has no official test split: for documents
-            that show how a model fits. Such a test tells nothing of new samples.
-        split_seed: of the carving.
-        folds: of the training split, for k-fold cross-validation in place of val_size; None: no folds.
-        fold: the part that is the validation split, from 0.
+        batch_size: samples per optimizer step, over all devices.
+        eval_batch_size: samples per batch of validation and test, over all devices.
+        val_size: size of the validation split, carved from the training split: samples (int) or a fraction (float).
+        test_size: likewise of the test split, where there is no official one.
+        test_on_train: test on the training split, where there is no official test split: for documents that show how
+            a model fits. Such a test says nothing about new samples.
+        split_seed: seed of the carving.
+        folds: k of k-fold cross-validation on the training split, in place of val_size.
+        fold: the fold that is the validation split, from 0.
         normalize: inputs to mean 0 and standard deviation 1, by the training split's statistics: tables per column,
             sequences (time, channels) and images (channels, height, width) per channel.
-        passes_per_epoch: times that one epoch goes through the training split.
-        shuffle: a new random order of the training split in each pass; else as they come.
-        drop_last: leave out the last batch of a pass where it is smaller than the others.
+        passes_per_epoch: passes over the training split in one epoch.
+        shuffle: train in a new random order in each pass.
+        drop_last: drop the last batch of a pass if it is smaller than the others.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
-    class_names: tuple[str, ...] | None = None  # None: no classes but numbers
-    feature_names: tuple[str, ...] | None = None  # of the columns of a table, or of the channels of a sequence
-    num_tokens: int | None = None  # inputs are tokens, 0 to num_tokens - 1: they stay int64; None: float32 numbers
-    target_name: str = "target"  # what a number to predict is, and in which unit
+    class_names: tuple[str, ...] | None = None  # None: regression
+    feature_names: tuple[str, ...] | None = None  # columns of a table, or channels of a sequence
+    num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
+    target_name: str = "target"  # of a regression, with its unit
 
     def __init__(
         self,
@@ -68,64 +69,63 @@ class TensorData(L.LightningDataModule):
         self.folds, self.fold = folds, fold
         self.test_on_train, self.normalize = test_on_train, normalize
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
-        self.steps_per_execution = 1  # how many batches the task's training_step takes at once
-        self.tests_on_train = False  # whether it does, which `load` decides, too
+        self.steps_per_execution = 1  # batches in one call of the task's training_step
+        self.tests_on_train = False  # known once loaded: there may be an official test split
         self.splits: dict[str, Split] = {}
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
     def load(self) -> tuple[Split, Split | None]:
-        """The training split and the official test split, or None where `test_size` is to be drawn from the first.
+        """The training split and the official test split, or None where `test_size` is to be carved from the first.
 
-        It depends on the settings and on files alone: jobs of a sweep that have these in common share what it gives.
+        It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
-        Inputs (N, *input_shape); targets (N,), the numbers of classes, or (N,) or (N, num_outputs), numbers to predict.
-        Of any type of numbers: `raw_splits` makes float32 of them, and int64 of classes and tokens.
+        Inputs (N, *input_shape); targets (N,), class indices, or numbers (N,) or (N, num_outputs). Any numeric type:
+        `raw_splits` converts to float32, and class indices and tokens to int64.
         """
         raise NotImplementedError
 
     @property
     def has_validation(self) -> bool:
-        """Whether a validation split is carved."""
+        """Whether there is a validation split."""
         return self.folds is not None or self.val_size > 0
 
     def setup(self, stage: str | None = None) -> None:
-        """Load, carve and normalize, once; where data are shared, take what an earlier job has loaded.
+        """Load, split and normalize, once; a sweep's jobs in one process share the result.
 
         Raises:
-            RequestError: there is no test split, the data hold something that is no number, no token or no class, or
-                tokens are to be normalized; and as `raw_splits`.
+            RequestError: there is no test split, values are not finite or outside the tokens or classes, or tokens are
+                to be normalized; and as `raw_splits`.
         """
         if not self.splits:
-            self.splits = self.shared(self, self._finished) if self.shared else self._finished()
+            self.splits = self.shared(self, self._final_splits) if self.shared else self._final_splits()
 
-    def _finished(self) -> dict[str, Split]:
-        """The splits as batches are taken from them: whole, and normalized."""
+    def _final_splits(self) -> dict[str, Split]:
+        """The splits that batches come from: checked, and normalized."""
         if self.normalize and self.num_tokens is not None:
-            raise RequestError("data.normalize=true: the inputs are tokens, whose size means nothing; take false")
+            raise RequestError("data.normalize=true: tokens cannot be normalized; set false")
         with signals.at_once():  # a download may take minutes
             splits = self.raw_splits()
         if not len(splits["test"].inputs):
-            raise RequestError(f"data.test_size={self.test_size}: there is no test split then; try 0.2")
-        refuse_unfit(self, splits)
+            raise RequestError(f"data.test_size={self.test_size}: that leaves no test split; try 0.2")
+        refuse_faults(self, splits)
         if self.normalize:
             mean, std = _statistics(splits["train"].inputs)
-            for part, (inputs, targets) in splits.items():  # one at a time, and not in place: load() may keep its own
+            for part, (inputs, targets) in splits.items():  # one at a time to save memory; load() may keep the originals
                 splits[part] = Split((inputs - mean).div_(std), targets)
         return splits
 
     def raw_splits(self) -> dict[str, Split]:
-        """The splits train, val and test (both perhaps without samples) as loaded: with gaps, and not normalized.
+        """The splits train, val and test (val and test may be empty) as loaded: not normalized, NaN included.
 
         Raises:
-            RequestError: `load` finds no file, or gives something else than samples as this class says they are, or too
-                few to carve.
+            RequestError: `load` finds no file, does not return what this class declares, or too few samples to split.
         """
         try:
             loaded = self.load()
         except FileNotFoundError as error:
-            missing = f"{error.filename} is not there" if error.filename else " ".join(str(error).rstrip(".").split())
-            raise fault(self, f"{missing}; set paths.data_dir, or mend the path in load()") from error
+            missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
+            raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
         train, test = as_splits(self, loaded)
         self.tests_on_train = test is None and self.test_on_train
         if self.tests_on_train:
@@ -133,7 +133,7 @@ class TensorData(L.LightningDataModule):
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)
         if self.folds is not None:
-            train, val = part_folds(train, self.folds, self.fold, self.split_seed)
+            train, val = hold_out_fold(train, self.folds, self.fold, self.split_seed)
         else:
             train, val = carve(train, self.val_size, "val_size", self.split_seed)
         return {"train": train, "val": val, "test": test}
@@ -141,32 +141,32 @@ class TensorData(L.LightningDataModule):
     def _loader(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         trainer = self.trainer
         assert trainer is not None
-        if len(self.splits[part].inputs) < trainer.world_size:  # metrics can be joined only of ranks that have some
+        if len(self.splits[part].inputs) < trainer.world_size:  # each rank needs a sample for its metrics
             raise RequestError(
                 f"trainer.devices: {trainer.world_size} in all cannot share {len(self.splits[part].inputs)} samples "
                 f"({part} split); take trainer=cpu, or see data.val_size and data.test_size"
             )
-        device = trainer.strategy.root_device  # the whole split lies where it is computed with
+        device = trainer.strategy.root_device  # the whole split moves there once, not batch by batch
         split = self.splits[part] = Split(*(tensor.to(device) for tensor in self.splits[part]))
         return TensorLoader(*split, batch_size, rank=trainer.global_rank, world_size=trainer.world_size, **settings)
 
     def train_dataloader(self) -> TensorLoader | Chunks:
-        """Batches of the training split in random order, `steps_per_execution` at once."""
+        """Batches of the training split, shuffled by default, in lists of `steps_per_execution` where that is not 1."""
         trainer = self.trainer
         assert trainer is not None
         loader = self._loader(
             "train",
             self.batch_size,
-            shuffle=self.shuffle and not trainer.overfit_batches,  # overfitting means: the same few batches
+            shuffle=self.shuffle and not trainer.overfit_batches,  # which repeats the same few batches
             drop_last=self.drop_last,
-            seed=torch.initial_seed(),  # what seed_everything was given
+            seed=torch.initial_seed(),  # as given to seed_everything
             epoch=lambda: trainer.current_epoch,
             passes=self.passes_per_epoch,
         )
         return Chunks(loader, self.steps_per_execution) if self.steps_per_execution > 1 else loader
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
-        """Large batches of the validation split in order; nothing where there is none."""
+        """Large batches of the validation split in order; an empty list without one."""
         return self._loader("val", self.eval_batch_size) if self.has_validation else []
 
     def test_dataloader(self) -> TensorLoader:
@@ -174,16 +174,16 @@ class TensorData(L.LightningDataModule):
         return self._loader("test", self.eval_batch_size)
 
     def train_eval_dataloader(self) -> TensorLoader:
-        """Large batches of the training split in order, to evaluate the trained weights on it."""
+        """Large batches of the training split in order, to evaluate the trained weights."""
         return self._loader("train", self.eval_batch_size)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Nothing: it is there already, and Lightning's search through the batch costs time."""
+        """Do nothing: the batch is there already, and Lightning's search through it costs time."""
         return batch
 
 
 def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation along `column_axis`; 1 for what is constant."""
+    """Mean and standard deviation along `column_axis`; 1 for constant columns."""
     over = [axis for axis in range(inputs.dim()) if axis != column_axis(inputs)]
     std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
     return mean, torch.where(std > 0, std, torch.ones_like(std))

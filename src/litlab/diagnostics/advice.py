@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from litlab.data.splits import column_axis
+from litlab.data.samples import column_axis
 from litlab.data.tensors import TensorData
 
 SAMPLES = 2000  # that sizes are judged by

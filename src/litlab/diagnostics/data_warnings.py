@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from litlab.data.splits import some
+from litlab.data.samples import some
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.advice import CODES, HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
 from litlab.models.cnn import channels_last

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
-from litlab.data.splits import model_arguments
+from litlab.data.samples import model_arguments
 from litlab.data.tensors import Split, TensorData
 from litlab.diagnostics.advice import NORMALIZED, Sizes, available, judge_sizes
 from litlab.tasks.base import Task

@@ -1,0 +1,231 @@
+"""The samples that `load` returns: what a data set declares of them, their conversion to tensors, and their checks."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from litlab.data.splits import Split
+from litlab.errors import RequestError
+
+
+class Declaration(Protocol):
+    """What a data set says of its samples; see `TensorData`."""
+
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    class_names: tuple[str, ...] | None
+    feature_names: tuple[str, ...] | None
+    num_tokens: int | None
+
+
+def model_arguments(data: Any) -> dict[str, Any]:
+    """What a model needs to know of the data: `input_shape`, `num_outputs` and, for tokens, `num_tokens`."""
+    tokens = getattr(data, "num_tokens", None)  # data modules of others may not have it
+    given = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    return given if tokens is None else given | {"num_tokens": tokens}
+
+
+def column_axis(inputs: Tensor) -> int:
+    """The axis of the columns, each of which has its own statistics.
+
+    Columns of a table (N, F), channels of a sequence (N, time, channels) or of images (N, channels, height, width).
+    """
+    return 2 if inputs.dim() == 3 else 1
+
+
+def column_names(data: Declaration) -> tuple[str, ...]:
+    """Names along `column_axis`."""
+    shape = data.input_shape
+    if len(shape) > 2:
+        images = {1: ("grey",), 3: ("red", "green", "blue")}
+        return images.get(shape[0]) or tuple(f"channel {number}" for number in range(shape[0]))
+    kind = "column" if len(shape) == 1 else "channel"
+    return data.feature_names or tuple(f"{kind} {number}" for number in range(shape[-1]))
+
+
+def data_error(data: Declaration, problem: object) -> RequestError:
+    """An error that begins with the class of the data set."""
+    return RequestError(f"data={type(data).__name__}: {problem}")
+
+
+# ---- conversion
+
+
+def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
+    """The training split and the test split, if there is one; tensors of the right type are not copied.
+
+    Args:
+        data: the data set.
+        loaded: what its `load` returned: two pairs (inputs, targets) of tensors, or of what numpy takes, of any numeric
+            type; None in place of the second.
+
+    Raises:
+        RequestError: it is something else, or not what the data set declares.
+    """
+    try:
+        _check_declaration(data)
+        match loaded:
+            case Split():
+                pass  # a pair, but not of splits
+            case (tuple((_, _)) as train, None):
+                return _split(data, "train", *train), None
+            case (tuple((_, _)) as train, tuple((_, _)) as test):
+                return _split(data, "train", *train), _split(data, "test", *test)
+    except RequestError as error:
+        raise data_error(data, error) from error
+    raise data_error(data, "load() must return two splits (the second may be None): return Split(inputs, targets), None")
+
+
+def _check_declaration(data: Declaration) -> None:
+    shape: Any = data.input_shape
+    if not isinstance(shape, tuple) or not shape:
+        raise RequestError(f"input_shape = {shape} must be a tuple, such as (2,)")
+    tokens: Any = data.num_tokens
+    if tokens is not None and (not isinstance(tokens, int) or tokens < 1):
+        raise RequestError(f"num_tokens = {tokens} must be a whole number, such as 1000, or None for other inputs")
+    classes, names = len(data.class_names or ()), len(data.feature_names or ())
+    if data.class_names is not None and data.num_outputs != classes and (data.num_outputs, classes) != (1, 2):
+        raise RequestError(
+            f"num_outputs = {data.num_outputs}, but class_names has {classes}; "
+            "they must match (or 1 output for two classes, with task=binary)"
+        )
+    if names and len(shape) in (1, 2) and names != shape[-1]:
+        means = f"{shape[-1]} {'columns' if len(shape) == 1 else 'channels (time, channels)'}"
+        raise RequestError(f"feature_names has {names}, but input_shape = {shape} means {means}; they must match")
+
+
+def _split(data: Declaration, part: str, inputs: Any, targets: Any) -> Split:
+    inputs, targets = _as_tensor(f"{part} inputs", inputs), _as_tensor(f"{part} targets", targets)
+    if inputs.shape[1:] != data.input_shape:
+        needed = ", ".join(["N", *map(str, data.input_shape)])
+        raise RequestError(
+            f"load() returns {part} inputs of shape {tuple(inputs.shape)}; "
+            f"input_shape = {data.input_shape} needs ({needed})"
+        )
+    if len(inputs) != len(targets):
+        raise RequestError(f"load() returns {len(inputs)} {part} inputs and {len(targets)} targets; they must match")
+    if not len(inputs):
+        instead = "; return None to carve data.test_size" if part == "test" else ""
+        raise RequestError(f"load() returns an empty {part} split{instead}")
+    targets = _as_numbers(data, part, targets) if data.class_names is None else _as_labels(data, part, targets)
+    if data.num_tokens is not None:
+        return Split(_as_int64(part, "token", inputs, data.num_tokens), targets)
+    return Split(inputs.to(torch.float32), targets)
+
+
+def _as_tensor(what: str, values: Any) -> Tensor:
+    """(N, ...) of any numeric type, on the CPU; without a copy where torch can share the memory."""
+    kind = type(values).__name__
+    is_tensor = isinstance(values, Tensor)
+    if values.layout is not torch.strided if is_tensor else hasattr(values, "toarray"):  # scipy's sparse matrices
+        dense = ".to_dense()" if is_tensor else ".toarray()"
+        raise RequestError(f"load() returns sparse {what} ({kind}); make them dense with {dense}")
+    try:
+        tensor = values if is_tensor else torch.as_tensor(np.require(values, requirements=("C", "W")))
+    except (TypeError, ValueError, RuntimeError):
+        tensor = None
+    if tensor is None or tensor.is_complex():
+        raise RequestError(f"load() returns {what} that are not a numeric array ({kind}); return a tensor")
+    return torch.atleast_1d(tensor.detach().cpu())
+
+
+def _as_labels(data: Declaration, part: str, targets: Tensor) -> Tensor:
+    """Class indices (N,), int64."""
+    if targets.dim() == 2 and targets.shape[1] == 1:
+        targets = targets.squeeze(1)
+    if targets.dim() != 1:
+        raise RequestError(
+            f"load() returns {part} labels of shape {tuple(targets.shape)}; class indices must be (N,) "
+            "(one-hot rows: take argmax(1))"
+        )
+    return _as_int64(part, "label", targets, len(data.class_names or ()))
+
+
+def _as_int64(part: str, what: str, values: Tensor, count: int) -> Tensor:
+    """Labels or tokens out of `count`; floating-point ones must be whole."""
+    if values.is_floating_point():
+        broken = values[~(values.isfinite() & (values == values.round()))]
+        if len(broken):
+            otherwise = "regression: set no class_names" if what == "label" else "other inputs: set no num_tokens"
+            raise RequestError(
+                f"load() returns {float(broken[0]):g} as a {part} {what}; "
+                f"{what}s are whole numbers from 0 to {count - 1} ({otherwise})"
+            )
+    return values.to(torch.int64)
+
+
+def _as_numbers(data: Declaration, part: str, targets: Tensor) -> Tensor:
+    """Regression targets, `num_outputs` per sample, float32."""
+    outputs = data.num_outputs
+    if math.prod(targets.shape[1:]) != outputs:
+        needed = "(N,)" if outputs == 1 else f"(N, {outputs})"
+        raise RequestError(
+            f"load() returns {part} targets of shape {tuple(targets.shape)}; "
+            f"num_outputs = {outputs} without class_names needs {needed}"
+        )
+    return targets.to(torch.float32)
+
+
+# ---- values that training cannot take, and describe shows
+
+
+def refuse_faults(data: Declaration, splits: dict[str, Split]) -> None:
+    """Check values before training.
+
+    Raises:
+        RequestError: the first of `faults`.
+    """
+    if found := list(faults(data, splits)):
+        others = f" (scripts/describe.py shows {len(found) - 1} more)" if len(found) > 1 else ""
+        raise data_error(data, found[0] + others)
+
+
+def faults(data: Declaration, splits: dict[str, Split]) -> Iterator[str]:
+    """A sentence for each kind of value that no model or loss can take: not finite, or outside the tokens or classes."""
+    for part, split in splits.items():
+        for what, values in split._asdict().items():
+            # The sum tells it in a tenth of the time, but it may overflow.
+            if not (values.sum().isfinite() or values.isfinite().all()):
+                yield f"the {part} {what} hold NaN or infinite values in {_where(data, what, values)}; fix them in load()"
+    for part, (inputs, _) in splits.items():
+        if data.num_tokens and len(inputs) and (inputs.min() < 0 or inputs.max() >= data.num_tokens):
+            yield (
+                f"the {part} inputs hold tokens from {int(inputs.min())} to {int(inputs.max())}, but num_tokens = "
+                f"{data.num_tokens} means 0 to {data.num_tokens - 1}; fix load() or num_tokens"
+            )
+    if data.class_names:
+        yield from _label_faults(len(data.class_names), splits)
+
+
+def _where(data: Declaration, what: str, values: Tensor) -> str:
+    """How many samples have values that are not finite and, in a table or a sequence, in which columns."""
+    broken, names = values.isfinite().logical_not(), ""
+    if what == "inputs" and values.dim() in (2, 3):
+        columns = broken.movedim(column_axis(values), 0).flatten(1).any(1).tolist()
+        names = f" ({some([name for name, gaps in zip(column_names(data), columns, strict=True) if gaps])})"
+    return f"{int(broken.reshape(len(values), -1).any(1).sum()):,} of {len(values):,} samples{names}"
+
+
+def _label_faults(classes: int, splits: dict[str, Split]) -> Iterator[str]:
+    labels = {part: targets for part, (_, targets) in splits.items() if len(targets)}
+    low, high = min(int(each.min()) for each in labels.values()), max(int(each.max()) for each in labels.values())
+    if low >= 0 and high < classes:
+        return
+    if low < high < low + classes:  # as many as there are classes, but not counted from 0
+        step = f"subtract {high - classes + 1}" if high >= classes else f"add {-low}"
+        yield f"labels go from {low} to {high}, but classes are 0 to {classes - 1}: {step} in load()"
+        return
+    for part, targets in labels.items():
+        outside = targets[(targets < 0) | (targets >= classes)]
+        if len(outside):
+            where = f"{len(outside):,} of {len(targets):,} in the {part} split, such as {int(outside[0])}"
+            yield f"labels outside the classes 0 to {classes - 1}: {where}; fix load() or class_names"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first five, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

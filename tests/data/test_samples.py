@@ -1,0 +1,320 @@
+"""What load() may return, how it is converted, and the line that tells what does not fit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from litlab.data.samples import faults, some
+from litlab.data.splits import Split
+from litlab.data.tensors import TensorData
+from litlab.errors import RequestError
+
+X = torch.arange(12.0).reshape(6, 2)
+LABELS = torch.tensor([0, 1, 0, 1, 0, 1])
+VALUES = torch.linspace(0, 1, 6)
+GAPS = X.clone()
+GAPS[1, 1] = float("nan")
+
+
+class Regression(TensorData):
+    """Two columns; load() returns what the test wants."""
+
+    input_shape: Any = (2,)
+    num_outputs = 1
+
+    def __init__(self, *loaded: Any, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.loaded = loaded
+
+    def load(self) -> Any:
+        return self.loaded
+
+
+class Classes(Regression):
+    num_outputs = 2
+    class_names = ("no", "yes")
+
+
+class Tokens(Classes):
+    num_tokens: Any = 12
+
+
+def raw(data: TensorData) -> Split:
+    return data.raw_splits()["train"]
+
+
+def refusal(data: TensorData) -> str:
+    """The one line that training shows, without the name of the class."""
+    with pytest.raises(RequestError) as error:
+        data.setup()
+    name, _, problem = str(error.value).partition(": ")
+    assert name == f"data={type(data).__name__}" and "\n" not in problem
+    return problem
+
+
+# ---- conversion
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool]
+)
+def test_inputs_become_float32(dtype):
+    inputs, targets = raw(Regression(Split(X.to(dtype), VALUES), None))
+    assert inputs.dtype == targets.dtype == torch.float32
+    assert torch.equal(inputs, X.to(dtype).float())
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.bool, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(6,), (6, 1)])
+def test_labels_become_int64_in_a_row(dtype, shape):
+    targets = raw(Classes(Split(X, LABELS.to(dtype).reshape(shape)), None)).targets
+    assert targets.dtype == torch.int64
+    assert torch.equal(targets, LABELS)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 1, 1)])
+def test_regression_targets_become_float32(shape):
+    targets = raw(Regression(Split(X, LABELS.reshape(shape)), None)).targets
+    assert targets.dtype == torch.float32
+    assert torch.equal(targets, LABELS.float().reshape(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.float32])
+def test_tokens_become_int64(dtype):
+    inputs, _ = raw(Tokens(Split(X.to(dtype), LABELS), None))
+    assert inputs.dtype == torch.int64 and torch.equal(inputs, X.long())
+
+
+@pytest.mark.parametrize(("data", "targets"), [(Classes, LABELS), (Regression, VALUES)])
+def test_tensors_of_the_right_type_are_not_copied(data, targets):
+    split = raw(data(Split(X, targets), None))
+    assert split.inputs.data_ptr() == X.data_ptr()
+    assert split.targets.data_ptr() == targets.data_ptr()
+
+
+def test_numpy_arrays_lists_and_plain_pairs_will_do():
+    reversed_rows, read_only = X.numpy().astype(np.float64)[::-1], LABELS.numpy().copy()
+    read_only.flags.writeable = False
+    splits = Classes((reversed_rows, read_only), (X.tolist(), LABELS.tolist())).raw_splits()
+    assert torch.equal(splits["train"].inputs, X.flip(0))
+    assert torch.equal(splits["test"].inputs, X)
+    assert torch.equal(splits["train"].targets, LABELS) and torch.equal(splits["test"].targets, LABELS)
+
+
+def test_one_output_will_do_for_two_classes(monkeypatch):
+    monkeypatch.setattr(Classes, "num_outputs", 1)
+    assert torch.equal(raw(Classes(Split(X, LABELS), None)).targets, LABELS)
+
+
+# ---- what load() may not return
+
+TRAIN = Split(X, LABELS)
+
+
+@pytest.mark.parametrize("loaded", [TRAIN, (X, LABELS), (TRAIN,), (TRAIN, None, None), (X, None), None, {"train": X}])
+def test_load_returns_two_splits(monkeypatch, loaded):
+    monkeypatch.setattr(Classes, "load", lambda self: loaded)
+    message = "load() must return two splits (the second may be None): return Split(inputs, targets), None"
+    assert refusal(Classes()) == message
+
+
+@pytest.mark.parametrize(
+    ("loaded", "problem"),
+    [
+        (
+            (Split(["a", "b"], LABELS), None),
+            "train inputs that are not a numeric array (list); return a tensor",
+        ),
+        (
+            (Split([[1.0, 2.0], [3.0]], LABELS[:2]), None),
+            "train inputs that are not a numeric array (list); return a tensor",
+        ),
+        (
+            (Split(X, np.array(["no", "yes"] * 3)), None),
+            "train targets that are not a numeric array (ndarray); return a tensor",
+        ),
+        ((TRAIN, Split(X, None)), "test targets that are not a numeric array (NoneType); return a tensor"),
+        (
+            (Split(X.to(torch.complex64), LABELS), None),
+            "train inputs that are not a numeric array (Tensor); return a tensor",
+        ),
+        (
+            (Split(scipy.sparse.csr_matrix(X), LABELS), None),
+            "sparse train inputs (csr_matrix); make them dense with .toarray()",
+        ),
+        (
+            (Split(scipy.sparse.coo_array(X), LABELS), None),
+            "sparse train inputs (coo_array); make them dense with .toarray()",
+        ),
+        ((Split(X.to_sparse(), LABELS), None), "sparse train inputs (Tensor); make them dense with .to_dense()"),
+        (
+            (Split(torch.zeros(6, 3), LABELS), TRAIN),
+            "train inputs of shape (6, 3); input_shape = (2,) needs (N, 2)",
+        ),
+        (
+            (TRAIN, Split(torch.zeros(6, 1, 2), LABELS)),
+            "test inputs of shape (6, 1, 2); input_shape = (2,) needs (N, 2)",
+        ),
+        ((Split(torch.zeros(6), LABELS), TRAIN), "train inputs of shape (6,); input_shape = (2,) needs (N, 2)"),
+        ((Split(X, LABELS[:5]), None), "6 train inputs and 5 targets; they must match"),
+        ((Split(X[:0], LABELS[:0]), TRAIN), "an empty train split"),
+        ((TRAIN, Split(X[:0], LABELS[:0])), "an empty test split; return None to carve data.test_size"),
+        *(
+            (
+                (Split(X, torch.zeros(shape)), None),
+                f"train labels of shape {shape}; class indices must be (N,) (one-hot rows: take argmax(1))",
+            )
+            for shape in ((6, 2), (6, 1, 1))
+        ),
+        *(
+            (
+                (Split(X, torch.where(LABELS == 1, target, 0.0)), None),
+                f"{target:g} as a train label; labels are whole numbers from 0 to 1 (regression: set no class_names)",
+            )
+            for target in (0.5, -1.25, float("nan"), float("inf"))
+        ),
+    ],
+)
+def test_what_does_not_fit_the_classes_is_refused(loaded, problem):
+    assert refusal(Classes(*loaded)) == f"load() returns {problem}"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "shape", "needed"), [(1, (6, 2), "(N,)"), (2, (6,), "(N, 2)"), (2, (6, 1), "(N, 2)")]
+)
+def test_regression_targets_of_another_shape_are_refused(monkeypatch, outputs, shape, needed):
+    monkeypatch.setattr(Regression, "num_outputs", outputs)
+    assert refusal(Regression(Split(X, torch.zeros(shape)), None)) == (
+        f"load() returns train targets of shape {shape}; num_outputs = {outputs} without class_names needs {needed}"
+    )
+
+
+def test_values_that_are_no_tokens_are_refused():
+    assert refusal(Tokens(Split(X / 2, LABELS), None)) == (
+        "load() returns 0.5 as a train token; tokens are whole numbers from 0 to 11 (other inputs: set no num_tokens)"
+    )
+    for inputs, span in ((X + 1, "1 to 12"), (X - 1, "-1 to 10")):
+        assert refusal(Tokens(TRAIN, Split(inputs, LABELS))) == (
+            f"the test inputs hold tokens from {span}, but num_tokens = 12 means 0 to 11; fix load() or num_tokens"
+        )
+    with pytest.raises(RequestError, match=r"^data\.normalize=true: tokens cannot be normalized"):
+        Tokens(TRAIN, TRAIN, normalize=True).setup()
+
+
+# ---- what a class may not declare
+
+
+@pytest.mark.parametrize(
+    ("declared", "problem"),
+    [
+        ({"input_shape": 2}, "input_shape = 2 must be a tuple, such as (2,)"),
+        ({"input_shape": ()}, "input_shape = () must be a tuple, such as (2,)"),
+        ({"num_tokens": 0.5}, "num_tokens = 0.5 must be a whole number, such as 1000, or None for other inputs"),
+        *(
+            (
+                {"num_outputs": outputs, "class_names": tuple("abc"[:classes])},
+                f"num_outputs = {outputs}, but class_names has {classes}; they must match "
+                "(or 1 output for two classes, with task=binary)",
+            )
+            for outputs, classes in ((1, 3), (3, 2))
+        ),
+        *(
+            (
+                {"feature_names": ("x", "y", "z"), "input_shape": shape},
+                f"feature_names has 3, but input_shape = {shape} means {means}; they must match",
+            )
+            for shape, means in (((2,), "2 columns"), ((9, 2), "2 channels (time, channels)"))
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_refused(monkeypatch, declared, problem):
+    for name, value in declared.items():
+        monkeypatch.setattr(Classes, name, value)
+    assert refusal(Classes(TRAIN, None)) == problem
+
+
+# ---- values that training cannot take
+
+
+def test_setup_refuses_the_faults_that_raw_splits_leaves_to_describe():
+    data = Classes(Split(GAPS, LABELS), Split(X, LABELS + 1))
+    splits = data.raw_splits()
+    assert splits["train"].inputs.isnan().sum() == 1 and splits["test"].targets.max() == 2
+    assert refusal(data) == (
+        "the train inputs hold NaN or infinite values in 1 of 6 samples (column 1); fix them in load() "
+        "(scripts/describe.py shows 1 more)"
+    )
+
+
+IMAGES = X.reshape(6, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("declared", "train", "test", "where"),
+    [
+        (
+            {"feature_names": ("height", "width")},
+            Split(X, VALUES),
+            Split(torch.full_like(X, float("inf")), VALUES),
+            "test inputs hold NaN or infinite values in 6 of 6 samples (height, width)",
+        ),
+        ({}, Split(X, VALUES.log()), Split(X, VALUES), "train targets hold NaN or infinite values in 1 of 6 samples"),
+        (
+            {"input_shape": (1, 2, 1)},
+            Split(IMAGES, VALUES),
+            Split(torch.where(IMAGES < 8, IMAGES, float("-inf")), VALUES),
+            "test inputs hold NaN or infinite values in 2 of 6 samples",
+        ),
+    ],
+)
+def test_values_that_are_not_finite_are_refused(monkeypatch, declared, train, test, where):
+    for name, value in declared.items():
+        monkeypatch.setattr(Regression, name, value)
+    assert refusal(Regression(train, test)) == f"the {where}; fix them in load()"
+
+
+def test_large_values_are_finite_though_their_sum_is_not():
+    rows = Split(torch.full_like(X, 3e38), VALUES)
+    assert list(faults(Regression(rows), {"train": rows})) == []
+
+
+def test_all_faults_are_found_in_all_splits():
+    splits = {"train": TRAIN, "val": Split(GAPS, LABELS), "test": Split(X, LABELS + 4)}
+    assert list(faults(Classes(), splits)) == [
+        "the val inputs hold NaN or infinite values in 1 of 6 samples (column 1); fix them in load()",
+        "labels outside the classes 0 to 1: 6 of 6 in the test split, such as 4; fix load() or class_names",
+    ]
+
+
+OUTSIDE = "labels outside the classes 0 to 1: {} of 6 in the {} split, such as {}; fix load() or class_names"
+
+
+@pytest.mark.parametrize(
+    ("labels", "problems"),
+    [
+        (LABELS + 1, ["labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"]),
+        (LABELS + 7, ["labels go from 7 to 8, but classes are 0 to 1: subtract 7 in load()"]),
+        (LABELS - 1, ["labels go from -1 to 0, but classes are 0 to 1: add 1 in load()"]),
+        # One class alone does not tell from where they are counted.
+        (0 * LABELS + 5, [OUTSIDE.format(6, "train", 5), OUTSIDE.format(6, "test", 5)]),
+        (2 * LABELS - 1, [OUTSIDE.format(3, "train", -1), OUTSIDE.format(3, "test", -1)]),
+    ],
+)
+def test_labels_outside_the_classes_are_told(labels, problems):
+    split = Split(X, labels)
+    assert list(faults(Classes(), {"train": split, "test": split})) == problems
+
+
+def test_labels_are_counted_over_all_splits():
+    both, one = Split(X, LABELS + 1), Split(X[:1], LABELS[1:2] + 1)  # class 2 alone
+    assert list(faults(Classes(), {"train": both, "test": one})) == [
+        "labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
+    ]
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
+def test_the_first_five_names_are_told(count, more):
+    assert some([f"a{number}" for number in range(count)]) == "a0, a1, a2, a3, a4" + more
