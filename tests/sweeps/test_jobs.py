@@ -507,7 +507,7 @@ def test_after_a_stop_no_job_begins_or_is_asked_for(streaming):
     asked = []
     groups = (asked.append(number) or [[f"lr={number}"]] for number in range(5))
     assert [place for place, _ in streaming.stream(groups, at_once=1)] == [0]
-    assert asked == [0, 1] and len(streaming.waiting) == 1
+    assert asked == [0, 1] and [job.result is None for job in streaming.jobs] == [False, True]
     assert workers.log == ["begin lr=0", "end lr=0", "release"]
 
 

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 from sweep_results import failed, job, save
 
 from litlab.errors import RequestError
+from litlab.sweeps.job import Job
 from litlab.sweeps.leaderboard import Leaderboard, rank, read
-from litlab.sweeps.request import not_begun
-from litlab.sweeps.space import Space
+from litlab.sweeps.planned import save as save_plan
 from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize, table
 
 LR = "optimizer.lr"
@@ -351,70 +348,34 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert errors["pipe"] == errors["zero"] == "no regular file" and "symbolic links" in errors["loop"]
 
 
-REQUEST = """
-hydra:
-  overrides: {task: [data=digits, "seed=0,1,2", paths.log_dir=/x]}
-  runtime: {choices: {model: mlp}}
-  sweeper: {_target_: litlab.Grid, params: {optimizer.lr: "0.1,0.2,0.30", seed: "7"}}
-sweep: {pairs: null, exclude: null, when: null, draw: null, jobs: null}
-"""
-
-
 def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> None:
-    """9 jobs were asked for: of 0.1 all are there, of 0.2 one, of 0.3 (which the other session left) none."""
-    typed = ["data=digits", "paths.log_dir=/x"]
-    jobs = [job({LR: 0.1}, 0.5, seed=seed) for seed in range(3)]
-    jobs += [job({LR: 0.2}, 0.9, seed=1), job({LR: 5}, 0.1, seed=7)]
-    for each in jobs:
-        each["overrides"] = typed + each["overrides"]
-    folder = save(tmp_path, jobs)
+    """9 jobs are planned: of 0.1 all are there, of 0.2 one, of 0.3 (which an earlier session left) none."""
+    settings = [{LR: lr} for lr in (0.1, 0.2, 0.3)]
+    results = [[job(each, 0.5 + each[LR], seed=seed) for seed in range(3)] for each in settings]
+    folder = save(tmp_path, [*results[0], results[1][1], job(settings[2], 0.1, seed=7)])
     assert summarize([folder]).jobs == {"completed": 5}
-    (folder / "multirun.yaml").write_text(REQUEST)
+    planned = [Job(each["overrides"], each["settings"]) for group in results for each in group]
+    planned += [Job(["x=1"], mistake=ValueError())]  # which has a result
+    save_plan(folder, [*planned, planned[0]], total=11)
     board = summarize([folder])
     assert board.jobs == {"completed": 5, "not begun": 5}
-    assert told(board)[::2] == [(1, 0.1, 0.5, 3, "completed"), (None, 0.2, 0.9, 1, "1 of 3 completed")]
+    assert told(board)[:2] == [(1, 0.1, 0.6, 3, "completed"), (2, 0.3, 0.1, 1, "completed")]
+    assert told(board)[2:] == [(None, 0.2, 0.7, 1, "1 of 3 completed")]
+    row = board.rows[2]
+    assert [each["seed"] for each in row.jobs] == [0, 1, 2] and row.replicates == ["seeds"]
+    assert row.overrides == ["optimizer.lr=0.2"]
     assert "jobs: 5 completed, 5 not begun." in (folder / "summary.md").read_text()
     assert len((folder / "jobs.csv").read_text().splitlines()) == 6
-    assert summarize([folder], to_come=4).jobs["not begun"] == 4
-    search = REQUEST.replace("litlab.Grid", "x.OptunaSweeper, n_trials: 5").replace("0.1,0.2,0.30", "interval(0, 1)")
-    (folder / "multirun.yaml").write_text(search)
-    assert summarize([folder]).jobs == {"completed": 5, "not begun": 5 * 3 - 4}
-    (folder / "optimization_results.yaml").touch()
-    assert summarize([folder]).jobs == {"completed": 5, "not begun": 2}, "of the trial that was begun"
+    save_plan(folder, planned, total=30)  # of a search, which plans as it goes
+    assert summarize([folder]).jobs["not begun"] == 25
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"draw": "random", "jobs": 3},
-        {"exclude": "optimizer.lr > 0.2"},
-        {"pairs": [LR, "data.batch_size"]},
-        {"when": {"model": {"mlp": {LR: "5,6"}}}},
-    ],
+    "text", ["", "[", "7", "\0", "[" * 9999, '{"total": 9}', '{"jobs": [7], "total": 1}', '{"jobs": [], "total": []}']
 )
-def test_all_jobs_of_a_space_are_known_again(tmp_path: Path, options: dict[str, Any]) -> None:
-    params = {LR: "0.1,0.2,0.30", "data.batch_size": "1,2,3", "seed": "0,1"}
-    sweep = yaml.safe_load(REQUEST)["sweep"] | options
-    hydra = yaml.safe_load(REQUEST)["hydra"] | {"sweeper": {"params": params}, "overrides": {"task": []}}
-    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra, "sweep": sweep}, sort_keys=False))
-    overrides = OverridesParser.create().parse_overrides([f"{key}={text}" for key, text in params.items()])
-    jobs = Space(overrides, OmegaConf.create(sweep), {"model": "mlp"}).jobs()
-    results = [{"overrides": words, "status": "completed"} for words in jobs]
-    assert not_begun(tmp_path, results) == ([], 0)
-    (lacking,), count = not_begun(tmp_path, results[:-1])
-    assert (count, lacking["overrides"], lacking["status"]) == (1, jobs[-1], "not begun")
-
-
-@pytest.mark.parametrize(
-    "request_",
-    ["", "[", "7", "hydra: 7", "a: &a [*a]", "[" * 9999, REQUEST.replace("0,1,2", "range(0,1e9)"), "\0",
-     REQUEST.replace("0,1,2", ",".join(map(str, range(999)))).replace("0.1,0.2", "range(0,999)"),
-     REQUEST.replace("0,1,2", "interval(0,1)"), REQUEST.replace("0,1,2", "glob(*)"),
-     REQUEST.replace("pairs: null", "pairs: [a,b]")],
-)  # fmt: skip
-def test_an_odd_request_tells_nothing(tmp_path: Path, request_: str) -> None:
+def test_an_odd_plan_says_nothing(tmp_path: Path, text: str) -> None:
     save(tmp_path, [job({LR: 0.1})])
-    (tmp_path / "multirun.yaml").write_text(request_)
+    (tmp_path / "planned.json").write_text(text)
     assert summarize([tmp_path]).jobs == {"completed": 1}
 
 

@@ -25,6 +25,7 @@ from litlab.sweeps.job import TWIN, Job, value
 from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.naming import short, unlike
 from litlab.sweeps.plan import Planner
+from litlab.sweeps.planned import save
 from litlab.sweeps.ray import Ray
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
@@ -65,7 +66,6 @@ class Jobs:
         self.jobs: list[Job] = []  # of all launches so far
         self._under_way: dict[Job, Future[Any] | None] = {}  # of a stream; with what a worker makes of them
         self._launched = 0
-        self._to_come = 0  # jobs that had not been launched when the sweep was stopped
 
     @contextlib.contextmanager
     def sweep(self, swept: Sequence[str], total: int = 0) -> Iterator[None]:
@@ -84,7 +84,6 @@ class Jobs:
                 if self.workers is not None:
                     self.workers.kill()
                     stop(self.folder, self.jobs)  # the results of those that did not end in time
-                self._to_come = max(self.total - len(self.jobs), 0)
                 if isinstance(error, Interrupted):
                     error.run_dir = self.folder
                 raise
@@ -143,7 +142,6 @@ class Jobs:
                     jobs = under_way.pop(place)
                     if any((job.twin or job).result is None for job in jobs):
                         stopped = True
-                        self._to_come = max(self.total - len(self.jobs), 0)
                     else:
                         yield place, jobs
         if self.workers is not None:
@@ -187,6 +185,7 @@ class Jobs:
                     job.resume_from = stopped.get(job.identity)
                 pending.append(job)
         self.jobs += jobs
+        save(self.folder, self.jobs, self.total or len(self.jobs))
         if done := sum(job.is_told for job in begun):
             print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
         if partly := sum(job.resume_from is not None for job in pending):
@@ -323,17 +322,6 @@ class Jobs:
     def failed(self) -> list[Job]:
         """The jobs that have a result, and did not complete."""
         return [job for job in self.jobs if job.result is not None and job.result["status"] != "completed"]
-
-    @property
-    def waiting(self) -> list[Job]:
-        """The jobs that did not begin."""
-        return [job for job in self.jobs if job.result is None and job.twin is None]
-
-    @property
-    def not_begun(self) -> int:
-        """How many jobs have no result in the folder, not of an earlier session either."""
-        known = {identity(result.get("settings", {})) for result in results(self.folder).values()}
-        return sum(job.identity not in known for job in self.waiting) + self._to_come
 
 
 def _goes_or_went_well(folder: Path) -> dict[str, Path]:

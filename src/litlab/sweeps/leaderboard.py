@@ -14,7 +14,7 @@ from litlab.errors import RequestError
 from litlab.runs.result import FILE, Result, is_alive
 from litlab.sweeps import reading
 from litlab.sweeps.columns import columns, identity, order
-from litlab.sweeps.request import NOT_BEGUN, not_begun
+from litlab.sweeps.planned import NOT_BEGUN, not_begun
 from litlab.sweeps.rows import UNFINISHED, UNREADABLE, Row, row_of
 
 MAX_COLUMNS = 30
@@ -43,12 +43,8 @@ class Leaderboard:
         return [first[metric] for metric, _ in self.metrics if metric in first]
 
 
-def read_and_rank(folders: Sequence[Path], to_come: int | None = None) -> Leaderboard:
+def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
     """The leaderboard of the sweeps in these folders.
-
-    Args:
-        folders: of sweeps.
-        to_come: jobs that have not begun, if that is known; None: by the sweeps' requests.
 
     Raises:
         RequestError: there is no such folder, or no result below it.
@@ -61,7 +57,7 @@ def read_and_rank(folders: Sequence[Path], to_come: int | None = None) -> Leader
     lacking = [not_begun(folder, there) for folder, there in sweeps.items()]
     board = rank([*results, *(job for jobs, _ in lacking for job in jobs)])
     del board.jobs[NOT_BEGUN]
-    if count := sum(count for _, count in lacking) if to_come is None else to_come:
+    if count := sum(count for _, count in lacking):
         board.jobs[NOT_BEGUN] = count
     return board
 

@@ -23,9 +23,9 @@ from litlab.errors import RequestError
 from litlab.sweeps.job import WORST, Job, monitored
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.naming import key_of
-from litlab.sweeps.request import FOUND
 from litlab.sweeps.sweep import begin, walking
 
+FOUND = "optimization_results.yaml"  # in the sweep's folder, when the search has come to its end
 DIRECTIONS = {"max": "maximize", "min": "minimize"}  # by task.mode
 
 

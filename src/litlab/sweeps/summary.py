@@ -23,13 +23,13 @@ MAX_ROWS = 200  # of summary.md; summary.csv has all
 MAX_TEXT = 100  # characters of a setting or an error in a table
 
 
-def summarize(folders: Sequence[Path], out: Path | None = None, to_come: int | None = None) -> Leaderboard:
+def summarize(folders: Sequence[Path], out: Path | None = None) -> Leaderboard:
     """Read and rank the sweeps in `folders`, and write their summary to `out`, or else to the first folder.
 
     Raises:
         RequestError: as `read_and_rank`.
     """
-    board = read_and_rank(folders, to_come)
+    board = read_and_rank(folders)
     write(board, out or folders[0])
     return board
 

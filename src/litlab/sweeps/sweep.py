@@ -21,6 +21,7 @@ from litlab.sweeps.folder import REQUEST, claim, clear, held, is_late, results, 
 from litlab.sweeps.jobs import Jobs
 from litlab.sweeps.naming import key_of, short
 from litlab.sweeps.plan import Planner
+from litlab.sweeps.planned import NOT_BEGUN, PLANNED
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.stop import bury
 from litlab.sweeps.summary import summarize
@@ -82,21 +83,21 @@ def walking(sweeper: Any, swept: Sequence[str], total: int = 0) -> Iterator[Jobs
                 with contextlib.suppress(Exception):  # it must not hide what ended the sweep
                     _conclude(jobs)
             elif sweeper.config.sweep.resume is None:
-                clear(jobs.folder, request)
+                clear(jobs.folder, request, jobs.folder / PLANNED)
             raise
-        _conclude(jobs)
+        not_begun = _conclude(jobs)
         late = is_late(jobs.folder)
     what = []
     if jobs.failed:
         what += [f"{len(jobs.failed)} of {len(jobs.jobs)} jobs failed"]
-    if late and jobs.not_begun:
+    if late and not_begun:
         minutes = sweeper.config.sweep.minutes
         print(
-            f"the time of sweep.minutes={minutes:g} is used up; {jobs.not_begun} jobs did not begin; "
+            f"the time of sweep.minutes={minutes:g} is used up; {not_begun} jobs did not begin; "
             f"the same command with sweep.resume={short(jobs.folder)} goes on"
         )
-    elif jobs.waiting:
-        what += [f"{len(jobs.waiting)} did not begin (sweep.on_failure=stop)"]
+    elif not_begun:
+        what += [f"{not_begun} did not begin (sweep.on_failure=stop)"]
     if what:
         raise RunError(f"{', '.join(what)}; see {short(jobs.folder / 'summary.md')}")
 
@@ -136,5 +137,8 @@ def dry_run(sweeper: Any, task: TaskFunction, swept: Sequence[str], overrides: S
         print(f"{len(pending)} jobs to run, about {each} each{beside}: {spoken(sum(seconds) / at_once)} in all")
 
 
-def _conclude(jobs: Jobs) -> None:
-    print_leaderboard(summarize([jobs.folder], to_come=jobs.not_begun), jobs.folder)
+def _conclude(jobs: Jobs) -> int:
+    """Write the summary and print the leaderboard; how many jobs have not begun."""
+    board = summarize([jobs.folder])
+    print_leaderboard(board, jobs.folder)
+    return board.jobs[NOT_BEGUN]

@@ -1,0 +1,77 @@
+"""The jobs that a sweep has planned, in a file of its folder; and which of them have not begun."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from litlab.files import write_whole
+from litlab.runs.result import Result
+from litlab.sweeps.columns import REPLICATES, identity, own_overrides, value
+from litlab.sweeps.job import Job
+from litlab.sweeps.reading import read_file
+
+PLANNED = "planned.json"
+NOT_BEGUN = "not begun"  # the status of a job without a result.json
+
+
+def save(folder: Path, jobs: Iterable[Job], total: int) -> None:
+    """Write the jobs that this session of the sweep has planned so far.
+
+    Args:
+        folder: of the sweep.
+        jobs: the planned ones; one that could not be composed has a result already.
+        total: how many there will be.
+    """
+    planned = [_entry({"settings": job.settings, "overrides": job.overrides}) for job in jobs if not job.mistake]
+    content = {"total": total - sum(job.mistake is not None for job in jobs), "jobs": planned}
+    write_whole(folder / PLANNED, json.dumps(content).encode())
+
+
+def not_begun(folder: Path, results: Sequence[Result]) -> tuple[list[Result], int]:
+    """The planned jobs of the sweep in `folder` that have no result; none where no plan is left.
+
+    Args:
+        folder: of the sweep.
+        results: of its jobs.
+
+    Returns:
+        those whose setting has begun with other seeds or folds, as results; and how many there are in all.
+    """
+    try:
+        planned = json.loads(read_file(folder / PLANNED))
+        jobs, total = {entry["job"]: entry for entry in planned["jobs"]}, int(planned["total"])
+        found = {_digest(identity(result)): result for result in results}
+        siblings = {jobs[job]["setting"]: result for job, result in found.items() if job in jobs}
+        missing = [entry for job, entry in jobs.items() if job not in found and entry["setting"] in siblings]
+        begun = sum(entry["job"] in found for entry in planned["jobs"])
+        return [_without_result(entry, siblings[entry["setting"]]) for entry in missing], max(total - begun, 0)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # anyone may have written it
+        return [], 0
+
+
+def _entry(job: Result) -> dict[str, Any]:
+    return {
+        "overrides": own_overrides(job),
+        "replicates": {key: value(job, key) for key in REPLICATES},
+        "job": _digest(identity(job)),
+        "setting": _digest(identity(job, replicates=False)),
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_result(entry: dict[str, Any], sibling: Result) -> Result:
+    """What the result of a planned job would be, which differs from `sibling` by its seed or fold."""
+    settings = OmegaConf.create(sibling["settings"])
+    for key, replicate in entry["replicates"].items():
+        if replicate is not None:
+            OmegaConf.update(settings, key, replicate)
+    same = {name: sibling.get(name) for name in ("choices", "swept", "started")}
+    own = {"settings": OmegaConf.to_container(settings), "seed": entry["replicates"]["seed"]}
+    return same | own | {"overrides": entry["overrides"], "status": NOT_BEGUN, "error": None, "run_dir": None}
