@@ -31,8 +31,8 @@ from litlab.distributed.ranks import place
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import WholeFiles
 from litlab.tasks.base import Task
+from litlab.tasks.hooks import STEP_HOOKS, has_hook
 from litlab.tasks.schedule import Schedule
-from litlab.tasks.training import STEP_HOOKS, has_hook
 
 log = logging.getLogger(__name__)
 
@@ -222,8 +222,8 @@ def _check_targets(task: Task, data: TensorData) -> None:
         kind, are = "binary", "two classes with one output"
     else:
         kind, are = "classification", f"{len(data.class_names)} classes"
-    if task.kind and task.kind != kind:
-        raise RequestError(f"task={task.kind}: the targets of these data are {are}; take task={kind}")
+    if task.target_kind and task.target_kind != kind:
+        raise RequestError(f"task={task.target_kind}: the targets of these data are {are}; take task={kind}")
 
 
 def _check_monitor(task: Task) -> None:

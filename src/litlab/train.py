@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
 from litlab import signals
 from litlab.build import build_data, build_task, build_trainer
@@ -132,16 +131,12 @@ def warn_of_lost_weights(what: str) -> None:
 
 def evaluate(task: Task, trainer: Trainer, data: TensorData, on_train: bool = False) -> dict[str, float]:
     """Validation metrics of the task's present weights; with `on_train`, those of the training split too."""
-    metrics: dict[str, Tensor] = {}
+    metrics: dict[str, float] = {}
     if on_train:
-        task.validated = "train"
-        trainer.validate(task, dataloaders=data.train_eval_dataloader(), verbose=False)
-        task.validated = "val"
-        metrics |= trainer.callback_metrics
+        metrics |= task.evaluate(trainer, "train", dataloaders=data.train_eval_dataloader())
     if data.has_validation:
-        trainer.validate(task, datamodule=data, verbose=False)
-        metrics |= trainer.callback_metrics
-    return {name: float(value) for name, value in metrics.items()}
+        metrics |= task.evaluate(trainer, datamodule=data)
+    return metrics
 
 
 def test(task: Task, trainer: Trainer, data: TensorData) -> dict[str, float]:
@@ -169,7 +164,7 @@ def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
     seconds = sum(stopwatch.epochs)
     return {
         "seconds_training": round(stopwatch.earlier + seconds, 3),
-        "seconds_compiling": round(task.compiled.seconds, 3) if task.compiled else 0.0,
+        "seconds_compiling": round(task.seconds_compiling, 3),
         "samples_per_second": round(task.losses.samples / seconds) if seconds else None,
     }
 

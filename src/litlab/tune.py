@@ -22,7 +22,7 @@ from litlab.errors import RequestError, RunError
 from litlab.plots.canvas import Array, pixels, save
 from litlab.plots.training import lr_range_test
 from litlab.runs.result import Result
-from litlab.tasks.automatic import PlainTask
+from litlab.tasks.automatic import AutomaticTask
 
 log = logging.getLogger(__name__)
 SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean has little to go by yet, or is diverging
@@ -150,7 +150,7 @@ def memory_bounds(trainer: L.Trainer) -> bool:
     return trainer.strategy.root_device.type == "cuda"
 
 
-def _build(config: DictConfig, name: str) -> tuple[TensorData, PlainTask, L.Trainer]:
+def _build(config: DictConfig, name: str) -> tuple[TensorData, AutomaticTask, L.Trainer]:
     """What the run will build, from the same seed, but for a Trainer that keeps and shows nothing and has no end."""
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
@@ -162,4 +162,4 @@ def _build(config: DictConfig, name: str) -> tuple[TensorData, PlainTask, L.Trai
     trainer: L.Trainer = instantiate("trainer", settings | idle, trusted(config))
     if trainer.world_size > 1:
         raise RequestError(f"{name}: works on one device; find it with trainer.devices=1, then set it yourself")
-    return data, PlainTask(task), trainer
+    return data, AutomaticTask(task), trainer

@@ -14,7 +14,7 @@ from litlab.build import build_callbacks, build_data
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches
 from litlab.callbacks.progress import Progress
 from litlab.errors import RequestError
-from litlab.tasks.training import STEP_HOOKS, has_hook
+from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
 RUN = ("optimizer=sgd", "scheduler=none", "model=linear", "data.batch_size=120", "logger=csv")  # 2 epochs of 11 steps
 

@@ -5,7 +5,7 @@ import pytest
 from lightning.pytorch import seed_everything
 
 from litlab.build import build_data, build_task
-from litlab.tasks.automatic import PlainTask
+from litlab.tasks.automatic import AutomaticTask
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_it_takes_the_tasks_steps_at_one_rate(compose, fit, same_weights, data):
     config = compose(*setting, "scheduler=onecycle")
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
-    plain = PlainTask(build_task(config, data))
+    plain = AutomaticTask(build_task(config, data))
     quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False)
     L.Trainer(accelerator="cpu", max_epochs=1, **quiet).fit(plain, datamodule=data)
     assert len(plain.losses) == 20

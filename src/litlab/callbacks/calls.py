@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import (
 )
 
 from litlab.errors import RequestError
-from litlab.tasks.training import STEP_HOOKS, has_hook
+from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
 BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end")
 

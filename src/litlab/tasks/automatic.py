@@ -9,7 +9,7 @@ from litlab.data.loader import Batch
 from litlab.tasks.base import Task
 
 
-class PlainTask(L.LightningModule):
+class AutomaticTask(L.LightningModule):
     """A task under Lightning's automatic optimization: one step a call, and no scheduler.
 
     The tuner needs that. It sets no rate and sees no loss under manual optimization, and says nothing of it: each

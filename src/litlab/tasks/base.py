@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import lightning.pytorch as L
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
@@ -13,7 +14,7 @@ from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
 from litlab.escape import one_line
 from litlab.tasks.evaluation import Evaluation
-from litlab.tasks.losses import Standing, TrainingLosses
+from litlab.tasks.losses import LossWeight, TrainingLosses
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.steps.compiled import CompiledStep
 from litlab.tasks.training import Training
@@ -37,7 +38,7 @@ class Task(Training, Evaluation):
         augmentation: from a training batch's inputs to inputs of the same shape, changed at random; on the device.
     """
 
-    kind = ""  # of targets: classification, binary (two classes with one output), regression; nothing: any
+    target_kind = ""  # of targets: classification, binary (two classes with one output), regression; nothing: any
     pictures: tuple[str, ...] = ()  # of the tested model, by their names in `litlab.callbacks.pictures`
 
     def __init__(
@@ -67,8 +68,8 @@ class Task(Training, Evaluation):
         self.compiled = CompiledStep(model, self.objective) if compile else None
         self.losses = TrainingLosses(accumulate_grad_batches)
         self.augmentation = augmentation
-        self.validated = "val"
-        self.direct, self.bare_step = False, None
+        self.eval_prefix = "val"
+        self.fast_path, self.raw_update = False, None
         self.left, self.validated_at, self.resumed = 0, None, None
         self.resume_changes: frozenset[str] = frozenset()
 
@@ -92,20 +93,20 @@ class Task(Training, Evaluation):
         """
         return len(targets)
 
-    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+    def shard_weight(self, part: Tensor, whole: Tensor) -> float | Tensor:
         """The factor of a part's loss in a whole batch's, which is the sum over its parts; given are both's targets."""
         return self.loss_weight(part) / self.loss_weight(whole)
 
-    def standing(self, batch: Batch | Shard) -> Standing:
+    def weigh(self, batch: Batch | Shard) -> LossWeight:
         """A batch's samples, and the factor and the weight of its loss: 1 and `loss_weight`.
 
         For a `Shard`, those with which the mean over the devices is what one device would have: DDP takes the mean of
         the gradients, the losses are averaged when they are read, and the metrics when they are computed.
         """
         if not isinstance(batch, Shard):
-            return Standing(len(batch[0]), 1.0, self.loss_weight(batch[1]))
-        share = 0.0 if batch.idle else self.share(batch.targets, batch.whole)
-        return Standing(len(batch.whole), share * self.trainer.world_size, self.loss_weight(batch.whole))
+            return LossWeight(len(batch[0]), 1.0, self.loss_weight(batch[1]))
+        share = 0.0 if batch.idle else self.shard_weight(batch.targets, batch.whole)
+        return LossWeight(len(batch.whole), share * self.trainer.world_size, self.loss_weight(batch.whole))
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the outputs say of the targets: values, or for classes probabilities."""
@@ -114,6 +115,26 @@ class Task(Training, Evaluation):
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs."""
         return self.model(inputs)
+
+    def evaluate(self, trainer: L.Trainer, prefix: str = "val", **data: Any) -> dict[str, float]:
+        """The metrics of the present weights on what `Trainer.validate` would take (`dataloaders`, `datamodule`).
+
+        Args:
+            trainer: validates.
+            prefix: of the metrics' names.
+            data: the Trainer's arguments.
+        """
+        self.eval_prefix = prefix
+        try:
+            trainer.validate(self, verbose=False, **data)
+        finally:
+            self.eval_prefix = "val"
+        return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+    @property
+    def seconds_compiling(self) -> float:
+        """What task.compile=true has cost so far."""
+        return self.compiled.seconds if self.compiled else 0.0
 
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Metrics of an epoch: to Lightning, for callbacks; and to the loggers over optimizer steps.

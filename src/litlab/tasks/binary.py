@@ -30,7 +30,7 @@ class Binary(Task):
             each sample has.
     """
 
-    kind = "binary"
+    target_kind = "binary"
     pictures = ("confusion_matrix", "mistakes")
     weight: Tensor | None
 

@@ -30,7 +30,7 @@ class Classification(Task):
             sample has.
     """
 
-    kind = "classification"
+    target_kind = "classification"
     pictures = ("confusion_matrix", "mistakes")
     weight: Tensor | None
 

@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from litlab import signals
 from litlab.data.loader import Batch, Shard
-from litlab.tasks.losses import Standing
+from litlab.tasks.losses import LossWeight
 
 
 class Evaluation(L.LightningModule):
@@ -17,12 +17,12 @@ class Evaluation(L.LightningModule):
 
     model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
-    standing: Callable[[Batch | Shard], Standing]
+    weigh: Callable[[Batch | Shard], LossWeight]
     predictions: Callable[[Tensor], Tensor]
     log_epoch: Callable[[Mapping[str, Any]], None]
     mean_loss: MeanMetric
     metrics: MetricCollection
-    validated: str  # the split that the Trainer's validation gets, for the metrics' names: val or train
+    eval_prefix: str  # of the metrics of the Trainer's validation: val or train
 
     def on_validation_epoch_start(self) -> None:
         """Sums at zero."""
@@ -34,7 +34,7 @@ class Evaluation(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the whole split."""
-        self._end_evaluation(self.validated)
+        self._end_evaluation(self.eval_prefix)
 
     def on_test_epoch_start(self) -> None:
         """Sums at zero."""
@@ -52,7 +52,7 @@ class Evaluation(L.LightningModule):
         signals.check()
         inputs, targets = batch[0], batch[1]
         outputs = self.model(inputs)
-        _, factor, weight = self.standing(batch)
+        _, factor, weight = self.weigh(batch)
         self.mean_loss.update(self.loss(outputs, targets) * factor, weight=weight)
         if not (isinstance(batch, Shard) and batch.idle):
             self._score(outputs, targets)

@@ -23,7 +23,7 @@ class DivergedError(RunError):
         self.rate = rate
 
 
-class Standing(NamedTuple):
+class LossWeight(NamedTuple):
     """What a batch's loss stands for in the mean over a split."""
 
     samples: int
@@ -50,7 +50,7 @@ class TrainingLosses:
         """Note the loss of a batch, a scalar on the device; waits for nothing.
 
         Args:
-            loss: of a batch that devices share, this one's part in it: see `Task.standing`.
+            loss: of a batch that devices share, this one's part in it: see `Task.weigh`.
             samples: of all devices.
             weight: of the loss in the means, if not that number; perhaps a scalar on the device, too.
         """

@@ -26,7 +26,7 @@ class Regression(Task):
             `standardize_targets`; a prediction is output * target_std + target_mean then.
     """
 
-    kind = "regression"
+    target_kind = "regression"
     pictures = ("predicted_vs_actual", "residuals", "fit")
     target_mean: Tensor
     target_std: Tensor
@@ -86,9 +86,9 @@ class Regression(Task):
         """The numbers (N, K), in the targets' own unit."""
         return outputs * self.target_std + self.target_mean if self.standardize_targets else outputs
 
-    def share(self, part: Tensor, whole: Tensor) -> float | Tensor:
+    def shard_weight(self, part: Tensor, whole: Tensor) -> float | Tensor:
         """Of a sum, all."""
-        return 1.0 if self.reduction == "sum" else super().share(part, whole)
+        return 1.0 if self.reduction == "sum" else super().shard_weight(part, whole)
 
     def build_metrics(self) -> dict[str, Metric]:
         """Of K numbers: MAE and RMSE over all values, R2 the mean of the numbers' own."""

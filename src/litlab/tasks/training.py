@@ -17,18 +17,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from litlab import signals
 from litlab.data.loader import Batch, Shard
 from litlab.tasks import position
-from litlab.tasks.losses import Standing, TrainingLosses
+from litlab.tasks.hooks import STEP_HOOKS, has_hook
+from litlab.tasks.losses import LossWeight, TrainingLosses
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.steps.compiled import STEPS, CompiledStep
-from litlab.tasks.steps.raw_update import bare_step, is_hooked
-
-# Hooks that Lightning calls around every optimizer step; where a callback has one, it gets its calls.
-STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")
-
-
-def has_hook(instance: Any, hook: str, parent: type) -> bool:
-    """Whether this object has a hook of its own, which `parent` has not; a LambdaCallback's are in the instance."""
-    return getattr(type(instance), hook) is not getattr(parent, hook) or hook in vars(instance)
+from litlab.tasks.steps.raw_update import is_hooked, raw_update
 
 
 class Training(L.LightningModule):
@@ -40,7 +33,7 @@ class Training(L.LightningModule):
 
     model: nn.Module
     objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    standing: Callable[[Batch | Shard], Standing]
+    weigh: Callable[[Batch | Shard], LossWeight]
     loss_weight: Callable[[Tensor], int | Tensor]
     log_epoch: Callable[[Mapping[str, Any]], None]
     augmentation: Callable[[Tensor], Tensor] | None
@@ -50,8 +43,8 @@ class Training(L.LightningModule):
     accumulate: int
     clip_val: float | None
     clip_algorithm: str | None
-    direct: bool  # whether the short way through a step (see `_update`) means the same as Lightning's
-    bare_step: Callable[[Optimizer], Any] | None  # of the optimizer, after its first step
+    fast_path: bool  # whether the short way through a step (see `_update`) means the same as Lightning's
+    raw_update: Callable[[Optimizer], Any] | None  # of the optimizer, after its first step
     make_optimizer: Callable[..., Optimizer]
     steps_per_execution: int
     left: int  # batches of the present call that are not worked off: max_steps came between
@@ -62,8 +55,8 @@ class Training(L.LightningModule):
     def on_train_start(self) -> None:
         """Find the way through a step; seed dropout and augmentation, which differ between the devices."""
         trainer = self.trainer
-        self.bare_step = None
-        self.direct = (
+        self.raw_update = None
+        self.fast_path = (
             not isinstance(trainer.strategy, DDPStrategy)
             and getattr(trainer.precision_plugin, "scaler", None) is None
             and not any(has_hook(each, hook, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
@@ -200,7 +193,7 @@ class Training(L.LightningModule):
                 at += 1
                 last = trainer.is_last_batch and at == len(chunk)
                 update = last or self.losses.batches % self.accumulate == 0
-                samples, factor, weight = self.standing(batch)
+                samples, factor, weight = self.weigh(batch)
                 yield self._step(optimizer, batch[0], batch[1], factor, update), samples, weight, update
 
     def _augmented(self, batch: Any) -> Any:
@@ -212,7 +205,7 @@ class Training(L.LightningModule):
 
     def _whole_steps(self, batches: list[Any]) -> list[Batch]:
         """As many of these batches as one compiled call can take with the update: all, the first, or none."""
-        if self.compiled is None or not self.direct or self.accumulate > 1 or self.clip_val:
+        if self.compiled is None or not self.fast_path or self.accumulate > 1 or self.clip_val:
             return []
         if not all(self.compiled.fits(batch[0]) for batch in batches):
             return batches[:1] if self.compiled.fits(batches[0][0]) else []
@@ -229,7 +222,7 @@ class Training(L.LightningModule):
             if not (isinstance(factor, float) and factor == 1):
                 objective, loss = objective * factor, loss * factor
             share = objective / self.accumulate if self.accumulate > 1 else objective
-            share.backward() if self.direct else self.manual_backward(share)
+            share.backward() if self.fast_path else self.manual_backward(share)
             if self.compiled is not None and self.compiled.shape is None:
                 self.compiled.shape = inputs.shape
         if update:
@@ -239,15 +232,15 @@ class Training(L.LightningModule):
     def _update(self, optimizer: Any) -> None:
         if self.compiled is not None and self.trainer.world_size > 1:
             self.compiled.average_gradients(self.trainer.strategy.reduce)
-        if self.direct:  # Lightning's own way costs as much again as a small network's step
+        if self.fast_path:  # Lightning's own way costs as much again as a small network's step
             self.on_before_optimizer_step(optimizer.optimizer)
             optimizer._on_before_step()
-            if self.bare_step is None:  # the first is torch's own: a scheduler looks whether there was one
+            if self.raw_update is None:  # the first is torch's own: a scheduler looks whether there was one
                 optimizer.optimizer.step()
-                self.bare_step = bare_step(optimizer.optimizer)
+                self.raw_update = raw_update(optimizer.optimizer)
             else:
                 with torch.no_grad():
-                    self.bare_step(optimizer.optimizer)
+                    self.raw_update(optimizer.optimizer)
             optimizer._on_after_step()  # counts the step: checkpoints, max_steps and logs go by it
             for group in optimizer.param_groups:  # as zero_grad does, in a thirtieth of its time
                 for weight in group["params"]:

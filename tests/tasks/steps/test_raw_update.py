@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from litlab.tasks.steps.raw_update import bare_step, is_hooked
+from litlab.tasks.steps.raw_update import is_hooked, raw_update
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_it_takes_the_same_step_and_leaves_gradients_on(name, settings):
         for weight in weights:
             weight.grad = torch.tensor([1.0, -2.0, 0.5, 0.0]) * (number + 1)
         with torch.no_grad():
-            bare_step(ours)(ours)
+            raw_update(ours)(ours)
         torchs.step()
         assert torch.equal(*weights)
     assert not torch.equal(weights[0], torch.arange(1.0, 5.0))
@@ -53,7 +53,7 @@ def test_wrappers_of_others_stay():
     optimizer = Counted([weight], lr=0.5)
     weight.grad = torch.ones(1)
     with torch.no_grad():
-        bare_step(optimizer)(optimizer)
+        raw_update(optimizer)(optimizer)
     assert calls == [1] and weight.item() == 0.5
 
 

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from litlab import signals
 from litlab.data.loader import Batch
-from litlab.tasks.steps.raw_update import bare_step
+from litlab.tasks.steps.raw_update import raw_update
 
 Named = dict[str, Tensor]
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -97,7 +97,7 @@ class CompiledStep:
         self._space = [torch.zeros_like(weight) for weight in self._weights.values()]
         for group in optimizer.param_groups:
             group["lr"] = torch.as_tensor(group["lr"])  # a number would be part of the graph: compiled anew each time
-        update = bare_step(optimizer)  # what torch wraps around it breaks the graph
+        update = raw_update(optimizer)  # what torch wraps around it breaks the graph
 
         # Local names, not self: what is reached through self is looked up and guarded anew in each call, 8% of a step.
         differentiate, weights, buffers = self._differentiate, self._weights, self._buffers

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
 
-def bare_step(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
+def raw_update(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
     """The function that updates the weights; call it with the optimizer, under torch.no_grad.
 
     Wrappers of others than torch stay.
@@ -22,6 +22,6 @@ def bare_step(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
 
 
 def is_hooked(optimizer: Optimizer) -> bool:
-    """Whether a hook is registered on its step, which `bare_step` would not call."""
+    """Whether a hook is registered on its step, which `raw_update` would not call."""
     own = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
     return any((*own, torch_optimizer._global_optimizer_pre_hooks, torch_optimizer._global_optimizer_post_hooks))
