@@ -72,7 +72,7 @@ def test_a_picture_says_of_which_split_it_is(on_train: bool, split: str) -> None
     assert drawn["fit"].axes[0].get_title().endswith(f"; {split} samples")
     assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
     matrix: Any = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
-    assert f"10 {split} samples, 100.00% right" in matrix.axes[0].get_title()
+    assert f"10 {split} samples, accuracy 100.00%" in matrix.axes[0].get_title()
 
 
 def test_more_columns_than_one_draw_no_curve() -> None:

@@ -1,4 +1,4 @@
-"""Predictions and what they miss: what is drawn is what was given."""
+"""Predictions and residuals: what is drawn is what was given."""
 
 import numpy as np
 import pytest
@@ -12,28 +12,23 @@ def test_regression_pictures_state_the_error() -> None:
     targets = RANDOM.normal(size=300)
     predicted = targets + 0.5
     assert "RMSE 0.5" in regression.predicted_vs_actual(targets, predicted).axes[0].get_title()
-    cloud = regression.residuals(targets, predicted).axes[0]
-    zero, points = cloud.lines
+    zero, points = regression.residuals(targets, predicted).axes[0].lines
     assert list(zero.get_ydata()) == [0, 0]
     np.testing.assert_allclose(points.get_ydata(), 0.5)
     np.testing.assert_allclose(points.get_xdata(), predicted)
 
 
-def test_many_points_are_counted_not_drawn() -> None:
-    targets = RANDOM.normal(size=3000)
-    figure = regression.predicted_vs_actual(targets, targets)
-    assert sum(figure.axes[0].collections[0].get_array()) == 3000
-
-
-def test_the_colours_of_counts_are_told_in_plain_numbers() -> None:
+def test_many_points_are_counted_with_plain_numbers_at_the_colours() -> None:
     targets = RANDOM.normal(size=30_000)
     figure = regression.predicted_vs_actual(targets, targets + RANDOM.normal(size=30_000), "price ($) in $")
     canvas.pixels(figure)
     cloud, bar = figure.axes
+    assert sum(cloud.collections[0].get_array()) == 30_000
     low, high = bar.get_ylim()
     ticks = zip(bar.get_yticks(), bar.get_yticklabels(), strict=True)
     assert [label.get_text() for tick, label in ticks if low <= tick <= high] == ["1", "10", "100"]
     assert cloud.get_xlabel() == "actual price ($) in $"
+    assert [axes.get_ylabel() for axes in regression.residuals(targets, 2 * targets).axes][2:] == ["test samples"]
 
 
 def test_a_long_unit_is_shortened() -> None:
@@ -46,14 +41,13 @@ def test_a_long_unit_is_shortened() -> None:
 
 
 @pytest.mark.parametrize("count", [1000, 20_000])
-def test_a_far_prediction_lies_outside_and_is_counted(count: int) -> None:
+def test_an_outlier_lies_outside_and_is_counted(count: int) -> None:
     targets = RANDOM.uniform(0, 5, count)
     predicted = targets + RANDOM.normal(0, 0.1, count)
     predicted[:3] = -115, 60, np.nan
-    figure = regression.predicted_vs_actual(targets, predicted)
-    assert figure.axes[0].get_title().endswith(f"\n3 of {count:,} predictions lie outside the picture")
-    low, high = figure.axes[0].get_ylim()
-    assert low > -1 and high < 6
+    axes = regression.predicted_vs_actual(targets, predicted).axes[0]
+    assert axes.get_title().endswith(f"\n3 of {count:,} predictions lie outside the picture")
+    assert axes.get_ylim()[0] > -1 and axes.get_ylim()[1] < 6
     cloud, bars = regression.residuals(targets, np.where(np.isnan(predicted), 60, predicted)).axes[:2]
     assert cloud.get_title().endswith("outside the picture") and cloud.get_ylim()[1] < 1
     assert sum(bars.patches[0].get_data().values) == count - 3
@@ -68,18 +62,13 @@ def test_all_predictions_are_in_view_where_none_is_far_from_the_others() -> None
     assert regression.in_view(np.arange(3.0), np.array([0.0, 1.0, 100.0])).all(), "few points"
 
 
-def test_few_points_are_large_and_above_the_line() -> None:
+def test_few_points_are_large_and_above_the_line_and_their_counts_whole() -> None:
     few, many = (np.linspace(0, 1, count) for count in (3, 300))
     line, points = regression.predicted_vs_actual(few, few).axes[0].lines
     assert points.get_zorder() > line.get_zorder() and points.get_markersize() == 8
     truth, before, after = regression.fit(few, few, 0 * few, few).axes[0].lines
     assert truth.get_zorder() > max(before.get_zorder(), after.get_zorder()) and truth.get_markersize() == 8
     assert regression.fit(many, many, many, many).axes[0].lines[0].get_markersize() == 5
-
-
-def test_residuals_of_many_have_a_colour_bar_and_of_few_whole_counts() -> None:
-    many = RANDOM.normal(size=3000)
-    assert [axes.get_ylabel() for axes in regression.residuals(many, 2 * many).axes][2:] == ["test samples"]
     figure = regression.residuals(np.arange(3.0), np.array([0.1, 0.9, 2.2]))
     canvas.pixels(figure)
     assert [tick for tick in figure.axes[1].get_xticks() if 0 <= tick <= 1] == [0, 1]

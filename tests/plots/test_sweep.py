@@ -7,7 +7,7 @@ import pytest
 
 from litlab.plots import canvas
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import heatmap, line, parallel_coordinates, shown_range
+from litlab.plots.sweep import colour_range, heatmap, line, parallel_coordinates, scatter
 
 LR = Setting("optimizer.lr", [0.01, 0.03, 0.1])
 BATCH = Setting("data.batch_size", [32, 64])
@@ -17,42 +17,38 @@ MODEL = Setting("model", ["cnn", "mlp"])
 @pytest.mark.parametrize(
     ("values", "logarithmic"),
     [
-        ([0.01, 0.03, 0.1], True),
-        ([32, 64, 128], True),
-        ([0.001, 0.1], True),
-        ([32, 64], False),
-        ([1, 2, 3], False),
-        ([0, 0.1, 10], False),
-        ([0, 10], False),
-        ([-1, 1, 100], False),
-        ([0.5], False),
-        (["a", "b"], False),
-        ([True, False], False),
-        ([0.01, 0.03, 0.1, 1e9], False),
+        *((values, True) for values in ([0.01, 0.03, 0.1], [32, 64, 128], [0.001, 0.1])),
+        *((values, False) for values in ([32, 64], [1, 2, 3], [0, 0.1, 10], [0, 10], [-1, 1, 100], [0.5])),
+        *((values, False) for values in (["a", "b"], [True, False], [0.01, 0.03, 0.1, 1e9])),
     ],
 )
 def test_geometric_values_have_a_logarithmic_axis(values: list[Any], logarithmic: bool) -> None:
-    assert Setting("name", values).logarithmic is logarithmic
+    assert Setting("name", values).is_logarithmic is logarithmic
 
 
 def test_values_have_their_place_on_the_axis() -> None:
-    np.testing.assert_allclose(Setting("n", [0.01, 0.1, 1]).shares([0.1, 1, 0.01]), [0.5, 1, 0])
-    np.testing.assert_allclose(Setting("n", [1, 2, 3]).shares([1, 1.5]), [0, 0.25])
-    np.testing.assert_allclose(Setting("n", [None, 0.1, "a", [8, 4]]).places([[8, 4], None, "a"]), [3, 0, 2])
-    np.testing.assert_allclose(Setting("n", ["one"]).shares(["one"]), [0.5])
+    np.testing.assert_allclose(Setting("n", [0.01, 0.1, 1]).fractions([0.1, 1, 0.01]), [0.5, 1, 0])
+    np.testing.assert_allclose(Setting("n", [1, 2, 3]).fractions([1, 1.5]), [0, 0.25])
+    np.testing.assert_allclose(Setting("n", [None, 0.1, "a", [8, 4]]).positions([[8, 4], None, "a"]), [3, 0, 2])
+    np.testing.assert_allclose(Setting("n", ["one"]).fractions(["one"]), [0.5])
     assert Setting("n", [None, 1e-5, True, [8, 4]]).labels == ["-", "1e-05", "True", "[8, 4]"]
-    assert len(Setting("n", list(range(100))).marked()) == 10
+    assert len(Setting("n", list(range(100))).marks()) == 10
     assert Setting("n", [[1024] * 5, "a" * 60]).labels == ["[1024, 1024, 1024, 1024, 1024]", "a" * 15 + "…" + "a" * 14]
 
 
 @pytest.mark.parametrize("values", [[0.01, 0.03, 0.1, 1e9], [0, 0.1, 0.2, 100], [1, 2, 3, float("inf")]])
 def test_one_value_far_off_does_not_drive_the_others_into_a_corner(values: list[Any]) -> None:
     setting = Setting("n", values)
-    assert not setting.numeric
-    np.testing.assert_allclose(setting.places(values[::-1]), [3, 2, 1, 0])
-    np.testing.assert_allclose(setting.shares(values), [0, 1 / 3, 2 / 3, 1])
+    assert not setting.has_scale
+    np.testing.assert_allclose(setting.positions(values[::-1]), [3, 2, 1, 0])
+    np.testing.assert_allclose(setting.fractions(values), [0, 1 / 3, 2 / 3, 1])
     axes = line(setting, np.arange(4.0), np.zeros(4), {}, "val/accuracy").axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == setting.labels
+
+
+def framed(axes: Any) -> set[tuple[float, float]]:
+    """The cells that have a frame, by row and column."""
+    return {(frame.get_y() + 0.5, frame.get_x() + 0.5) for frame in axes.patches}
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", (1, 0)), ("min", (0, 1))])
@@ -67,8 +63,7 @@ def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best
     assert white == ({(1, 0), (2, 0)} if mode == "max" else {(0, 0), (0, 1)}), "on dark cells"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("data.batch_size", "optimizer.lr")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0.01", "0.03", "0.1"]
-    (frame,) = axes.lines
-    assert (frame.get_ydata().mean().round(), frame.get_xdata().mean().round()) == best
+    assert framed(axes) == {best}
     image = axes.images[0]
     darkness = -image.cmap(image.norm(np.array([0.25, 0.875])))[:, :3].sum(axis=1)
     assert darkness.argmax() == (1 if mode == "max" else 0)
@@ -88,8 +83,7 @@ def test_long_labels_leave_the_heatmap_its_room() -> None:
 def test_all_of_the_best_cells_are_framed(mode: str) -> None:
     means = np.array([[0.5, 0.25], [0.875, 0.875], [0.25, np.nan]])
     axes = heatmap(LR, BATCH, means, {}, "val/accuracy", mode).axes[0]
-    framed = {(float(line.get_ydata()[:4].mean()), float(line.get_xdata()[:4].mean())) for line in axes.lines}
-    assert framed == ({(1, 0), (1, 1)} if mode == "max" else {(0, 1), (2, 0)})
+    assert framed(axes) == ({(1, 0), (1, 1)} if mode == "max" else {(0, 1), (2, 0)})
 
 
 def test_a_large_heatmap_has_no_numbers() -> None:
@@ -101,13 +95,13 @@ def test_a_large_heatmap_has_no_numbers() -> None:
 
 
 def test_one_diverged_value_does_not_take_all_colours() -> None:
-    assert shown_range(np.array([0.1, 0.9, 0.91, 0.92, np.nan]), "max") == pytest.approx((0.875, 0.92))
-    assert shown_range(np.array([1e9, 1.0, 1.1, 1.2]), "min") == pytest.approx((1.0, 1.45))
-    assert shown_range(np.array([0.9722, 0.9389, 0.9278, 0.85]), "max") == (0.85, 0.9722), "0.85 did not diverge"
-    assert shown_range(np.array([0.1, 0.3, 0.7]), "min") == (0.1, 0.7)
+    assert colour_range(np.array([0.1, 0.9, 0.91, 0.92, np.nan]), "max") == pytest.approx((0.875, 0.92))
+    assert colour_range(np.array([1e9, 1.0, 1.1, 1.2]), "min") == pytest.approx((1.0, 1.45))
+    assert colour_range(np.array([0.9722, 0.9389, 0.9278, 0.85]), "max") == (0.85, 0.9722), "0.85 did not diverge"
+    assert colour_range(np.array([0.1, 0.3, 0.7]), "min") == (0.1, 0.7)
     for same, width in ((0.0, 0.001), (3.0, 0.003), (-3.0, 0.003)):
-        assert shown_range(np.array([same, same]), "max") == pytest.approx((same - width, same), abs=1e-12)
-        assert shown_range(np.array([same, same]), "min") == pytest.approx((same, same + width), abs=1e-12)
+        assert colour_range(np.array([same, same]), "max") == pytest.approx((same - width, same), abs=1e-12)
+        assert colour_range(np.array([same, same]), "min") == pytest.approx((same, same + width), abs=1e-12)
 
 
 def test_line_shows_means_and_deviations_over_a_logarithmic_axis() -> None:
@@ -144,11 +138,45 @@ def test_parallel_coordinates_lead_each_row_through_its_values(mode: str) -> Non
     np.testing.assert_allclose(best[:3, 1], way, atol=0.021)
     assert (best[3, 0], best[3, 1]) == (3, end)
     assert known.get_array().argmax() == 2, "the best is drawn last, and darkest"
-    assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "optimizer.lr",
-        "data.batch_size",
-        "model",
-        "val/accuracy",
-    ]
+    names = ["optimizer.lr", "data.batch_size", "model", "val/accuracy"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
     assert {"0.01", "64", "cnn", "0.5", "0.75"} <= {text.get_text() for text in axes.texts}
     canvas.pixels(figure)
+
+
+RATES = [1e-4, 7e-4, 2e-3, 1e-2, 4e-2, 3e-1]
+RATE, DROPOUT = Setting("optimizer.lr", RATES), Setting("model.dropout", [0.05, 0.1, 0.2, 0.25, 0.4, 0.5])
+MEANS = np.array([0.25, 0.875, 0.5, 0.875, 0.75, np.nan])
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", [1, 3]), ("min", [0])])
+def test_each_trial_is_a_point_and_the_best_are_ringed(mode: str, best: list[int]) -> None:
+    places = np.stack([RATE.positions(RATES), DROPOUT.positions([0.4, 0.1, 0.05, 0.2, 0.5, 0.25])], axis=1)
+    figure = scatter((RATE, DROPOUT), places, MEANS, {5: "failed"}, "val/accuracy", mode)
+    axes = figure.axes[0]
+    points, rings, crosses = axes.collections
+    drawn = dict(zip(map(tuple, points.get_offsets().tolist()), points.get_array().tolist(), strict=True))
+    assert drawn == dict(zip(map(tuple, places[:5].tolist()), MEANS[:5].tolist(), strict=True))
+    np.testing.assert_allclose(rings.get_offsets(), places[best])
+    np.testing.assert_allclose(crosses.get_offsets(), places[5:])
+    assert [text.get_text() for text in axes.texts] == ["failed"]
+    darkness = -points.cmap(points.norm(MEANS[:5]))[:, :3].sum(axis=1)
+    assert darkness.argmax() == best[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("optimizer.lr", "model.dropout")
+    canvas.pixels(figure)
+
+
+def test_one_rate_far_off_leaves_the_others_their_room() -> None:
+    rates = Setting("optimizer.lr", [*RATES, 1e30])
+    places = np.stack([rates.positions(rates.values), np.linspace(0.05, 0.5, 7)], axis=1)
+    axes = scatter((rates, DROPOUT), places, np.linspace(0, 1, 7), {}, "val/accuracy", "max").axes[0]
+    np.testing.assert_allclose(places[:, 0], range(7))
+    assert [label.get_text() for label in axes.get_xticklabels()] == rates.labels
+
+
+def test_names_are_written_at_their_axis() -> None:
+    model = Setting("model", ["mlp", "cnn"])
+    places = np.stack([RATE.positions(RATES), model.positions(3 * ["cnn", "mlp"])], axis=1)
+    axes = scatter((RATE, model), places, MEANS, {}, "val/accuracy", "max").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["mlp", "cnn"]

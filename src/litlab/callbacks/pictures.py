@@ -67,7 +67,7 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     chosen = confident_mistakes(tested.probabilities, tested.targets)[:MISTAKES]
     if not (len(chosen) and tested.inputs.ndim == 4 and tested.inputs.shape[1] in (1, 3)):
         return None
-    predicted, names = tested.probabilities.argmax(1), canvas.told_apart(tested.class_names, MAX_NAME)
+    predicted, names = tested.probabilities.argmax(1), canvas.distinct_names(tested.class_names, MAX_NAME)
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]

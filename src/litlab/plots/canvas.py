@@ -1,4 +1,4 @@
-"""What all pictures are drawn on and with: figures, colours, axes; and how one becomes a file."""
+"""What all pictures share: figures, colours, ticks and names; and how a figure becomes a file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from litlab.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
 Array = NDArray[Any]
 
-# Okabe and Ito's colours, which stay apart for colour-blind eyes (https://jfly.uni-koeln.de/color/).
+# Okabe and Ito's colour-blind safe palette (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8C8C8C"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")  # of lines in one picture
-SPLITS = (BLUE, ORANGE, GREEN)  # their colours: training, validation, test
-MAX_LABELS = 20  # classes that are named and counted one by one
-MAX_NAME = 20  # characters of a name that there is room for
-# For what DejaVu Sans has no glyphs of, as Korean; of Debian's fonts-noto-cjk and fonts-nanum, of Windows, of macOS.
+SPLITS = (BLUE, ORANGE, GREEN)  # training, validation, test
+MAX_LABELS = 20  # classes, or values on an axis, that are labelled one by one
+MAX_NAME = 20  # characters of a name
+# For scripts that DejaVu Sans lacks, such as Korean: Debian's fonts-noto-cjk and fonts-nanum, Windows, macOS.
 FALLBACKS = ("Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 
 def new_figure(
     width: float, height: float, axes: bool = True, layout: Literal["tight"] | None = "tight"
 ) -> tuple[Figure, Axes]:
-    """A figure of so many inches at 100 dots each, and its axes (None without `axes`)."""
+    """A figure of the given size in inches at 100 dpi, and its axes (None without `axes`)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=100, layout=layout)  # "constrained" takes twice the time
@@ -43,13 +44,13 @@ def new_figure(
 
 
 def shortened(name: str, length: int = MAX_NAME) -> str:
-    """A name in one line of at most so many characters. Of a longer one both ends are left: names differ in either."""
+    """A name on one line, cut in the middle to at most `length` characters: names may differ at either end."""
     name = printable(" ".join(name.split()))
     return name if len(name) <= length else f"{name[: length // 2]}…{name[length // 2 + 1 - length :]}"
 
 
-def told_apart(names: Sequence[str], length: int = MAX_NAME) -> list[str]:
-    """The names of classes, `shortened`; those that would look the same have the class's number before them."""
+def distinct_names(names: Sequence[str], length: int = MAX_NAME) -> list[str]:
+    """The `shortened` names of classes; those that would look the same are preceded by the class's number."""
     short = [shortened(name, length) for name in names]
     seen = Counter(short)
     return [
@@ -58,26 +59,30 @@ def told_apart(names: Sequence[str], length: int = MAX_NAME) -> list[str]:
     ]
 
 
-def log_axis(axes: Axes, which: Literal["x", "y"] = "y") -> None:
-    """A logarithmic axis with plain numbers; powers of ten as mathematics take a tenth of a second to set."""
+def log_axis(axis: Axis) -> None:
+    """Make an axis logarithmic, with plain numbers; powers of ten as mathematics take a tenth of a second to set."""
     from matplotlib.ticker import NullFormatter
 
-    axes.set(**{f"{which}scale": "log"})
-    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
-def whole_numbers(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Ticks of a linear axis only at whole numbers: it counts."""
-    from matplotlib.ticker import MaxNLocator
+def label_ticks(axis: Axis, positions: Sequence[float] | Array, labels: Sequence[str], most: int = MAX_LABELS) -> None:
+    """Label at most `most` positions, evenly thinned out; long labels below the picture are slanted."""
+    step = -(-len(labels) // most)
+    axis.set_ticks(positions[::step], labels[::step])
+    if axis.axis_name == "x" and is_slanted(labels):
+        axis.set_tick_params(rotation=40, rotation_mode="xtick")
 
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 5, 10), integer=True))
+
+def is_slanted(labels: Sequence[str]) -> bool:
+    """Whether labels are too long to stand side by side."""
+    return max(map(len, labels)) > 7
 
 
 def pixels(figure: Figure) -> Array:
-    """The figure drawn: shape (H, W, 3), 0 to 255. Its texts are no formulas: the dollars in a name are dollars."""
+    """The figure drawn: shape (H, W, 3), 0 to 255. Dollar signs are literal: its texts are not parsed as formulas."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import fontManager
@@ -86,8 +91,8 @@ def pixels(figure: Figure) -> Array:
     known = fontManager.get_font_names()
     fonts = ["DejaVu Sans", *(name for name in FALLBACKS if name in known)]
     with rc_context({"text.parse_math": False, "font.family": fonts}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # no font has it: it is drawn as a box
-        for text in figure.findobj(Text):  # the context is for those that are made while it is drawn, as ticks are
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # it is drawn as a box
+        for text in figure.findobj(Text):  # the context is for texts that are made while drawing, such as ticks
             text.set(parse_math=False, fontfamily=fonts)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -95,7 +100,7 @@ def pixels(figure: Figure) -> Array:
 
 
 def save(image: Array, path: Path) -> None:
-    """Write what `pixels` gives as a PNG file, whole or not at all."""
+    """Write what `pixels` returns as a PNG file, whole or not at all."""
     from PIL import Image
 
     content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What a classifier is right and wrong about."""
+"""What a classifier gets right and wrong."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from litlab.plots.canvas import GREY, MAX_LABELS, Array, new_figure, told_apart, whole_numbers
+from litlab.plots.canvas import GREY, MAX_LABELS, Array, distinct_names, label_ticks, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str], split: str = "test") -> Figure:
-    """Counts of actual (rows) against predicted (columns) classes, coloured by the share of the row.
+    """Counts of actual (rows) against predicted (columns) classes, coloured by the fraction of the row.
 
     Args:
         targets: labels, shape (N,).
@@ -28,35 +28,23 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
 
     classes = len(class_names)
     counts = multiclass_confusion_matrix(as_tensor(predicted), as_tensor(targets), classes).numpy()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(max(3.5, 0.62 * classes), 11)
-    figure, axes = new_figure(side + 1, side + 1)
-    axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the root shows also small shares
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(max(3.5, 0.62 * classes), 11) + 1
+    figure, axes = new_figure(side, side)
+    axes.imshow(fractions, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the root makes small fractions visible
     if classes <= MAX_LABELS:
         between = np.arange(1, classes) - 0.5
         for draw in (axes.hlines, axes.vlines):
             draw(between, -0.5, classes - 0.5, color=GREY, linewidth=0.5)
         for row, column in np.argwhere(counts):
-            colour = "white" if shares[row, column] > 0.35 else "black"
-            axes.text(
-                column,
-                row,
-                f"{counts[row, column]:,}",
-                ha="center",
-                va="center",
-                color=colour,
-                fontsize=8,
-                in_layout=False,
-            )
-        names = told_apart(class_names)
-        axes.set_xticks(range(classes), names)
-        if max(map(len, names)) > 3:
-            axes.tick_params("x", rotation=40, rotation_mode="xtick")
-        axes.set_yticks(range(classes), names)
+            colour = "white" if fractions[row, column] > 0.35 else "black"
+            text = axes.text(column, row, f"{counts[row, column]:,}", color=colour, fontsize=8, in_layout=False)
+            text.set(ha="center", va="center")
+        for axis in (axes.xaxis, axes.yaxis):
+            label_ticks(axis, range(classes), distinct_names(class_names))
     else:
-        whole_numbers(axes, "x")
-        whole_numbers(axes, "y")
+        axes.locator_params(integer=True)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axes.set(xlabel="predicted class", ylabel="actual class")
-    axes.set_title(f"{counts.sum():,} {split} samples, {accuracy:.2%} right\ncolour: share of the row", fontsize=10)
+    axes.set_title(f"{counts.sum():,} {split} samples, accuracy {accuracy:.2%}\ncolour: share of the row", fontsize=10)
     return figure

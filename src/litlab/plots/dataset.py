@@ -13,11 +13,11 @@ from litlab.plots.canvas import (
     MAX_LABELS,
     SPLITS,
     Array,
+    distinct_names,
+    label_ticks,
     log_axis,
     new_figure,
     shortened,
-    told_apart,
-    whole_numbers,
 )
 from litlab.plots.histogram import histogram
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DWARFED = 30  # times lower than the highest bar: where half of the bars are, they can hardly be seen
+DWARFED = 30  # times lower than the highest bar: hardly visible; where half of the bars are, counts are logarithmic
 
 
 def image_grid(images: Array, titles: Sequence[str], heading: str, columns: int = 6) -> Figure:
-    """Images with a title above each; their values are stretched to the full range, each image by itself.
+    """Images with a title above each; the values of each image are stretched to the full range.
 
     Args:
         images: shape (N, C, H, W), C is 1 (grey) or 3 (red, green, blue).
-        titles: N texts of a line or more.
+        titles: N texts of one line or more.
         heading: above all.
         columns: images in a row.
     """
@@ -42,11 +42,11 @@ def image_grid(images: Array, titles: Sequence[str], heading: str, columns: int 
     rows = math.ceil(number / columns)
     low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     scaled = (images[:, :channels] - low) / np.maximum(high - low, 1e-12)
-    titles = ["\n".join(shortened(line) for line in title.split("\n")) for title in titles]
+    titles = ["\n".join(map(shortened, title.split("\n"))) for title in titles]
     lines = max(title.count("\n") for title in titles) + 1
     figure, _ = new_figure(1.45 * columns, (1.3 + 0.19 * lines) * rows + 0.4, axes=False, layout=None)
     figure.suptitle(heading, y=0.99, va="top")
-    # One axes for all: an axes costs 10 ms, an image in it next to nothing. A cell is 1 wide, its picture 0.86.
+    # One axes for all: an axes costs 10 ms, an image in it next to nothing. A cell is 1 wide, its image 0.86.
     axes, height, edge = figure.add_axes((0.0, 0.0, 1.0, 1 - 0.4 / figure.get_figheight())), 1 + 0.15 * lines, 0.86
     for position, (image, title) in enumerate(zip(scaled, titles, strict=True)):
         left, top = position % columns + (1 - edge) / 2, position // columns * height + 0.15 * lines
@@ -69,14 +69,14 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
     if classes > MAX_LABELS:
         return _many_classes(shown)
     figure, axes = new_figure(7, min(1.4 + 0.42 * classes, 9))
-    width = 0.8 / max(len(shown), 1)  # 0: all labels lie outside the classes
+    width = 0.8 / max(len(shown), 1)  # no split: all labels lie outside the classes
     for number, ((split, values), colour) in enumerate(zip(shown.items(), SPLITS, strict=False)):
-        places = np.arange(classes) + (number - (len(shown) - 1) / 2) * width
-        bars = axes.barh(places, values, height=width, color=colour, label=f"{split} ({values.sum():,})")
+        positions = np.arange(classes) + (number - (len(shown) - 1) / 2) * width
+        bars = axes.barh(positions, values, height=width, color=colour, label=f"{split} ({values.sum():,})")
         axes.bar_label(bars, [f"{value:,}" for value in values], fontsize=7, padding=2)
-    axes.set_yticks(range(classes), told_apart(class_names))
+    label_ticks(axes.yaxis, range(classes), distinct_names(class_names))
     axes.set(xlabel="samples", ylabel="class", title="Samples per class")
-    whole_numbers(axes, "x")
+    axes.locator_params("x", integer=True)
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.02)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
@@ -84,34 +84,33 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
 
 
 def _many_classes(counts: Mapping[str, Array]) -> Figure:
-    """A panel for each split: beside each other in one, bars thinner than a pixel would mix their colours."""
+    """A panel for each split: the colours of bars thinner than a pixel would mix in a common one."""
     figure, _ = new_figure(7, 5, axes=False)
     panels: Any = figure.subplots(1, max(len(counts), 1), sharey=True, squeeze=False)[0]
     for panel, (split, values), colour in zip(panels, counts.items(), SPLITS, strict=False):
         panel.stairs(values, np.arange(len(values) + 1) - 0.5, orientation="horizontal", fill=True, color=colour)
         panel.set_title(f"{split} ({values.sum():,})", fontsize=10)
-        whole_numbers(panel, "x")
+        panel.locator_params(integer=True)
     panels[0].set_ylabel("class, by number")
     panels[0].invert_yaxis()
     panels[0].margins(y=0)
-    whole_numbers(panels[0], "y")
     figure.suptitle("Samples per class")
     figure.supxlabel("samples", fontsize=10)
     return figure
 
 
 def feature_histograms(columns: Mapping[str, Array], heading: str = "Values of the training split") -> Figure:
-    """A histogram per column, over its whole range; where one bar would dwarf the others, counts are logarithmic.
+    """A histogram per column, over its whole range; counts are logarithmic where one bar would dwarf most others.
 
     Args:
-        columns: values by name, any shape; what is not finite is left out.
+        columns: values by name, any shape; values that are not finite are left out.
         heading: above all.
     """
     width = min(4 if len(columns) <= 24 else 6, len(columns))
     rows = math.ceil(len(columns) / width)
     figure, _ = new_figure(max(2.6 * width, 5), 2.1 * rows + 0.7, axes=False)
     panels: Any = figure.subplots(rows, width, squeeze=False).ravel()
-    drawn = [_feature(panel, name, values) for panel, (name, values) in zip(panels, columns.items(), strict=False)]
+    is_log = [_feature(panel, name, values) for panel, (name, values) in zip(panels, columns.items(), strict=False)]
     for panel in panels[len(columns) :]:
         panel.remove()
     across, high = figure.get_size_inches()
@@ -119,7 +118,7 @@ def feature_histograms(columns: Mapping[str, Array], heading: str = "Values of t
     figure.set_layout_engine("tight", rect=(0, 0, 1, 1 - 0.15 / high))
     figure.supylabel("count", x=0.1 / across, fontsize=9)
     low = "value; counts are logarithmic where most bars would be too low to see"
-    figure.supxlabel(low if any(drawn) else "value", fontsize=9)
+    figure.supxlabel(low if any(is_log) else "value", fontsize=9)
     return figure
 
 
@@ -133,9 +132,9 @@ def _feature(panel: Axes, name: str, values: Array) -> bool:
         panel.set(xticks=(), yticks=())
         panel.text(0.5, 0.5, "no finite value", transform=panel.transAxes, ha="center", va="center", fontsize=8)
     elif dwarfed:
-        log_axis(panel)
+        log_axis(panel.yaxis)
     else:
-        whole_numbers(panel, "y")
+        panel.locator_params("y", integer=True)
     title = shortened(name, 25) + " (log count)" if dwarfed else shortened(name, 36)
     panel.set_title(title, fontsize=9 if len(title) < 30 else 8)
     panel.tick_params(labelsize=7)

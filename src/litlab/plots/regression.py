@@ -1,4 +1,4 @@
-"""What a model of numbers predicts, and what it misses."""
+"""What a regression model predicts, and by how much it misses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, shortened, whole_numbers
+from litlab.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, shortened
 from litlab.plots.histogram import histogram
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MAX_POINTS = 2000  # points drawn singly; more are counted in hexagons
-FEW_POINTS = 30  # up to so many are large
+MAX_POINTS = 2000  # drawn one by one; more are counted in hexagons
+FEW_POINTS = 30  # up to here they are large
 MAX_UNIT = 36  # characters along an axis, beside "predicted"
 
 
 def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target", split: str = "test") -> Figure:
-    """Predictions against the truth; on the diagonal they are equal. The farthest out may lie outside (`in_view`).
+    """Predictions against the truth; the diagonal is a perfect prediction. Outliers may lie outside (`in_view`).
 
     Args:
         targets: shape (N,).
@@ -42,7 +42,7 @@ def predicted_vs_actual(targets: Array, predicted: Array, unit: str = "target", 
 
 
 def residuals(targets: Array, predicted: Array, unit: str = "target", split: str = "test") -> Figure:
-    """What is left, predicted minus actual: against the prediction, and how often. See `in_view`.
+    """Residuals, predicted minus actual: against the prediction, and their histogram. See `in_view`.
 
     Args:
         targets: shape (N,).
@@ -62,15 +62,15 @@ def residuals(targets: Array, predicted: Array, unit: str = "target", split: str
     bars.stairs(counts, edges, orientation="horizontal", fill=True, color=BLUE)
     bars.axhline(0, color=ORANGE, linewidth=1.5)
     bars.set_xlabel(f"{split} samples")
-    whole_numbers(bars, "x")
+    bars.locator_params("x", integer=True)
     return figure
 
 
 def in_view(targets: Array, predicted: Array) -> Array:
-    """Which predictions to draw, shape (N,): few far ones must not make one blob of all others.
+    """Which predictions to draw, shape (N,): a few outliers must not shrink all others to one blob.
 
-    Those within half the range of the truth around it; and of the predictions all but the outermost hundredth on each
-    side, and what is within half of their range around them. Of few points all.
+    Two ranges, each widened by half of its width on both sides, are drawn: that of the truth, and that of the
+    predictions without the outermost 1% on each side (with few points: of all).
     """
     finite = np.sort(predicted[np.isfinite(predicted)]).astype(float)
     outermost = -(-len(finite) // 100) if len(finite) > FEW_POINTS else 0
@@ -93,14 +93,14 @@ def fit(
     unit: str = "target",
     split: str = "test",
 ) -> Figure:
-    """The curve that a model of one input column draws, untrained and trained, and the truth; each of shape (N,)."""
+    """The curve of a model with one input column, untrained and trained, and the truth; each of shape (N,)."""
     order = np.argsort(inputs, kind="stable")
     figure, axes = new_figure(7, 4.5)
     points: Any = {"linewidth": 5, "alpha": 0.6} if len(inputs) >= 500 else _points(len(inputs))
     axes.plot(inputs[order], targets[order], label="truth", **points | {"color": GREY})
     axes.plot(inputs[order], before[order], color=ORANGE, linestyle="--", label="before training")
     axes.plot(inputs[order], after[order], color=BLUE, linewidth=2, label="after training")
-    shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it leaves the picture
+    shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it is cut
     room = 0.6 * (shown.max() - shown.min())
     axes.set(xlabel=shortened(name, MAX_UNIT), ylabel=shortened(unit, MAX_UNIT))
     axes.set_ylim((shown.min() - room, shown.max() + room) if room else None)
@@ -113,7 +113,7 @@ def fit(
 
 
 def _cloud(figure: Figure, axes: Axes, x: Array, y: Array, split: str) -> None:
-    """Points; where they would cover each other, how many there are."""
+    """Points; where they would cover each other, their density."""
     from matplotlib.ticker import LogFormatter
 
     if len(x) <= MAX_POINTS:
@@ -121,11 +121,11 @@ def _cloud(figure: Figure, axes: Axes, x: Array, y: Array, split: str) -> None:
     else:
         hexagons = axes.hexbin(x, y, gridsize=50, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
         bar = figure.colorbar(hexagons, label=f"{split} samples", ax=axes)
-        bar.formatter, bar.minorformatter = LogFormatter(), LogFormatter()  # plain numbers, as `log_axis` has them
+        bar.formatter, bar.minorformatter = LogFormatter(), LogFormatter()  # plain numbers, as in `log_axis`
 
 
 def _points(count: int) -> dict[str, Any]:
-    """How to draw so many points: few are large, solid and above lines, many are small, pale and below them."""
+    """The style of so many points: few are large, solid and above lines, many are small, pale and below them."""
     few = count <= FEW_POINTS
     size, alpha = (8.0, 0.9) if few else (5.0, 0.7) if count <= 300 else (4.0, 0.5)
     return {

@@ -1,45 +1,50 @@
-"""A swept setting as the axis of a picture: numbers, evenly spaced or by ratios, or names in an order."""
+"""A swept setting as the axis of a picture: numbers on a linear or logarithmic scale, or values in a row."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from litlab.plots.canvas import Array, shortened
+from litlab.plots.canvas import MAX_LABELS, Array, label_ticks, log_axis, shortened
 
-MAX_MARKS = 10  # values of a setting that are written at its axis of parallel coordinates
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
+MAX_MARKS = 10  # values that are written along an axis of parallel coordinates
 MAX_VALUE = 30  # characters of a value: the sizes of five layers
-MAX_GAP = 0.85  # share of a scale that may lie between two neighbours
+MAX_GAP = 0.85  # fraction of a scale that may lie between two neighbours
 
 
 class Setting(NamedTuple):
-    """A swept setting: its name, and its values in the order to show them in."""
+    """A swept setting: its name, and its distinct values in the order to show them in."""
 
     name: str
     values: Sequence[Any]
 
     @property
-    def numbers(self) -> bool:
+    def is_numeric(self) -> bool:
         """Whether all values are numbers."""
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
 
     @property
-    def numeric(self) -> bool:
-        """Whether the axis is a scale: of numbers, unless one as 1e9 would drive the others into a corner of it."""
-        values = self._distinct
-        if not self.numbers or not np.isfinite(values).all():
+    def has_scale(self) -> bool:
+        """Whether the axis is a scale: of numbers, unless an outlier such as 1e9 would squeeze all others together."""
+        values = self._sorted
+        if not self.is_numeric or not np.isfinite(values).all():
             return False
-        gaps = np.diff(np.log(values) if _by_ratios(values) else values)
+        gaps = np.diff(np.log(values) if _is_geometric(values) else values)
         return len(gaps) < 2 or bool(gaps.max() <= MAX_GAP * gaps.sum())
 
     @property
-    def logarithmic(self) -> bool:
+    def is_logarithmic(self) -> bool:
         """Whether the values are spaced more evenly by their ratios than by their differences: 0.01, 0.03, 0.1."""
-        return self.numeric and _by_ratios(self._distinct)
+        return self.has_scale and _is_geometric(self._sorted)
 
     @property
-    def _distinct(self) -> Array:
-        return np.unique(np.array(self.values, dtype=float)) if self.numbers else np.zeros(0)
+    def _sorted(self) -> Array:
+        return np.unique(np.array(self.values, dtype=float)) if self.is_numeric else np.zeros(0)
 
     @property
     def labels(self) -> list[str]:
@@ -49,33 +54,44 @@ class Setting(NamedTuple):
         )
         return [shortened(text, MAX_VALUE) for text in texts]
 
-    def places(self, values: Iterable[Any]) -> Array:
-        """Where on the axis `values` are, shape (N,): a number where it is on a scale, else its position in order."""
-        if self.numbers:
-            places, distinct = np.array(list(values), dtype=float), self._distinct
-            return places if self.numeric else np.searchsorted(distinct, places).astype(float)
-        order = {repr(value): place for place, value in enumerate(self.values)}
+    def positions(self, values: Iterable[Any]) -> Array:
+        """Where on the axis `values` are, shape (N,): the number itself on a scale, else the index in the order."""
+        if self.is_numeric:
+            numbers = np.array(list(values), dtype=float)
+            return numbers if self.has_scale else np.searchsorted(self._sorted, numbers).astype(float)
+        order = {repr(value): index for index, value in enumerate(self.values)}
         return np.array([order[repr(value)] for value in values], dtype=float)
 
-    def shares(self, values: Iterable[Any]) -> Array:
+    def fractions(self, values: Iterable[Any]) -> Array:
         """Where on the axis `values` are, shape (N,), from 0, its lower end, to 1."""
-        places, ends = self.places(values), self.places(self.values)
-        if self.logarithmic:
-            places, ends = np.log(places), np.log(ends)
+        positions, ends = self.positions(values), self.positions(self.values)
+        if self.is_logarithmic:
+            positions, ends = np.log(positions), np.log(ends)
         low, high = ends.min(), ends.max()
-        return (places - low) / (high - low) if high > low else np.full(len(places), 0.5)
+        return (positions - low) / (high - low) if high > low else np.full(len(positions), 0.5)
 
-    def marked(self) -> list[tuple[float, str]]:
-        """Values to write at the axis and their shares of it: all, or of many the ends and some between."""
-        heights, labels, count = self.shares(self.values), self.labels, len(self.values)
+    def marks(self) -> list[tuple[float, str]]:
+        """Values to write along the axis, as (fraction, label): all, or of many the ends and some between."""
+        heights, labels, count = self.fractions(self.values), self.labels, len(self.values)
         if count <= MAX_MARKS:
             return list(zip(heights.tolist(), labels, strict=True))
-        if self.numbers:  # of a search, say: their last digits do not matter
+        if self.is_numeric:  # drawn by a search: their last digits do not matter
             labels = [f"{value:.3g}" for value in self.values]
         return [(float(heights[k]), labels[k]) for k in np.linspace(0, count - 1, MAX_MARKS).astype(int)]
 
+    def draw_ticks(self, axis: Axis, most: int) -> None:
+        """Scale and label an axis: with up to `most` numbers at their values, with more at round numbers."""
+        from matplotlib.ticker import LogLocator
 
-def _by_ratios(values: Array) -> bool:
+        if self.is_logarithmic:
+            log_axis(axis)
+            few_decades = max(self.values) <= 100 * min(self.values)
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
+        if not self.has_scale or len(self.values) <= most:
+            label_ticks(axis, self.positions(self.values), self.labels, 2 * most if self.is_numeric else MAX_LABELS)
+
+
+def _is_geometric(values: Array) -> bool:
     """Whether sorted numbers are spaced more evenly by their ratios."""
     if len(values) < 2 or values[0] <= 0:
         return False

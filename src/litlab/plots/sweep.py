@@ -1,4 +1,4 @@
-"""What a sweep found: a metric over one swept setting, over two, over more."""
+"""What a sweep found: a metric over one swept setting, over two, over more, and over the epochs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import COLOURS, GREY, MAX_LABELS, ORANGE, Array, log_axis, new_figure
+from litlab.plots.canvas import COLOURS, GREY, ORANGE, Array, is_slanted, label_ticks, new_figure
 from litlab.plots.setting import Setting
 
 if TYPE_CHECKING:
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-MAX_CELLS = 20  # rows or columns of a heatmap whose cells have numbers in them
-OUTLIER = (
-    20  # beyond so many times the usual distance from the best, half of the settings would share 5 % of the colours
-)
+MAX_CELLS = 20  # rows or columns of a heatmap with numbers in its cells
+OUTLIER = 20  # times the median distance from the best; a wider range leaves most settings one colour
 
 
 def heatmap(
@@ -30,41 +28,70 @@ def heatmap(
         rows: the setting of the R rows.
         columns: the setting of the C columns.
         means: shape (R, C); NaN where there is none.
-        texts: what to write, by row and column: the number, or such as `failed`; nothing: there is no job.
+        texts: what to write in a cell, by row and column: the number, or such as `failed`; none where no job is.
         metric: its name.
         mode: max or min, what is better.
     """
+    from matplotlib.patches import Rectangle
+
     height, width = means.shape
     beside, below = (max(map(len, setting.labels)) for setting in (rows, columns))
-    slanted = below > 7
-    room = 0.05 * below if slanted else 0
+    room = 0.05 * below if is_slanted(columns.labels) else 0
     figure, axes = new_figure(min(2.4 + 0.08 * beside + 0.75 * width, 14), min(1.5 + room + 0.5 * height, 11))
-    low, high = shown_range(means, mode)
-    image = axes.imshow(means, cmap="Blues" if mode == "max" else "Blues_r", vmin=low, vmax=high, aspect="auto")
-    colour_bar(figure, axes, image, means, (low, high), metric)
-    for axis, setting, count in ((axes.xaxis, columns, width), (axes.yaxis, rows, height)):
-        step = -(-count // 40)  # more labels than this would cover each other
-        axis.set_ticks(range(0, count, step), setting.labels[::step])
-    if slanted:
-        axes.tick_params("x", rotation=40, rotation_mode="xtick")
+    low, high = colour_range(means, mode)
+    image = axes.imshow(means, cmap=_colours(mode), vmin=low, vmax=high, aspect="auto")
+    _colour_bar(axes, image, means, (low, high), metric)
+    for axis, setting in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        label_ticks(axis, range(len(setting.values)), setting.labels, most=40)
     if max(height, width) <= MAX_CELLS:
         middle = (low + high) / 2
-        for place, mean in np.ndenumerate(means):
-            dark = mean > middle if mode == "max" else mean < middle
-            colour = ("white" if dark else "black") if np.isfinite(mean) else ORANGE
-            text = texts.get(place, "-")
-            axes.text(place[1], place[0], text, ha="center", va="center", fontsize=8, color=colour, in_layout=False)
+        for (row, column), mean in np.ndenumerate(means):
+            is_dark = mean > middle if mode == "max" else mean < middle
+            colour = ("white" if is_dark else "black") if np.isfinite(mean) else ORANGE
+            text = axes.text(column, row, texts.get((row, column), "-"), fontsize=8, color=colour, in_layout=False)
+            text.set(ha="center", va="center")
     axes.set_facecolor("#E4E4E4")  # where there is no value
     for row, column in np.argwhere(means == (high if mode == "max" else low)):
-        axes.plot(
-            column + np.array((-0.5, 0.5, 0.5, -0.5, -0.5)),
-            row + np.array((-0.5, -0.5, 0.5, 0.5, -0.5)),
-            color=ORANGE,
-            linewidth=2,
-            clip_on=False,
-        )
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=ORANGE, linewidth=2, clip_on=False))
     axes.set(xlabel=columns.name, ylabel=rows.name)
     axes.set_title(f"{metric}: the best is framed", fontsize=10)
+    return figure
+
+
+def scatter(
+    settings: tuple[Setting, Setting], positions: Array, means: Array, marks: Mapping[int, str], metric: str, mode: str
+) -> Figure:
+    """The metric of each of N trials as the colour of a point: darker where better, the best ones ringed.
+
+    For a search over two settings, where a grid would be mostly empty.
+
+    Args:
+        settings: of the horizontal axis, and of the vertical one.
+        positions: of the trials on these axes (`Setting.positions`), shape (N, 2).
+        means: the metric, shape (N,); NaN where there is none: a cross.
+        marks: what to write beside a cross, by the number of the trial, such as `failed`.
+        metric: its name.
+        mode: max or min, what is better.
+    """
+    figure, axes = new_figure(7.2, 5.2)
+    known, (low, high) = np.isfinite(means), colour_range(means, mode)
+    order = np.flatnonzero(known)[np.argsort(means[known] if mode == "max" else -means[known], kind="stable")]
+    style: Any = {"cmap": _colours(mode), "vmin": low, "vmax": high, "edgecolors": "black", "linewidths": 0.5}
+    points = axes.scatter(positions[order, 0], positions[order, 1], s=60, c=means[order], zorder=2, **style)
+    best = positions[means == (high if mode == "max" else low)]
+    axes.scatter(best[:, 0], best[:, 1], s=160, facecolors="none", edgecolors=ORANGE, linewidths=2, zorder=3)
+    axes.scatter(positions[~known, 0], positions[~known, 1], marker="x", color=ORANGE, zorder=2)
+    for number, mark in marks.items():
+        axes.annotate(
+            mark, positions[number], (0, 6), textcoords="offset points", ha="center", fontsize=8, color=ORANGE
+        )
+    _colour_bar(axes, points, means, (low, high), metric)
+    for axis, setting in zip((axes.xaxis, axes.yaxis), settings, strict=True):
+        setting.draw_ticks(axis, most=5)  # of values drawn at random, more labels would overlap
+    axes.set(xlabel=settings[0].name, ylabel=settings[1].name)
+    axes.grid(alpha=0.3)
+    axes.set_title(f"{metric}: the best is ringed", fontsize=10)
     return figure
 
 
@@ -77,7 +104,7 @@ def line(
     groups: Setting | None = None,
     over: str = "seeds",
 ) -> Figure:
-    """The metric over the values of one setting, with standard deviations: a line over numbers, else points.
+    """The metric over the values of one setting, with standard deviations: a line on a scale, else points.
 
     Args:
         setting: its N values.
@@ -86,31 +113,31 @@ def line(
         marks: what to write where there is no mean, by the value's number, such as `failed`.
         metric: its name.
         groups: a setting of G values, which has a line for each of them.
-        over: of what the means are.
+        over: what the means are taken over.
     """
-    width = max(6.0, min(1.5 + 0.6 * len(setting.values), 12)) if not setting.numeric else 6.4
-    figure, axes = new_figure(width, 4.2)
-    places, bars = setting.places(setting.values), np.nan_to_num(np.atleast_2d(stds))
+    figure, axes = new_figure(6.4 if setting.has_scale else max(6.0, min(1.5 + 0.6 * len(setting.values), 12)), 4.2)
+    positions, bars = setting.positions(setting.values), np.nan_to_num(np.atleast_2d(stds))
     for number, row in enumerate(np.atleast_2d(means)):
         known = np.isfinite(row)
         errors = bars[number][known]
         axes.errorbar(
-            places[known],
+            positions[known],
             row[known],
             errors if errors.any() else None,
             color=COLOURS[number % len(COLOURS)],
             capsize=3,
-            linestyle="-" if setting.numeric else "none",
+            linestyle="-" if setting.has_scale else "none",
             marker="osD^vP"[number % 6],
             markersize=5,
             label=groups.labels[number] if groups else None,
         )
     for number, mark in marks.items():
-        axes.axvline(places[number], color=GREY, linestyle=":")
-        axes.annotate(
-            mark, (places[number], 0.03), xycoords=("data", "axes fraction"), rotation=90, color=ORANGE, ha="right"
-        )
-    _ticks(axes, setting, places)
+        x = positions[number]
+        axes.axvline(x, color=GREY, linestyle=":")
+        axes.annotate(mark, (x, 0.03), xycoords=("data", "axes fraction"), rotation=90, color=ORANGE, ha="right")
+    setting.draw_ticks(axes.xaxis, most=10)
+    if not setting.has_scale:
+        axes.margins(x=0.5 / len(positions))
     if groups:
         axes.legend(title=groups.name)
     axes.set(xlabel=setting.name, ylabel=metric)
@@ -120,7 +147,7 @@ def line(
 
 
 def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: str) -> Figure:
-    """A metric over the epochs: the mean of each named row in a colour of its own, its jobs thin; the others grey.
+    """A metric over the epochs: the mean of each named row in its own colour, its jobs thin; all other jobs grey.
 
     Args:
         histories: of each row those of its jobs, each of shape (epochs,), NaN where the metric was not computed.
@@ -138,18 +165,16 @@ def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: 
             axes.plot(np.flatnonzero(known) + 1, history[known], color=colour, zorder=1 + named, **style)
         if not named:
             continue
-        length = min(map(len, row))  # a mean over fewer jobs, of those that took longest, would be another's
+        length = min(map(len, row))  # beyond, the mean would be over fewer jobs
         mean = np.mean([history[:length] for history in row], axis=0)
         known = np.isfinite(mean)
         axes.plot(np.flatnonzero(known) + 1, mean[known], color=colour, linewidth=2, label=labels[number], zorder=3)
-    locator: Any = axes.xaxis.get_major_locator()
-    locator.set_params(integer=True)
+    axes.locator_params("x", integer=True)
     axes.set(xlabel="epoch", ylabel=metric)
     if any(len(row) > 1 for row in histories):
         axes.set_title("thick: the mean over a row's jobs", fontsize=10)
     axes.grid(alpha=0.3)
-    handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], names[::-1], fontsize=8)
+    axes.legend(reverse=True, fontsize=8)
     return figure
 
 
@@ -168,29 +193,26 @@ def parallel_coordinates(
     from matplotlib.collections import LineCollection
 
     figure, axes = new_figure(min(2.5 + 1.6 * len(settings), 18), 4.8)
-    known, (low, high) = np.isfinite(means), shown_range(means, mode)
-    better = np.nan_to_num((means - low) / (high - low) if mode == "max" else (high - means) / (high - low)).clip(0, 1)
-    order = [
-        *np.flatnonzero(~known),
-        *np.flatnonzero(known)[np.argsort(better[known], kind="stable")],
-    ]  # the best on top
-    apart = np.empty(len(means))
-    apart[order] = np.linspace(-0.02, 0.02, len(means))  # lines through the same values side by side
-    heights = [setting.shares([row[k] for row in values]) + apart for k, setting in enumerate(settings)]
-    heights.append(better if mode == "max" else 1 - better)
-    lines = np.stack(np.broadcast_arrays(np.arange(len(heights)), np.transpose(heights)), axis=2)  # (N, K + 1, 2)
+    known, (low, high) = np.isfinite(means), colour_range(means, mode)
+    height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
+    better = height if mode == "max" else 1 - height
+    ranked = np.flatnonzero(known)[np.argsort(better[known], kind="stable")]  # the best is drawn on top
+    offsets = np.empty(len(means))
+    offsets[[*np.flatnonzero(~known), *ranked]] = np.linspace(-0.02, 0.02, len(means))  # equal values side by side
+    heights = [setting.fractions([row[k] for row in values]) + offsets for k, setting in enumerate(settings)]
+    lines = np.stack(np.broadcast_arrays(np.arange(len(heights) + 1), np.transpose([*heights, height])), axis=2)
     axes.add_collection(LineCollection(list(lines[~known, :-1]), colors=GREY, linestyles=":", linewidths=1))
-    thin, palest = (1.5 if len(means) < 200 else 0.6), 0.25  # paler ones are no lines to see on white
-    drawn = LineCollection(list(lines[order][-known.sum() :]), cmap="Blues", linewidths=thin)
-    drawn.set(array=better[order][-known.sum() :] * (1 - palest) + palest, clim=(0, 1))
+    palest = 0.25  # paler lines cannot be seen on white
+    drawn = LineCollection(list(lines[ranked]), cmap="Blues", linewidths=1.5 if len(means) < 200 else 0.6)
+    drawn.set(array=better[ranked] * (1 - palest) + palest, clim=(0, 1))
     axes.add_collection(drawn)
-    axes.plot(*lines[order[-1]].T, color=ORANGE, linewidth=2.5, marker="o", markersize=5)
+    axes.plot(*lines[ranked[-1]].T, color=ORANGE, linewidth=2.5, marker="o", markersize=5)
     for k, setting in enumerate(settings):
-        _label_axis(axes, k, setting.marked())
-    labels = [f"{low + share * (high - low):.4g}" for share in np.linspace(0, 1, 5)]
+        _draw_coordinate(axes, k, setting.marks())
+    labels = [f"{low + fraction * (high - low):.4g}" for fraction in np.linspace(0, 1, 5)]
     labels[0] = f"≤ {labels[0]}" if means[known].min() < low else labels[0]
     labels[-1] = f"≥ {labels[-1]}" if means[known].max() > high else labels[-1]
-    _label_axis(axes, len(settings), list(zip(np.linspace(0, 1, 5), labels, strict=True)))
+    _draw_coordinate(axes, len(settings), list(zip(np.linspace(0, 1, 5), labels, strict=True)))
     axes.set_xticks(range(len(settings) + 1), [*(setting.name for setting in settings), metric])
     axes.set(xlim=(-0.15, len(settings) + 0.35), ylim=(-0.05, 1.05), yticks=[])
     axes.spines[:].set_visible(False)
@@ -198,20 +220,20 @@ def parallel_coordinates(
     return figure
 
 
-def _label_axis(axes: Axes, place: int, labels: Sequence[tuple[float, str]]) -> None:
+def _draw_coordinate(axes: Axes, x: float, marks: Sequence[tuple[float, str]]) -> None:
     from matplotlib.patheffects import withStroke
 
-    axes.axvline(place, color="black", linewidth=0.8)
-    for height, label in labels:
-        text = axes.annotate(label, (place, height), (5, 0), textcoords="offset points", va="center", fontsize=8)
-        text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # to be read on lines
+    axes.axvline(x, color="black", linewidth=0.8)
+    for height, label in marks:
+        text = axes.annotate(label, (x, height), (5, 0), textcoords="offset points", va="center", fontsize=8)
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # legible on top of lines
 
 
-def shown_range(means: Array, mode: str) -> tuple[float, float]:
-    """From where to where a metric is worth its colours: from its worst to its best value.
+def colour_range(means: Array, mode: str) -> tuple[float, float]:
+    """The lowest and highest value that get colours of their own: from the worst to the best.
 
-    But a diverged setting does not make all others look the same: what is farther from the best value than OUTLIER
-    times the median is beyond the colours.
+    But a diverged setting must not make all others look the same: values farther from the best than OUTLIER times the
+    median distance are beyond the colours.
     """
     known, sign = means[np.isfinite(means)], 1 if mode == "max" else -1
     best, middle = float((sign * known).max()) * sign, float(np.median(known))
@@ -224,22 +246,12 @@ def shown_range(means: Array, mode: str) -> tuple[float, float]:
     return (worst, best) if mode == "max" else (best, worst)
 
 
-def colour_bar(
-    figure: Figure, axes: Axes, drawn: ScalarMappable, means: Array, ends: tuple[float, float], metric: str
-) -> None:
+def _colours(mode: str) -> str:
+    return "Blues" if mode == "max" else "Blues_r"
+
+
+def _colour_bar(axes: Axes, drawn: ScalarMappable, means: Array, ends: tuple[float, float], metric: str) -> None:
     """What the colours mean; the bar is pointed where values are beyond its ends."""
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     beyond = bool(np.nanmin(means) < ends[0]), bool(np.nanmax(means) > ends[1])
-    figure.colorbar(drawn, label=metric, ax=axes, extend=extend[beyond])
-
-
-def _ticks(axes: Axes, setting: Setting, places: Array) -> None:
-    if setting.logarithmic:
-        log_axis(axes, "x")
-    if not setting.numeric or len(places) <= MAX_LABELS // 2:
-        step = -(-len(places) // MAX_LABELS)
-        axes.set_xticks(places[::step], setting.labels[::step])
-    if not setting.numeric:
-        axes.margins(x=0.5 / len(places))
-        if max(map(len, setting.labels)) > 7:
-            axes.tick_params("x", rotation=40, rotation_mode="xtick")
+    axes.figure.colorbar(drawn, label=metric, ax=axes, extend=extend[beyond])

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-UP_TO_ONE = {"accuracy", "precision", "recall", "f1", "auroc", "r2"}  # metrics that cannot be more
+AT_MOST_ONE = {"accuracy", "precision", "recall", "f1", "auroc", "r2"}  # metrics with this upper bound
 
 
 def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best: int | None = None) -> Figure:
-    """Metrics over the epochs, a panel each, with training and validation in it.
+    """Metrics over the epochs: a panel each, with a line for training and one for validation.
 
     Args:
-        history: of each epoch its metrics, with names such as train/loss and val/loss; one may be missing.
-        metrics: their names without the stage, such as loss; one that no epoch has is left out.
-        best: the epoch (from 1) whose weights were kept, where one was chosen.
+        history: the metrics of each epoch, such as train/loss and val/loss; any may be missing.
+        metrics: names without the stage, such as loss; those that no epoch has are left out.
+        best: the epoch (from 1) whose weights were kept, if any.
     """
     known = {key.partition("/")[2] for epoch in history for key in epoch}
     names = [name for name in metrics if name in known]
@@ -44,13 +44,13 @@ def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best:
         if best is not None:
             panel.axvline(best, color=GREY, linestyle=":", label=f"best epoch: {best}")
         if min(drawn) > 0 and max(drawn) > 30 * min(drawn):
-            log_axis(panel)
-        elif name in UP_TO_ONE and panel.get_ylim()[1] > 1 >= max(drawn):
+            log_axis(panel.yaxis)
+        elif name in AT_MOST_ONE and panel.get_ylim()[1] > 1 >= max(drawn):
             panel.set_ylim(top=1)
             for line in panel.lines:
-                line.set_clip_on(False)  # a line along the edge is seen whole
+                line.set_clip_on(False)  # a line along the edge is not cut in half
         panel.set(xlabel="epoch", ylabel=name)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.locator_params("x", integer=True)
         panel.grid(alpha=0.3)
         panel.legend()
     for panel in panels[len(names) :]:
@@ -59,9 +59,9 @@ def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best:
 
 
 def lr_range_test(rates: Array, losses: Array, found: float, present: float) -> Figure:
-    """The smoothed loss of each step while the learning rate rose, both of shape (N,); the rate found, and the set one.
+    """The smoothed loss of each step over the rising learning rate, both of shape (N,); the rates found and configured.
 
-    Where the loss left its range upwards, it is cut: what matters lies below.
+    A loss that diverges is cut off: what matters lies below.
     """
     figure, axes = new_figure(6.4, 4.2)
     axes.plot(rates, losses, color=BLUE)
@@ -72,7 +72,7 @@ def lr_range_test(rates: Array, losses: Array, found: float, present: float) -> 
     room = 0.1 * (start - low) or 0.1 * abs(start) or 1.0
     axes.set(xlabel="learning rate", ylabel="training loss, running mean", title="Learning-rate range test")
     axes.set_ylim(low - room, start + 4 * room)
-    log_axis(axes, "x")
+    log_axis(axes.xaxis)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

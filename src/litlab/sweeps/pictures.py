@@ -12,9 +12,8 @@ import numpy as np
 
 from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
-from litlab.plots.search import scatter
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates
+from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
 from litlab.runs.result import HISTORY, Result
 from litlab.sweeps.columns import comparable, order
 from litlab.sweeps.leaderboard import Leaderboard
@@ -96,9 +95,9 @@ def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) ->
         if len(rows) <= FILLED * len(first.values) * len(second.values):
             for across, names in (numbers, numbers[::-1]):  # numbers along the axis, a line for each name
                 setting, groups = settings[across], settings[names]
-                if setting.numbers and not groups.numbers and len(groups.values) <= MAX_LINES:
+                if setting.is_numeric and not groups.is_numeric and len(groups.values) <= MAX_LINES:
                     return "line", _lines(rows, across, setting, means, marks, metric, (names, groups))
-            points = np.stack([settings[n].places(row.values[n] for row in rows) for n in numbers], axis=1)
+            points = np.stack([settings[n].positions(row.values[n] for row in rows) for n in numbers], axis=1)
             return "scatter", scatter((first, second), points, means, marks, metric, mode)
         cells = [(_number(first, row.values[numbers[0]]), _number(second, row.values[numbers[1]])) for row in rows]
         grid = np.full((len(first.values), len(second.values)), np.nan)
