@@ -1,4 +1,4 @@
-"""The roads to MNIST and Fashion-MNIST: none of these tests leaves this machine, but for the slow one."""
+"""Where MNIST and Fashion-MNIST come from. None of these tests leaves this machine, but for the slow one."""
 
 import hashlib
 import logging
@@ -9,238 +9,208 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from torchvision import datasets
 
 from litlab.data import fetch, idx, mirrors
 from litlab.errors import RequestError, RunError
 
-REPOSITORY = Path(__file__).parents[2]
-SHARED = REPOSITORY.parent / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 TRAIN_IMAGES = "train-images-idx3-ubyte"
-processes = multiprocessing.get_context("fork")  # the children inherit the small data set and the mirrors
+PATHS = [f"/{file}.gz" for file in idx.FILES]
+processes = multiprocessing.get_context("fork")  # the children inherit the small data set and the mirror
 
 
-def assert_loads(small: Any, data_dir: Path) -> None:
+def assert_loads(small, data_dir):
     loaded = fetch.load("FashionMNIST", data_dir)
     for values, truth in zip(loaded, small.tensors, strict=True):
         assert values.dtype == torch.uint8
         assert torch.equal(values, truth)
 
 
-def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+def refusal(data_dir, name="FashionMNIST"):
+    with pytest.raises(RequestError) as error:
+        fetch.load(name, data_dir)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def warnings_in(caplog):
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-class Mirror:
-    """A mirror on the loopback; counts what is asked for, and can be made slow, stalling, or a liar."""
+class Mirror(ThreadingHTTPServer):
+    """A mirror on the loopback. It counts requests, and can be made slow, stalling, or a liar."""
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    daemon_threads, block_on_close = True, False
+
+    def __init__(self, files):
+        super().__init__(("127.0.0.1", 0), MirrorHandler)
         self.files = {f"/{file}.gz": data for file, data in files.items()}
-        self.asked: list[str] = []
+        self.asked = []
         self.pause = 0.0  # seconds between the halves of each file
         self.halfway = threading.Event()
-        mirror = self
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                data = mirror.files.get(self.path)
-                mirror.asked.append(self.path)
-                if data is None:
-                    self.send_error(404, "not here")
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data[: len(data) // 2])
-                self.wfile.flush()
-                mirror.halfway.set()
-                time.sleep(mirror.pause)
-                self.wfile.write(data[len(data) // 2 :])
+    def handle_error(self, *_):
+        pass  # a test kills its client
 
-            def log_message(self, *_: Any) -> None:
-                pass
 
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, *_: Any) -> None:
-                pass  # a client that was killed is what a test wants
+class MirrorHandler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        data = self.server.files.get(self.path)
+        self.server.asked.append(self.path)
+        if data is None:
+            self.send_error(404, "not here")
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        self.server.halfway.set()
+        time.sleep(self.server.pause)
+        self.wfile.write(data[len(data) // 2 :])
 
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.block_on_close = False
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
-def mirror(small_fashion: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    from torchvision.datasets import FashionMNIST
+def raw(tmp_path):
+    """The folder of the files in a data_dir `tmp_path`."""
+    return tmp_path / "FashionMNIST" / "raw"
 
+
+@pytest.fixture
+def mirror(small_fashion, monkeypatch):
     served = Mirror(small_fashion.packed)
-    monkeypatch.setattr(FashionMNIST, "mirrors", [served.url])
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [served.url])
     yield served
-    served.server.shutdown()
-    served.server.server_close()
+    served.shutdown()
+    served.server_close()
 
 
 @pytest.mark.parametrize("folder", ["FashionMNIST/raw", "FashionMNIST"])
 @pytest.mark.parametrize("unpacked", [False, True])
-def test_files_in_data_dir_are_read_and_left_alone(
-    small_fashion: Any, tmp_path: Path, folder: str, unpacked: bool
-) -> None:
-    small_fashion.write(tmp_path / "data" / folder, unpacked)
-    before = sorted((tmp_path / "data").rglob("*"))
+def test_files_in_data_dir_are_read_and_left_alone(small_fashion, tmp_path, folder, unpacked):
+    data_dir = tmp_path / "data"
+    small_fashion.write(data_dir / folder, unpacked)
+    if not unpacked:  # some browsers unpack a file and keep its name
+        (data_dir / folder / f"{TRAIN_IMAGES}.gz").write_bytes(small_fashion.contents[TRAIN_IMAGES])
+    before = sorted(data_dir.rglob("*"))
 
-    fetch.fetch("FashionMNIST", tmp_path / "data")
-    assert_loads(small_fashion, tmp_path / "data")
+    fetch.fetch("FashionMNIST", data_dir)
+    assert_loads(small_fashion, data_dir)
 
-    assert sorted((tmp_path / "data").rglob("*")) == before
+    assert sorted(data_dir.rglob("*")) == before
 
 
-def test_a_file_that_a_browser_unpacked_under_its_gz_name_is_read(small_fashion: Any, tmp_path: Path) -> None:
-    raw = tmp_path / "FashionMNIST" / "raw"
-    small_fashion.write(raw)
-    (raw / f"{TRAIN_IMAGES}.gz").write_bytes(small_fashion.contents[TRAIN_IMAGES])
-
+def test_the_copy_of_the_operating_system_is_read_in_place(small_fashion, mirror, raw, tmp_path, caplog):
+    system = small_fashion.system_dir
+    small_fashion.write(system)
+    fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
+    assert not raw.parent.exists()
+
+    (system / f"{TRAIN_IMAGES}.gz").write_bytes(b"\x1f\x8b damaged")
+    assert_loads(small_fashion, tmp_path)
+    assert mirror.asked == PATHS[:1]
+    assert (system / f"{TRAIN_IMAGES}.gz").read_bytes() == b"\x1f\x8b damaged"
+    assert [str(system / TRAIN_IMAGES) in line for line in warnings_in(caplog)] == [True]
 
 
-def test_the_copy_of_the_operating_system_is_read_in_place(small_fashion: Any, tmp_path: Path) -> None:
-    small_fashion.write(small_fashion.system_dir)
-
-    fetch.fetch("FashionMNIST", tmp_path / "data")
-    assert_loads(small_fashion, tmp_path / "data")
-
-    assert not (tmp_path / "data").exists()
+# ---- mirrors
 
 
-def test_a_damaged_copy_of_the_operating_system_is_passed_over(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    small_fashion.write(small_fashion.system_dir)
-    damaged = small_fashion.system_dir / f"{TRAIN_IMAGES}.gz"
-    damaged.write_bytes(b"\x1f\x8b damaged")
-
-    assert_loads(small_fashion, tmp_path / "data")
-
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz"]
-    assert damaged.read_bytes() == b"\x1f\x8b damaged"
-    assert [str(damaged) in line for line in warnings_in(caplog)] == [True]
-
-
-def test_the_mirror_serves_what_is_missing_once(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_mirror_serves_what_is_missing_once(small_fashion, mirror, raw, tmp_path, capfd):
     fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
 
-    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES]
-    raw = tmp_path / "FashionMNIST" / "raw"
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == {
-        f"{file}.gz": small_fashion.packed[file] for file in idx.FILES
-    }
-    assert not list((tmp_path / "FashionMNIST").glob(".partial-*"))
+    assert mirror.asked == PATHS
+    files = {path.name: path.read_bytes() for path in raw.iterdir()}
+    assert files == {f"{file}.gz": packed for file, packed in small_fashion.packed.items()}
+    assert not list(raw.parent.glob(".partial-*"))
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_next_mirror_takes_over_from_one_that_fails(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import FashionMNIST
-
-    del mirror.files["/t10k-images-idx3-ubyte.gz"]
+def test_the_next_mirror_takes_over_from_one_that_fails(small_fashion, mirror, tmp_path, monkeypatch):
+    del mirror.files[PATHS[2]]
     folder = tmp_path / "mirror"
     small_fashion.write(folder)
-    monkeypatch.setattr(FashionMNIST, "mirrors", [mirror.url, f"{folder.as_uri()}/"])
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror.url, f"{folder.as_uri()}/"])
 
     assert_loads(small_fashion, tmp_path / "data")
 
-    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES[:3]]
+    assert mirror.asked == PATHS[:3]
 
 
-def test_a_mirror_that_serves_other_bytes_is_refused_though_the_content_is_right(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path
-) -> None:
-    mirror.files[f"/{TRAIN_IMAGES}.gz"] += b"\0"
-
-    with pytest.raises(RequestError, match=r"serves another train-images-idx3-ubyte\.gz \(wrong checksum"):
-        fetch.load("FashionMNIST", tmp_path)
-
-    assert not list((tmp_path / "FashionMNIST" / "raw").iterdir())
+def test_a_mirror_that_serves_other_bytes_is_refused_though_the_content_is_right(mirror, raw, tmp_path):
+    mirror.files[PATHS[0]] += b"\0"
+    assert f"serves another {TRAIN_IMAGES}.gz (wrong checksum" in refusal(tmp_path)
+    assert not list(raw.iterdir())
 
 
-def test_a_stalling_mirror_is_given_up_after_its_timeout(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stalling_mirror_is_given_up_after_its_timeout(mirror, tmp_path, monkeypatch):
     mirror.pause = 30.0
     monkeypatch.setattr(mirrors, "MIRROR_TIMEOUT", 1.0)
-
     started = time.monotonic()
-    with pytest.raises(RequestError, match=r"does not serve train-images-idx3-ubyte\.gz \(.*timed out\)"):
-        fetch.load("FashionMNIST", tmp_path)
-
+    message = refusal(tmp_path)
+    assert f"does not serve {TRAIN_IMAGES}.gz (" in message and "timed out)" in message
     assert time.monotonic() - started < 15
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz"]  # the other three are not waited for
+    assert mirror.asked == PATHS[:1]  # the other three are not waited for
 
 
-def _truncate(data: bytes) -> bytes:
-    return data[: len(data) // 2]
+def test_when_all_mirrors_fail_one_line_says_what_was_tried_and_what_to_do(
+    small_fashion, mirror, raw, tmp_path, monkeypatch
+):
+    mirror.files.clear()
+    closed = "http://127.0.0.1:9/"  # the discard port: nobody listens
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror.url, closed])
+    message = refusal(tmp_path)
+    assert f"no intact {', '.join(idx.FILES)} in {raw} or {small_fashion.system_dir};" in message
+    assert f"{mirror.url} does not serve {TRAIN_IMAGES}.gz (HTTP Error 404: not here);" in message
+    assert f"{closed} does not serve {TRAIN_IMAGES}.gz (<urlopen error" in message
+    assert "apt-get download dataset-fashion-mnist is not possible (no apt-get and dpkg here);" in message
+    assert f"put {', '.join(f'{file}.gz' for file in idx.FILES)} in {raw}, or set paths.data_dir" in message
 
 
-def _flip_last_byte_of_content(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
-def _flip_crc(data: bytes) -> bytes:
-    return data[:-8] + bytes([data[-8] ^ 1]) + data[-7:]
+# ---- damaged files
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        (f"{TRAIN_IMAGES}.gz", _truncate),
-        (f"{TRAIN_IMAGES}.gz", _flip_crc),
-        (f"{TRAIN_IMAGES}.gz", lambda _: b""),
-        (TRAIN_IMAGES, _truncate),
-        (TRAIN_IMAGES, _flip_last_byte_of_content),
+        (f"{TRAIN_IMAGES}.gz", lambda data: data[: len(data) // 2]),
+        (f"{TRAIN_IMAGES}.gz", lambda data: data[:-8] + bytes([data[-8] ^ 1]) + data[-7:]),
+        (f"{TRAIN_IMAGES}.gz", lambda data: b""),
+        (TRAIN_IMAGES, lambda data: data[: len(data) // 2]),
+        (TRAIN_IMAGES, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
     ],
     ids=["truncated-gz", "wrong-crc", "empty-gz", "truncated", "altered"],
 )
-def test_a_damaged_file_is_named_and_fetched_again(
-    small_fashion: Any,
-    mirror: Mirror,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    name: str,
-    damage: Callable[[bytes], bytes],
-) -> None:
-    raw = tmp_path / "FashionMNIST" / "raw"
+def test_a_damaged_file_is_named_and_downloaded_again(small_fashion, mirror, raw, tmp_path, caplog, name, damage):
     small_fashion.write(raw, unpacked=not name.endswith(".gz"))
     (raw / name).write_bytes(damage((raw / name).read_bytes()))
 
     assert_loads(small_fashion, tmp_path)
 
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz"]
+    assert mirror.asked == PATHS[:1]
     [warning] = warnings_in(caplog)
-    assert warning.startswith(f"{raw / name} is damaged (")
-    assert "\n" not in warning
+    assert warning.startswith(f"{raw / name} is damaged (") and "\n" not in warning
 
     caplog.clear()
     assert_loads(small_fashion, tmp_path)
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz"]  # it stays repaired
-    assert warnings_in(caplog) == []
+    assert mirror.asked == PATHS[:1] and warnings_in(caplog) == []  # it stays repaired
 
 
-def test_a_damaged_file_beside_a_whole_copy_goes_without_a_download(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path
-) -> None:
-    raw = tmp_path / "FashionMNIST" / "raw"
+def test_a_damaged_file_beside_an_intact_copy_is_deleted_without_a_download(small_fashion, mirror, raw, tmp_path):
     small_fashion.write(raw)
     (raw / TRAIN_IMAGES).write_bytes(b"damaged")
 
@@ -250,26 +220,24 @@ def test_a_damaged_file_beside_a_whole_copy_goes_without_a_download(
     assert sorted(path.name for path in raw.iterdir()) == sorted(f"{file}.gz" for file in idx.FILES)
 
 
-def test_a_damaged_file_without_a_replacement_is_named_and_kept(small_fashion: Any, tmp_path: Path) -> None:
-    raw = tmp_path / "FashionMNIST" / "raw"
+def test_a_damaged_file_without_a_replacement_is_named_and_kept(small_fashion, raw, tmp_path):
     small_fashion.write(raw)
     damaged = raw / f"{TRAIN_IMAGES}.gz"
     damaged.write_bytes(damaged.read_bytes()[:100])
-
-    with pytest.raises(RequestError) as error:
-        fetch.load("FashionMNIST", tmp_path)
-
-    assert f"{damaged} is damaged (not a whole gzip file" in str(error.value)
+    assert f"{damaged} is damaged (not a whole gzip file" in refusal(tmp_path)
     assert damaged.read_bytes() == small_fashion.packed[TRAIN_IMAGES][:100]
 
 
-def write_command(folder: Path, name: str, script: str) -> None:
+# ---- Debian's package
+
+
+def write_command(folder, name, script):
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
 
 
 @pytest.fixture
-def apt(small_fashion: Any, tmp_path: Path) -> Path:
+def apt(small_fashion, tmp_path):
     """Fake apt-get and dpkg; returns the file where they write how they were called.
 
     `lists` beside it stands for the package lists, which `apt-get update` fills.
@@ -303,111 +271,67 @@ def apt(small_fashion: Any, tmp_path: Path) -> Path:
     return calls
 
 
-def test_apt_brings_the_files_without_installing_them(
-    small_fashion: Any, apt: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+DOWNLOAD = "apt-get download dataset-fashion-mnist"
+
+
+def test_apt_brings_the_files_without_installing_them(small_fashion, apt, raw, tmp_path, capfd):
     (tmp_path / "lists").touch()
 
-    fetch.fetch("FashionMNIST", tmp_path / "data")
-    assert_loads(small_fashion, tmp_path / "data")
+    fetch.fetch("FashionMNIST", tmp_path)
+    assert_loads(small_fashion, tmp_path)
 
-    assert apt.read_text().splitlines() == ["apt-get download dataset-fashion-mnist", "dpkg -x"]
-    home = tmp_path / "data" / "FashionMNIST"
-    assert {path.relative_to(home).as_posix() for path in home.rglob("*")} == {
-        ".lock",
-        "raw",
-        *(f"raw/{file}.gz" for file in idx.FILES),
-    }
+    assert apt.read_text().splitlines() == [DOWNLOAD, "dpkg -x"]
+    files = {".lock", "raw", *(f"raw{path}" for path in PATHS)}
+    assert {path.relative_to(raw.parent).as_posix() for path in raw.parent.rglob("*")} == files
     assert capfd.readouterr() == ("", "")
 
 
-def test_apt_with_empty_lists_is_updated_once_by_root(
-    small_fashion: Any, apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_apt_with_empty_lists_is_updated_once_by_root(small_fashion, apt, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-
-    assert_loads(small_fashion, tmp_path / "data")
-
-    download = "apt-get download dataset-fashion-mnist"
-    assert apt.read_text().splitlines() == [download, "apt-get update", download, "dpkg -x"]
+    assert_loads(small_fashion, tmp_path)
+    assert apt.read_text().splitlines() == [DOWNLOAD, "apt-get update", DOWNLOAD, "dpkg -x"]
 
 
-def test_apt_with_empty_lists_tells_a_user_what_to_run(
-    small_fashion: Any, apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_apt_with_empty_lists_tells_a_user_what_to_run(apt, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-
-    with pytest.raises(RequestError) as error:
-        fetch.load("FashionMNIST", tmp_path / "data")
-
-    said = "apt-get download dataset-fashion-mnist failed (E: Unable to locate package dataset-fashion-mnist)"
-    assert f"{said}; run: sudo apt-get update;" in str(error.value)
-    assert apt.read_text().splitlines() == ["apt-get download dataset-fashion-mnist"]
+    reason = "failed (E: Unable to locate package dataset-fashion-mnist)"
+    assert f"{DOWNLOAD} {reason}; run: sudo apt-get update;" in refusal(tmp_path)
+    assert apt.read_text().splitlines() == [DOWNLOAD]
 
 
-def test_when_all_roads_fail_one_line_says_what_was_tried_and_what_to_do(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import FashionMNIST
-
-    mirror.files.clear()
-    closed = "http://127.0.0.1:9/"  # the discard port: nobody listens
-    monkeypatch.setattr(FashionMNIST, "mirrors", [mirror.url, closed])
-
-    with pytest.raises(RequestError) as error:
-        fetch.load("FashionMNIST", tmp_path)
-
-    message, raw = str(error.value), tmp_path / "FashionMNIST" / "raw"
-    assert "\n" not in message
-    assert f"no whole {', '.join(idx.FILES)} in {raw} or {small_fashion.system_dir};" in message
-    assert f"{mirror.url} does not serve {TRAIN_IMAGES}.gz (HTTP Error 404: not here);" in message
-    assert f"{closed} does not serve {TRAIN_IMAGES}.gz (<urlopen error" in message
-    assert "apt-get download dataset-fashion-mnist is not possible (no apt-get and dpkg here);" in message
-    assert f"put {', '.join(f'{file}.gz' for file in idx.FILES)} in {raw}, or set paths.data_dir" in message
-
-
-def test_mnist_has_no_package_to_ask_apt_for(
-    small_fashion: Any, apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import MNIST
-
-    monkeypatch.setattr(MNIST, "mirrors", [])
-
-    with pytest.raises(RequestError, match=r"^MNIST is missing: no whole .* in \S+/MNIST/raw; put "):
-        fetch.load("MNIST", tmp_path)
-
+def test_mnist_has_no_package_to_ask_apt_for(apt, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
+    missing = f"MNIST is missing: no intact {', '.join(idx.FILES)} in {tmp_path}/MNIST/raw; put "
+    assert refusal(tmp_path, "MNIST").startswith(missing)
     assert not apt.exists()
 
 
-def test_a_data_dir_that_cannot_be_made_is_named(small_fashion: Any, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+# ---- folders that cannot be written, and other processes
 
+
+def test_a_data_dir_that_cannot_be_made_is_named(small_fashion, tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(RequestError) as error:
         fetch.fetch("FashionMNIST", tmp_path / "file" / "data")
-
-    said = f"{tmp_path}/file/data cannot be written (Not a directory)"
-    assert str(error.value).startswith(f"FashionMNIST is missing and {said};")
-    assert "paths.data_dir" in str(error.value)
+    message = f"FashionMNIST is missing and {tmp_path}/file/data cannot be written (Not a directory);"
+    assert str(error.value).startswith(message) and "paths.data_dir" in str(error.value)
 
 
-def test_a_full_disk_is_a_failure_of_the_run(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> None:
+def test_a_full_disk_is_a_failure_of_the_run(mirror, tmp_path, monkeypatch):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-
     with pytest.raises(RunError, match=r"No space left on device.*paths\.data_dir"):
         fetch.load("FashionMNIST", tmp_path)
 
 
 @pytest.fixture
-def read_only_dir() -> Iterator[Callable[[Path], None]]:
+def read_only_dir():
     """Makes a folder read-only, and this process one that must respect it; root may write anywhere."""
     made = []
 
-    def make_read_only(folder: Path) -> None:
+    def make_read_only(folder):
         made.append(folder)
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
@@ -423,19 +347,14 @@ def read_only_dir() -> Iterator[Callable[[Path], None]]:
 
 
 @pytest.fixture
-def open_dir() -> Iterator[Path]:
+def open_dir():
     """Like tmp_path, but other users may enter it."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
-def test_a_read_only_data_dir_that_has_the_files_serves(
-    small_fashion: Any,
-    open_dir: Path,
-    read_only_dir: Callable[[Path], None],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_read_only_data_dir_that_has_the_files_serves(small_fashion, open_dir, read_only_dir, caplog):
     raw = open_dir / "FashionMNIST" / "raw"
     small_fashion.write(raw)
     (raw / TRAIN_IMAGES).write_bytes(b"damaged")  # nothing can be repaired, and nothing need be
@@ -448,38 +367,31 @@ def test_a_read_only_data_dir_that_has_the_files_serves(
     assert f"{raw / TRAIN_IMAGES} is damaged" in warning
 
 
-def test_a_read_only_data_dir_without_the_files_is_named(
-    small_fashion: Any, open_dir: Path, read_only_dir: Callable[[Path], None]
-) -> None:
+def test_a_read_only_data_dir_without_the_files_is_named(small_fashion, open_dir, read_only_dir):
     read_only_dir(open_dir)
+    message = refusal(open_dir)
+    assert "cannot be written (Permission denied); " in message and " paths.data_dir" in message
 
-    with pytest.raises(RequestError, match=r"cannot be written \(Permission denied\); .* paths\.data_dir"):
-        fetch.load("FashionMNIST", open_dir)
 
-
-def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_whole(
-    small_fashion: Any, mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_intact(small_fashion, mirror, raw, tmp_path):
     mirror.pause = 60.0
     child = processes.Process(target=fetch.load, args=("FashionMNIST", tmp_path))
     child.start()
     assert mirror.halfway.wait(120)
-    assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
-    home = tmp_path / "FashionMNIST"
-    assert list((home / "raw").iterdir()) == []
-    assert len(list(home.glob(".partial-*"))) == 1  # so the second run has something to clear away
+    assert list(raw.iterdir()) == []
+    assert len(list(raw.parent.glob(".partial-*"))) == 1  # so the second run has something to clear away
 
     mirror.pause = 0.0
     assert_loads(small_fashion, tmp_path)
 
-    assert not list(home.glob(".partial-*"))
-    assert mirror.asked == [f"/{TRAIN_IMAGES}.gz", *(f"/{file}.gz" for file in idx.FILES)]
+    assert not list(raw.parent.glob(".partial-*"))
+    assert mirror.asked == [*PATHS[:1], *PATHS]
 
 
-def test_two_processes_at_once_download_each_file_once(small_fashion: Any, mirror: Mirror, tmp_path: Path) -> None:
+def test_two_processes_at_once_download_each_file_once(small_fashion, mirror, tmp_path):
     mirror.pause = 0.2
     both = [processes.Process(target=assert_loads, args=(small_fashion, tmp_path)) for _ in range(2)]
     for process in both:
@@ -488,22 +400,18 @@ def test_two_processes_at_once_download_each_file_once(small_fashion: Any, mirro
         process.join(120)
 
     assert [process.exitcode for process in both] == [0, 0]
-    assert mirror.asked == [f"/{file}.gz" for file in idx.FILES]
+    assert mirror.asked == PATHS
 
 
 @pytest.mark.skipif(not (SHARED / "MNIST" / "raw").is_dir(), reason="no ../shared/data/MNIST/raw")
-def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import MNIST
-
+def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(tmp_path, monkeypatch):
     raw = SHARED / "MNIST" / "raw"
     assert [
         (f"{file}.gz", hashlib.md5((raw / f"{file}.gz").read_bytes()).hexdigest()) for file in idx.FILES
-    ] == MNIST.resources
+    ] == datasets.MNIST.resources
 
     # Links, and no mirrors: where this test fails, it must not write into the shared folder.
-    monkeypatch.setattr(MNIST, "mirrors", [])
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     for file in idx.FILES:
         (tmp_path / "MNIST" / "raw" / f"{file}.gz").symlink_to(raw / f"{file}.gz")
@@ -517,12 +425,10 @@ def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get")
-def test_the_real_package_of_debian_is_fashion_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.datasets import FashionMNIST
-
+def test_the_real_package_of_debian_is_fashion_mnist(tmp_path, monkeypatch):
     source = replace(idx.SOURCES["FashionMNIST"], system_dir=None)
     monkeypatch.setitem(idx.SOURCES, "FashionMNIST", source)
-    monkeypatch.setattr(FashionMNIST, "mirrors", [])
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [])
 
     loaded = fetch.load("FashionMNIST", tmp_path)
 

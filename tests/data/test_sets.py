@@ -1,12 +1,17 @@
 """Shapes, types and values of the data sets that need no network."""
 
+import hashlib
+import pickle
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn import datasets
 
+from litlab.data import california
 from litlab.data.breast_cancer import BreastCancer
 from litlab.data.california import FILE, California
 from litlab.data.cifar10 import CIFAR10
@@ -44,13 +49,10 @@ def test_the_test_may_repeat_the_training_rows(data):
     assert splits["train"].inputs.mean(0).abs().max() < 1e-5  # normalized once, not twice
 
 
-def test_exam_scores():
+def test_tables():
     x, y = loaded(ExamScores(test_on_train=True))["train"]
     assert x[2].tolist() == [89, 91, 90]
     assert y.tolist() == [152, 185, 180, 196, 142]
-
-
-def test_line():
     x, y = loaded(Line(test_on_train=True))["train"]
     assert torch.equal(2 * x[:, 0], y)
 
@@ -62,13 +64,6 @@ def test_breast_cancer():
     assert y.dtype == torch.int64 and y.bincount().tolist() == [212, 357]
     assert BreastCancer.class_names == tuple(truth.target_names)
     assert BreastCancer.feature_names == tuple(truth.feature_names)
-
-
-def test_a_label_outside_two_classes_is_told(monkeypatch):
-    rows = Split(torch.zeros(4, 30), torch.tensor([0, 1, 2, 1]))
-    monkeypatch.setattr(BreastCancer, "load", lambda self: (rows, rows))
-    with pytest.raises(RequestError, match="outside the classes 0 to 1"):
-        BreastCancer().setup()
 
 
 @pytest.mark.skipif(not (SHARED / FILE).is_file(), reason="needs scikit-learn's cache in ../shared/data")
@@ -88,12 +83,6 @@ def test_california():
 @pytest.fixture
 def small_california(tmp_path, monkeypatch):
     """A cache as scikit-learn writes it, of 5 rows, with a checksum of its own; and its numbers."""
-    import hashlib
-
-    import joblib
-
-    from litlab.data import california
-
     numbers = np.asfortranarray(np.random.default_rng(0).uniform(1, 9, (5, 9)))
     joblib.dump(numbers, tmp_path / FILE, compress=6)
     monkeypatch.setattr(california, "SHAPE", numbers.shape)
@@ -118,8 +107,6 @@ class Payload:
 
 
 def test_of_california_only_the_right_numbers_are_read_and_nothing_is_unpickled(small_california, monkeypatch):
-    import joblib
-
     folder, numbers = small_california
     data, whole = California(data_dir=folder), (folder / FILE).read_bytes()
     for content in (Payload(folder / "canary"), [numbers, Payload(folder / "canary")], numbers + 1e-9, numbers[:4]):
@@ -131,28 +118,45 @@ def test_of_california_only_the_right_numbers_are_read_and_nothing_is_unpickled(
     def fetch(data_home, **_):
         (Path(data_home) / FILE).write_bytes(whole)
 
-    monkeypatch.setattr("litlab.data.california.fetch_california_housing", fetch)
-    data.prepare_data()  # a damaged file is fetched again
+    monkeypatch.setattr(california, "fetch_california_housing", fetch)
+    data.prepare_data()  # a damaged file is downloaded again
     assert (folder / FILE).read_bytes() == whole
-    monkeypatch.setattr("litlab.data.california.fetch_california_housing", lambda **_: pytest.fail("fetched again"))
+    monkeypatch.setattr(california, "fetch_california_housing", lambda **_: pytest.fail("downloaded again"))
     data.prepare_data()
 
 
-def test_california_that_is_nowhere_is_told(tmp_path, monkeypatch):
-    def offline(**_: object) -> None:
+def checks(monkeypatch, data):
+    """How often the file or files of a data set are read to prepare, set up, validate and test."""
+    read = []
+    read_bytes, md5 = Path.read_bytes, torchvision.datasets.utils.calculate_md5
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    monkeypatch.setattr(torchvision.datasets.utils, "calculate_md5", lambda path, *_: read.append(path) or md5(path))
+    data.prepare_data()
+    data.setup()
+    data.prepare_data()
+    return len(read) / len(set(map(str, read)))
+
+
+def test_files_are_checked_once_to_prepare_and_once_to_load(small_california, small_cifar, monkeypatch):
+    assert checks(monkeypatch, California(data_dir=small_california[0], test_on_train=True)) == 2
+    assert checks(monkeypatch, CIFAR10(data_dir=small_cifar)) == 2
+
+
+def test_california_that_cannot_be_downloaded_is_told(tmp_path, monkeypatch):
+    def offline(**_):
         raise OSError("no network")
 
-    monkeypatch.setattr("litlab.data.california.fetch_california_housing", offline)
-    for _ in range(2):  # the second time the folder is there
-        with pytest.raises(RequestError, match=r"(?s)^data=california: .*no network.*set paths.data_dir[^\n]*$"):
+    monkeypatch.setattr(california, "fetch_california_housing", offline)
+    file = tmp_path / "data" / FILE
+    for problem in ("does not exist", "does not exist", "is damaged"):  # the second time the folder exists
+        if problem == "is damaged":
+            file.write_bytes(b"half a fi")
+        pattern = rf"^data=california: \S+ {problem}.* and cannot be downloaded \(no network\); set paths.data_dir"
+        with pytest.raises(RequestError, match=pattern):
             California(data_dir=tmp_path / "data").prepare_data()
-    assert not (tmp_path / "data" / FILE).exists()
-
-
-def test_california_that_is_damaged_is_told(tmp_path):
-    (tmp_path / FILE).write_bytes(b"half a fi")
+        assert file.exists() is (problem == "is damaged")
     with pytest.raises(RequestError, match=r"cal_housing_py3.pkz cannot be read .* delete it"):
-        California(data_dir=tmp_path).load()
+        California(data_dir=tmp_path / "data").load()
 
 
 @pytest.mark.skipif(not (SHARED / "cifar10_sample.npz").is_file(), reason="needs the sample in ../shared/data")
@@ -166,18 +170,13 @@ def test_the_sample_of_cifar10():
 
 
 def test_a_sample_that_is_nowhere_is_told(tmp_path):
-    with pytest.raises(RequestError, match=r"^data.sample=part.npz: .*set paths.data_dir .*, or take data=cifar10$"):
+    with pytest.raises(RequestError, match=r"^data.sample=part.npz: .*set paths.data_dir .*, or use data=cifar10$"):
         CIFAR10(data_dir=tmp_path, sample="part.npz").load()
 
 
 @pytest.fixture
 def small_cifar(tmp_path, monkeypatch):
     """Files as torchvision's, of 10 images each, with checksums of their own."""
-    import hashlib
-    import pickle
-
-    from torchvision import datasets as torchvision_datasets
-
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -192,16 +191,14 @@ def small_cifar(tmp_path, monkeypatch):
     train = [write(f"data_batch_{number}", part()) for number in range(1, 6)]
     test = [write("test_batch", part())]
     name, md5 = write("batches.meta", {"label_names": list(CIFAR10.class_names)})
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "train_list", train)
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "test_list", test)
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
-    monkeypatch.setattr(torchvision_datasets.CIFAR10, "url", "http://127.0.0.1:1/nothing.tar.gz")
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "train_list", train)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "test_list", test)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", "http://127.0.0.1:1/nothing.tar.gz")
     return tmp_path
 
 
 def test_cifar10(small_cifar):
-    import pickle
-
     splits = loaded(CIFAR10(data_dir=small_cifar))
     assert len(splits["train"].inputs) == 50
     first = pickle.loads((small_cifar / "cifar-10-batches-py" / "data_batch_1").read_bytes())["data"][0]
@@ -210,14 +207,12 @@ def test_cifar10(small_cifar):
 
 
 def test_of_cifar10_nothing_is_unpickled_that_has_another_checksum(small_cifar):
-    import pickle
-
     payload = pickle.dumps(Payload(small_cifar / "canary"))
     (small_cifar / "cifar-10-batches-py" / "data_batch_3").write_bytes(payload)
     data = CIFAR10(data_dir=small_cifar)
     with pytest.raises(RequestError, match=r"^data=cifar10: .*data_batch_3 is damaged \(wrong checksum\); delete it"):
         data.load()
-    with pytest.raises(RequestError, match=r"^data=cifar10: no whole cifar-10-batches-py"):
+    with pytest.raises(RequestError, match=r"^data=cifar10: no intact cifar-10-batches-py"):
         data.prepare_data()
     assert not (small_cifar / "canary").exists()
 

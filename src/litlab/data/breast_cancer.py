@@ -7,7 +7,7 @@ from litlab.data.tensors import Split, TensorData
 
 
 class BreastCancer(TensorData):
-    """569 tumours, 30 columns measured on images of their cells; 0 malignant (212), 1 benign (357).
+    """569 tumours, 30 measurements of their cell nuclei; class 0 malignant (212), 1 benign (357).
 
     Source: Street, Wolberg and Mangasarian, "Nuclear feature extraction for breast tumor diagnosis", 1993;
     sklearn.datasets.load_breast_cancer.
@@ -16,7 +16,7 @@ class BreastCancer(TensorData):
     input_shape = (30,)
     num_outputs = 1  # one logit, of class 1
     class_names = ("malignant", "benign")
-    # The mean, the standard error and the mean of the three largest values of ten measures.
+    # Mean, standard error, and mean of the three largest values, of ten measures.
     feature_names = tuple(
         name.format(measure)
         for name in ("mean {}", "{} error", "worst {}")

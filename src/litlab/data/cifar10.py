@@ -1,4 +1,4 @@
-"""CIFAR-10, from the files that torchvision fetches, and a part of it in one file."""
+"""CIFAR-10, from the files that torchvision downloads or from a smaller sample in one file."""
 
 import hashlib
 import pickle
@@ -18,15 +18,15 @@ from litlab.errors import RequestError
 
 
 class CIFAR10(TensorData):
-    """50,000 + 10,000 colour images (3, 32, 32), values 0 to 1, of ten kinds of things.
+    """50,000 + 10,000 colour images (3, 32, 32), values 0 to 1, of ten kinds of animals and vehicles.
 
-    Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. The files in
-    data_dir/cifar-10-batches-py are known by torchvision's md5, and fetched from where it fetches them.
+    Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009. torchvision downloads the files
+    to data_dir/cifar-10-batches-py and knows their md5.
 
     Args:
-        data_dir: where the files lie or are put.
-        sample: a file in data_dir to read instead: train_images, test_images (N, 32, 32, 3), uint8, and train_labels,
-            test_labels (N,), uint8, in an npz.
+        data_dir: where the files are, or are downloaded to.
+        sample: an npz file in data_dir to read instead: train_images, test_images (N, 32, 32, 3), uint8, and
+            train_labels, test_labels (N,), uint8.
         settings: see `TensorData`.
     """
 
@@ -42,12 +42,12 @@ class CIFAR10(TensorData):
         self.data_dir, self.sample = Path(data_dir), sample
 
     def prepare_data(self) -> None:
-        """Fetch the files if they are not there or damaged; in one process only.
+        """Download missing or damaged files; in one process only.
 
         Raises:
-            RequestError: they are neither here nor to be had.
+            RequestError: they cannot be downloaded.
         """
-        if self.sample is not None:
+        if self.sample is not None or self.splits:  # loaded, and checked, before
             return
         folder = self.data_dir / datasets.CIFAR10.base_folder
         files = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
@@ -56,30 +56,26 @@ class CIFAR10(TensorData):
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(self.data_dir / ".cifar-10-batches-py.lock"):
-                datasets.CIFAR10(str(self.data_dir), download=True)  # nothing, if another process has fetched them
+                datasets.CIFAR10(str(self.data_dir), download=True)  # unless another process just has
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "reason", None) or error
             raise RequestError(
-                f"data=cifar10: no whole cifar-10-batches-py in {self.data_dir}, and it cannot be fetched ({reason}); "
-                "set paths.data_dir to the folder that holds it, or take data=cifar10_sample"
+                f"data=cifar10: no intact cifar-10-batches-py in {self.data_dir}, and it cannot be downloaded ({reason}); "
+                "set paths.data_dir to the folder that holds it, or use data=cifar10_sample"
             ) from error
 
     def load(self) -> tuple[Split, Split]:
         """The official training and test splits, or the sample's.
 
         Raises:
-            RequestError: a file is not what it should be.
+            RequestError: a file is missing or damaged.
         """
         if self.sample is not None:
             return self._load_sample()
         return self._load_batches(datasets.CIFAR10.train_list), self._load_batches(datasets.CIFAR10.test_list)
 
     def _load_batches(self, files: Sequence[Sequence[str]]) -> Split:
-        """The files are pickles, which can run any code: the bytes that are unpickled are those of the checksum.
-
-        Args:
-            files: names and md5.
-        """
+        """Files, given by name and md5. A pickle can run any code: unpickle only bytes of the right checksum."""
         images, labels = [], []
         for name, md5 in files:
             path = self.data_dir / datasets.CIFAR10.base_folder / name
@@ -88,9 +84,7 @@ class CIFAR10(TensorData):
             except OSError as error:
                 raise RequestError(f"data=cifar10: {path} cannot be read ({error}); set paths.data_dir") from error
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-                raise RequestError(
-                    f"data=cifar10: {path} is damaged (wrong checksum); delete it, or set paths.data_dir"
-                )
+                raise RequestError(f"data=cifar10: {path} is damaged (wrong checksum); delete it, or set paths.data_dir")
             batch = pickle.loads(content, encoding="latin1")
             images.append(batch["data"])
             labels += batch["labels"]
@@ -105,12 +99,12 @@ class CIFAR10(TensorData):
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise RequestError(
                 f"data.sample={self.sample}: {path} cannot be read ({error}); set paths.data_dir to the folder that "
-                "holds it, or take data=cifar10"
+                "holds it, or use data=cifar10"
             ) from error
         return train, test
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
-    """Images (N, 32, 32, 3), uint8, and labels (N,) as inputs and targets."""
-    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # a float copy is four times as large
+    """A split of images (N, 32, 32, 3), uint8, and labels (N,)."""
+    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # before the conversion, which makes it four times as large
     return Split(inputs.float().div_(255), torch.from_numpy(labels).long())

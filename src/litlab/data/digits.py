@@ -1,4 +1,4 @@
-"""The digits that scikit-learn brings along."""
+"""The handwritten digits bundled with scikit-learn."""
 
 import torch
 from sklearn.datasets import load_digits

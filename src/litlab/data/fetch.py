@@ -1,77 +1,70 @@
-"""MNIST and Fashion-MNIST as tensors, from data_dir, the operating system, torchvision's mirrors or Debian.
+"""MNIST and Fashion-MNIST as tensors: from data_dir, the operating system's copy, torchvision's mirrors, or Debian.
 
-The four IDX files are looked for in that order; by any road, only content of the right checksum comes in.
+The four IDX files are looked for in that order. Only content of the right checksum is used.
 """
 
 import logging
 import os
 import shutil
 import tempfile
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from filelock import FileLock
 
 from litlab.data.idx import FILES, SOURCES, DamagedError, IdxTensors, Source, tensor, unpack
-from litlab.data.mirrors import UnusableError, roads
+from litlab.data.mirrors import UnusableError, mirrors
 from litlab.errors import RequestError, RunError
+from litlab.files import is_full_disk, write_whole
 
 log = logging.getLogger(__name__)
 
 
 def fetch(name: str, data_dir: Path) -> None:
-    """Sees to it that the four files of SOURCES[name] are on this machine; for prepare_data.
+    """Make sure that the four files of SOURCES[name] are on this machine; for prepare_data. Raises as `load` does.
 
-    Files that are there are not read: `load` checks what it reads and replaces what is damaged, so checking
-    them here would only do that work twice. Raises as `load` does.
+    Files that exist are not read here: `load` checks what it reads, and replaces what is damaged.
     """
-    places = [_places(SOURCES[name], data_dir, file) for file in FILES]
-    if not all(any(map(os.path.isfile, paths)) for paths in places):
+    if not all(any(map(os.path.isfile, _candidates(SOURCES[name], Path(data_dir), file))) for file in FILES):
         load(name, data_dir)
 
 
 def load(name: str, data_dir: Path) -> IdxTensors:
-    """Reads the four files of SOURCES[name], after fetching those that are missing or damaged.
+    """Read the four files of SOURCES[name], after downloading those that are missing or damaged.
 
-    Raises RequestError where no road leads to a file or data_dir cannot be written, RunError on a full disk.
+    Raises:
+        RequestError: no mirror serves a file, or data_dir cannot be written.
+        RunError: the disk is full.
     """
     source, data_dir = SOURCES[name], Path(data_dir).absolute()
-    contents, unusable = _look(source, data_dir)
+    contents, unusable = _read(source, data_dir)
     if unusable or len(contents) < len(FILES):
         try:
-            contents = _look_and_fetch(source, data_dir)
+            contents = _repair(source, data_dir)
         except OSError as error:
-            _report_unwritable(source, data_dir, error, len(contents) == len(FILES), unusable)
+            reason = f"{data_dir} cannot be written ({error.strerror or error})"
+            reason += "".join(f"; {path} {problem}" for path, problem in unusable.items())
+            if len(contents) == len(FILES):  # a read-only data_dir is then no reason to stop
+                log.warning("%s: using the intact copies, repairing nothing", reason)
+            elif is_full_disk(error):
+                raise RunError(f"{name} was not downloaded: {reason}; make room or set paths.data_dir") from error
+            else:
+                raise RequestError(f"{name} is missing and {reason}; {_advice(source, data_dir)}") from error
     return IdxTensors(*(tensor(contents[file]) for file in FILES))
 
 
-def _report_unwritable(
-    source: Source, data_dir: Path, error: OSError, complete: bool, unusable: dict[Path, UnusableError]
-) -> None:
-    """Only a warning where all files are on this machine: a read-only data_dir is then no reason to stop."""
-    problems = "".join(f"; {path} {problem}" for path, problem in unusable.items())
-    reason = f"{data_dir} cannot be written ({error.strerror or error}){problems}"
-    if complete:
-        log.warning("%s: the whole copies are used and nothing is repaired", reason)
-    elif error.errno in (ENOSPC, EDQUOT):
-        raise RunError(f"{source.name} was not fetched: {reason}; make room or set paths.data_dir") from error
-    else:
-        raise RequestError(f"{source.name} is missing and {reason}; {_advice(source, data_dir)}") from error
-
-
-def _places(source: Source, data_dir: Path, file: str) -> list[Path]:
-    """Where a file may be, in order; unpacked before .gz, as it is read in a third of the time."""
-    home = Path(data_dir) / source.name
+def _candidates(source: Source, data_dir: Path, file: str) -> list[Path]:
+    """Paths to try, in order; unpacked before .gz, which takes three times as long to read."""
+    home = data_dir / source.name
     folders = [home / "raw", home, *([source.system_dir] if source.system_dir else [])]
     return [folder / name for folder in folders for name in (file, f"{file}.gz")]
 
 
-def _look(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, UnusableError]]:
-    """The content of each file that is on this machine and whole, and what was unusable on the way to it."""
+def _read(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, UnusableError]]:
+    """The content of each file that has an intact copy on this machine, and the unusable copies that were tried."""
     contents: dict[str, bytes] = {}
     unusable: dict[Path, UnusableError] = {}
     for file in FILES:
-        for path in _places(source, data_dir, file):
+        for path in _candidates(source, data_dir, file):
             try:
                 contents[file] = unpack(path.read_bytes(), source.md5[file])
                 break
@@ -84,46 +77,46 @@ def _look(source: Source, data_dir: Path) -> tuple[dict[str, bytes], dict[Path, 
     return contents, unusable
 
 
-def _look_and_fetch(source: Source, data_dir: Path) -> dict[str, bytes]:
-    """One process at a time: looks again, as another may just have fetched, and fetches what is missing."""
-    home = data_dir / source.name
-    (home / "raw").mkdir(parents=True, exist_ok=True)
+def _repair(source: Source, data_dir: Path) -> dict[str, bytes]:
+    """Download missing files and delete damaged ones; one process at a time. The content of all files.
+
+    Raises:
+        OSError: data_dir cannot be written.
+        RequestError: no mirror serves a file.
+    """
+    home, raw = data_dir / source.name, data_dir / source.name / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".lock"):
-        contents, unusable = _look(source, data_dir)
+        contents, unusable = _read(source, data_dir)  # again: another process may just have downloaded them
         for path, problem in unusable.items():
-            log.warning("%s %s: taking another copy", path, problem)
+            log.warning("%s %s: using another copy", path, problem)
         missing = [file for file in FILES if file not in contents]
         if missing:
-            places = (home / "raw", source.system_dir) if source.system_dir else (home / "raw",)
-            tried = [f"no whole {', '.join(missing)} in {' or '.join(map(str, places))}"]
+            places = " or ".join(map(str, filter(None, (raw, source.system_dir))))
+            tried = [f"no intact {', '.join(missing)} in {places}"]
             tried += [f"{path} {problem}" for path, problem in unusable.items()]
-            tried += _fetch_missing(source, home, missing, contents)
+            tried += _download(source, home, missing, contents)
             if len(contents) < len(FILES):
                 raise RequestError(f"{source.name} is missing: {'; '.join(tried)}; {_advice(source, data_dir)}")
-        replaced = [home / "raw" / f"{file}.gz" for file in missing]
+        replaced = [raw / f"{file}.gz" for file in missing]
         for path, problem in unusable.items():
             if isinstance(problem, DamagedError) and path.is_relative_to(home) and path not in replaced:
-                path.unlink()  # only now: a whole copy of each file is on this machine
+                path.unlink()  # not before there is an intact copy of each file
     return contents
 
 
-def _fetch_missing(source: Source, home: Path, missing: list[str], contents: dict[str, bytes]) -> list[str]:
-    """Takes road after road until `contents` has all that is missing; returns why roads failed.
-
-    Needs the lock. Each file is written aside and gets its name only when it is checked and whole.
-    """
-    for leftover in home.glob(".partial-*"):  # of killed runs: whoever wrote there held the lock
+def _download(source: Source, home: Path, missing: list[str], contents: dict[str, bytes]) -> list[str]:
+    """Try mirror after mirror until `contents` has all that is missing; the failures. The caller holds the lock."""
+    for leftover in home.glob(".partial-*"):  # of killed processes
         shutil.rmtree(leftover, ignore_errors=True)
     failures = []
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=home, ignore_cleanup_errors=True) as folder:
-        for name, road in roads(source.name, source.package, Path(folder)):
-            log.info("%s: fetching %s from %s", source.name, ", ".join(missing), name)
+        for name, mirror in mirrors(source.name, source.package, Path(folder)):
+            log.info("%s: downloading %s from %s", source.name, ", ".join(missing), name)
             try:
-                for file, packed in road(missing):
+                for file, packed in mirror(missing):
                     content = unpack(packed, source.md5[file])
-                    aside = Path(folder, file)
-                    aside.write_bytes(packed)
-                    os.replace(aside, home / "raw" / f"{file}.gz")
+                    write_whole(home / "raw" / f"{file}.gz", packed)
                     contents[file] = content
             except UnusableError as error:
                 failures.append(f"{name} {error}")

@@ -1,4 +1,4 @@
-"""The files of MNIST and Fashion-MNIST: their names, their checksums, and how to read them (IDX, LeCun et al. 1998)."""
+"""The files of MNIST and Fashion-MNIST: names, checksums, and their format (IDX, LeCun et al. 1998)."""
 
 import hashlib
 import struct
@@ -23,11 +23,10 @@ FILES = (
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from and how its files are known.
+    """Where a data set comes from, and the checksums of its files.
 
-    The checksums are those of the unpacked content. Debian repacks the same files without the name and time
-    in the gzip header, so the md5 of its .gz differ from those that torchvision states, though the content is
-    the same to the byte. Files that a user has unpacked are checked by the same table.
+    They are those of the unpacked content, which files that a user has unpacked can be checked by, too. Debian repacks
+    the files: the md5 of its .gz are not those that torchvision states.
     """
 
     name: str  # the folder in data_dir, and torchvision's class
@@ -70,17 +69,19 @@ class IdxTensors(NamedTuple):
 
 
 class DamagedError(UnusableError):
-    """A file that was read and is not what it should be."""
+    """A file with the wrong content."""
 
 
 def unpack(data: bytes, md5: str) -> bytes:
-    """Unpacks gzip, known by its first bytes (browsers unpack a .gz and keep its name), and checks the md5.
+    """The content of a file, unpacked if it begins as gzip does: browsers unpack a .gz and keep its name.
 
-    The md5 is taken at every load: it costs 0.1 s of the 0.6 s for Fashion-MNIST, and nothing else tells of
-    an altered file that is not packed.
+    The md5 takes 0.1 s of the 0.6 s for Fashion-MNIST; nothing else would detect an altered unpacked file.
+
+    Raises:
+        DamagedError: it is not whole, or has another md5.
     """
     try:
-        # Faster than gzip.decompress by a sixth; 31: with a gzip header, and its CRC is checked.
+        # A sixth faster than gzip.decompress. 31: with a gzip header, whose CRC is checked.
         content = zlib.decompress(data, wbits=31) if data[:2] == b"\x1f\x8b" else data
     except zlib.error as error:
         raise DamagedError(f"is damaged (not a whole gzip file: {one_line(error)})") from error
@@ -90,7 +91,10 @@ def unpack(data: bytes, md5: str) -> bytes:
 
 
 def tensor(content: bytes) -> Tensor:
-    """IDX: two zeros, the type (8: uint8), the number of dimensions, each as a big-endian int, the values."""
+    """An IDX file's values: it has two zeros, the type (8: uint8), the rank, each size as a big-endian int, the values.
+
+    torchvision's reader takes a path, and a second to import.
+    """
     shape = struct.unpack_from(f">{content[3]}I", content, offset=4)
-    # A bytearray, as torch warns of memory that it may not write to.
+    # A bytearray, because torch warns about read-only memory.
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)

@@ -1,4 +1,4 @@
-"""The mirrors of MNIST-like files: torchvision's, and Debian's package."""
+"""Where MNIST and its likes are downloaded from: torchvision's mirrors, and Debian's package."""
 
 import hashlib
 import http.client
@@ -12,32 +12,32 @@ from pathlib import Path
 
 from litlab.escape import one_line
 
-MIRROR_TIMEOUT = 10.0  # seconds without an answer, after which a mirror is given up
-APT_TIMEOUT = 300.0  # seconds for one command: the package is 30 MB, and a slow line is no failure
+MIRROR_TIMEOUT = 10.0  # seconds without an answer
+APT_TIMEOUT = 300.0  # seconds for one command: the package has 30 MB
 
-# Yields each of the named files and its packed content; raises UnusableError.
-Road = Callable[[Sequence[str]], Iterator[tuple[str, bytes]]]
+# Yields the name and the gzipped content of each requested file; raises UnusableError.
+Mirror = Callable[[Sequence[str]], Iterator[tuple[str, bytes]]]
 
 
 class UnusableError(Exception):
-    """A file or a road that does not serve; the message goes on after its name: "is ...", "cannot ..."."""
+    """A file or a mirror that cannot be used; the message continues its name: "is ...", "cannot ..."."""
 
 
-def roads(name: str, package: str | None, folder: Path) -> Iterator[tuple[str, Road]]:
-    """Each road and its name, the cheapest first."""
+def mirrors(name: str, package: str | None, folder: Path) -> Iterator[tuple[str, Mirror]]:
+    """The mirrors of torchvision's data set `name` and their names, the cheapest first; `folder` is for a package."""
     from torchvision import datasets  # here, not above: it takes a second, and only a first run needs it
 
     dataset = getattr(datasets, name)
-    for mirror in dataset.mirrors:
-        yield mirror, partial(_from_mirror, mirror, dict(dataset.resources))
+    for url in dataset.mirrors:
+        yield url, partial(_from_url, url, dict(dataset.resources))
     if package:
         yield f"apt-get download {package}", partial(_from_apt, package, folder)
 
 
-def _from_mirror(mirror: str, gz_md5: dict[str, str], files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _from_url(url: str, gz_md5: dict[str, str], files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Not by torchvision's download_url: it has no timeout, draws bars and falls back from https to http."""
     for file in files:
-        request = urllib.request.Request(f"{mirror}{file}.gz", headers={"User-Agent": "litlab"})
+        request = urllib.request.Request(f"{url}{file}.gz", headers={"User-Agent": "litlab"})
         try:
             with urllib.request.urlopen(request, timeout=MIRROR_TIMEOUT) as response:
                 packed = response.read()
@@ -49,29 +49,28 @@ def _from_mirror(mirror: str, gz_md5: dict[str, str], files: Sequence[str]) -> I
 
 
 def _from_apt(package: str, folder: Path, files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Downloads and unpacks the operating system's package in `folder`; installs nothing."""
+    """Download and unpack the operating system's package in `folder`, without installing it."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise UnusableError("is not possible (no apt-get and dpkg here)")
-    # The package lists of a fresh container are empty, so that apt knows no package before an update.
-    timeouts = [f"-oAcquire::{scheme}::Timeout={MIRROR_TIMEOUT:.0f}" for scheme in ("http", "https")]
+    apt = ["apt-get", *(f"-oAcquire::{scheme}::Timeout={MIRROR_TIMEOUT:.0f}" for scheme in ("http", "https"))]
     try:
-        _run(["apt-get", *timeouts, "download", package], folder)
-    except UnusableError as error:
+        _run([*apt, "download", package], folder)
+    except UnusableError as error:  # a fresh container has no package lists
         if os.geteuid() != 0:
             raise UnusableError(f"{error}; run: sudo apt-get update") from error
-        _run(["apt-get", *timeouts, "update"], folder)
-        _run(["apt-get", *timeouts, "download", package], folder)
+        _run([*apt, "update"], folder)
+        _run([*apt, "download", package], folder)
     for deb in folder.glob("*.deb"):
         _run(["dpkg", "-x", str(deb), str(folder / "unpacked")], folder)
     for file in files:
-        found = list((folder / "unpacked").rglob(f"{file}.gz"))
-        if not found:
+        found = next((folder / "unpacked").rglob(f"{file}.gz"), None)
+        if found is None:
             raise UnusableError(f"has no {file}.gz")
-        yield file, found[0].read_bytes()
+        yield file, found.read_bytes()
 
 
 def _run(command: list[str], folder: Path) -> None:
-    """Runs quietly; raises UnusableError with the command's own last error line."""
+    """Run quietly; raises UnusableError with the last line of the command's errors."""
     try:
         subprocess.run(
             command,
@@ -85,8 +84,8 @@ def _run(command: list[str], folder: Path) -> None:
             check=True,
         )
     except subprocess.CalledProcessError as error:
-        # As root, apt also warns (W:) that it downloads unsandboxed; that is harmless and not the reason.
-        said = [line for line in error.stderr.splitlines() if line.strip() and not line.startswith("W:")]
-        raise UnusableError(f"failed ({one_line(said[-1] if said else error)})") from error
+        # As root, apt also warns (W:) that it downloads unsandboxed, which is harmless.
+        lines = [line for line in error.stderr.splitlines() if line.strip() and not line.startswith("W:")]
+        raise UnusableError(f"failed ({one_line(lines[-1] if lines else error)})") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnusableError(f"failed ({one_line(error)})") from error

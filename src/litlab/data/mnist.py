@@ -1,4 +1,4 @@
-"""MNIST and the sets made in its likeness."""
+"""MNIST, and data sets in its format."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ class MNIST(TensorData):
     Source: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", 1998.
 
     Args:
-        data_dir: where the files lie or are put.
+        data_dir: where the files are, or are downloaded to.
         settings: see `TensorData`.
     """
 
@@ -26,7 +26,7 @@ class MNIST(TensorData):
         self.data_dir = Path(data_dir)
 
     def prepare_data(self) -> None:
-        """Make sure that the files are there; in one process only."""
+        """Download missing files; in one process only."""
         fetch.fetch(type(self).__name__, self.data_dir)
 
     def load(self) -> tuple[Split, Split]:
@@ -36,7 +36,7 @@ class MNIST(TensorData):
 
 
 class FashionMNIST(MNIST):
-    """60,000 + 10,000 grey images (1, 28, 28), values 0 to 1, of ten kinds of clothing.
+    """60,000 + 10,000 grey images (1, 28, 28), values 0 to 1, of ten kinds of clothes.
 
     Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST", 2017, arXiv:1708.07747.
     """

@@ -1,4 +1,4 @@
-"""Points of the sine."""
+"""Points on the sine curve."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ class Sine(TensorData):
     """y = sin(x) at evenly spaced x from -pi to pi.
 
     Args:
-        points: how many.
+        points: number of points.
         settings: see `TensorData`.
     """
 

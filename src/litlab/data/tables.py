@@ -1,4 +1,4 @@
-"""Tables that fit on a page: the documents' exam scores and the line through three points."""
+"""Tiny tables of the documents: exam scores, and a line through three points."""
 
 from torch import Tensor, tensor
 
@@ -6,9 +6,9 @@ from litlab.data.tensors import Split, TensorData
 
 
 class ExamScores(TensorData):
-    """Five students' scores in three quizzes, and in the final exam, which is the target.
+    """Five students' scores in three quizzes; the target is the score in the final exam.
 
-    The document has the table twice; in the second one the third student's third score is 80, a typing error.
+    In the document's second copy of the table the third student's third score is 80, a typo.
     """
 
     input_shape = (3,)
