@@ -18,8 +18,8 @@ def run(compose: Any) -> Any:
     return ran
 
 
-def weights(result: dict[str, Any]) -> torch.Tensor:
-    state = torch.load(result["checkpoint"], weights_only=True)["state_dict"]
+def weights(result: Any) -> torch.Tensor:
+    state = torch.load(result.checkpoint, weights_only=True)["state_dict"]
     return torch.cat([weight.flatten() for name, weight in state.items() if name.startswith("model.")])
 
 
@@ -27,14 +27,14 @@ def weights(result: dict[str, Any]) -> torch.Tensor:
 def test_sine_polynomial(run):
     """With steps enough, the least-squares optimum."""
     result = run("sine_polynomial", 1, "data.passes_per_epoch=20000")
-    assert result["parameters"] == 4
-    assert result["metrics"]["test/loss"] == pytest.approx(4.42703, abs=1e-4)
+    assert result.parameters == 4
+    assert result.metrics["test/loss"] == pytest.approx(4.42703, abs=1e-4)
     expected = torch.tensor([-0.0932732, 0.0, 0.8564988, 0.0])
     torch.testing.assert_close(weights(result), expected, atol=1e-4, rtol=0)
 
 
 def test_exam_scores(run):
-    assert run("exam_scores", 1)["metrics"]["test/loss"] == pytest.approx(1.07938, abs=1e-4)
+    assert run("exam_scores", 1).metrics["test/loss"] == pytest.approx(1.07938, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -43,24 +43,24 @@ def test_the_command_that_a_yaml_opens_with_fits(compose, root, name):
     command = next(line for line in (root / "conf" / f"{name}.yaml").read_text().splitlines() if "train.py" in line)
     words = command.partition("train.py")[2].split()
     result = train(compose(*words, "trainer.max_epochs=8", pictures=False))
-    assert result["metrics"]["test/r2"] > 0.99
-    assert result["hints"] == []
+    assert result.metrics["test/r2"] > 0.99
+    assert result.hints == []
 
 
 def test_line(run):
     result = run("line", 1)
     weight, bias = weights(result).tolist()
-    assert result["weights"] == {"1.weight": [weight], "1.bias": [bias]}
+    assert result.weights == {"1.weight": [weight], "1.bias": [bias]}
     assert weight == pytest.approx(2, abs=0.002)
     assert bias == pytest.approx(0, abs=0.005)
-    assert result["metrics"]["test/loss"] < 1e-5
+    assert result.metrics["test/loss"] < 1e-5
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_breast_cancer_logistic(run, seed):
     result = run("breast_cancer_logistic", 30, f"seed={seed}")
-    assert result["parameters"] == 31 and "weights" not in result
-    assert result["metrics"]["test/auroc"] >= 0.99
+    assert result.parameters == 31 and result.weights is None
+    assert result.metrics["test/auroc"] >= 0.99
 
 
 def test_the_training_split_is_evaluated_on_request(run):

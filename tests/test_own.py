@@ -80,7 +80,7 @@ def own(compose: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_tokens_come_to_an_embedding(own: Any) -> None:
     result = train(own("Words"))
-    assert result["parameters"] == 80 and result["metrics"]["test/accuracy"] > 0.9 and result["hints"] == []
+    assert result.parameters == 80 and result.metrics["test/accuracy"] > 0.9 and result.hints == []
 
 
 def test_the_model_knows_how_many_tokens_there_are(own: Any) -> None:

@@ -64,8 +64,8 @@ def test_a_training_runs_as_printed(
 
     result = train(config)
 
-    assert result["epochs"] == 1
-    assert 0 <= result["metrics"]["test/accuracy"] <= 1
+    assert result.epochs == 1
+    assert 0 <= result.metrics["test/accuracy"] <= 1
 
 
 def paste(folder: Path) -> None:

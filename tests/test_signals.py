@@ -13,7 +13,8 @@ import pytest
 
 from litlab import signals
 from litlab.errors import Interrupted
-from litlab.runs.result import recorded
+from litlab.runs.recording import recorded
+from litlab.runs.result import Result
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = int(os.environ.get("LITLAB_STORM", "12"))  # stopped runs of the slow test
@@ -107,7 +108,7 @@ def test_nohup_is_obeyed() -> None:
 
 def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
     """Workers that load data are ended by SIGTERM; they write no result."""
-    with recorded(tmp_path, {}):
+    with recorded(tmp_path, Result()):
         if (pid := os.fork()) == 0:
             with contextlib.suppress(BaseException):
                 send(signal.SIGTERM)
@@ -117,11 +118,10 @@ def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
 
 
 def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path: Path) -> None:
-    code = (
-        "import time; from pathlib import Path; from litlab import signals; from litlab.runs.result import recorded\n"
-    )
+    code = "import time; from pathlib import Path; from litlab import signals\n"
+    code += "from litlab.runs.recording import Result, recorded\n"
     code += "signals.IMPATIENCE = 0.1\n"
-    code += f"with recorded(Path({str(tmp_path)!r}), {{}}):\n    print('begun', flush=True)\n    time.sleep(600)"
+    code += f"with recorded(Path({str(tmp_path)!r}), Result()):\n    print('begun', flush=True)\n    time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGTERM)

@@ -15,7 +15,8 @@ from lightning.pytorch import seed_everything
 
 from litlab.build import build_data, build_task, build_trainer
 from litlab.errors import RequestError, RunError
-from litlab.runs.result import recorded, write
+from litlab.runs.recording import recorded
+from litlab.runs.result import Monitor, Result, write
 from litlab.train import train
 
 PLAIN = ("scheduler=none", "optimizer.lr=0.02")
@@ -29,29 +30,29 @@ def load(path) -> dict:
 def run(compose):
     """`train` on composed overrides: the result, and the run directory."""
 
-    def run(*overrides: str) -> tuple[dict, Path]:
+    def run(*overrides: str) -> tuple[Result, Path]:
         config = compose(*overrides, pictures=False)
         return train(config), Path(config.paths.run_dir)
 
     return run
 
 
-def without_times(result: dict) -> dict:
-    return {name: value for name, value in result.items() if "second" not in name and name != "checkpoint"}
+def without_times(result: Result) -> dict:
+    return {name: value for name, value in result.as_dict().items() if "second" not in name and name != "checkpoint"}
 
 
 def test_what_a_result_holds(run):
     result, run_dir = run(*PLAIN)
-    assert result["parameters"] == 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
-    assert result["epochs"] == 2 and result["steps"] == 40
-    assert result["metrics"].keys() >= {"train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"}
-    assert result["metrics"]["test/accuracy"] > 0.9
-    assert result["monitor"]["metric"] == "val/accuracy" and result["monitor"]["mode"] == "max"
-    assert result["monitor"]["best"] == pytest.approx(result["metrics"]["val/accuracy"], abs=1e-6)
-    assert result["checkpoint"] == str(run_dir / "checkpoints" / "best.ckpt")
-    assert 2 * 1257 / result["samples_per_second"] == pytest.approx(result["seconds_training"], abs=1e-3)
-    assert result["environment"]["device"] == "cpu" and result["environment"]["threads"] == 1
-    write(run_dir / "result.json", result)  # it is plain data
+    assert result.parameters == 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+    assert result.epochs == 2 and result.steps == 40
+    assert result.metrics.keys() >= {"train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"}
+    assert result.metrics["test/accuracy"] > 0.9
+    assert result.monitor.metric == "val/accuracy" and result.monitor.mode == "max"
+    assert result.monitor.best == pytest.approx(result.metrics["val/accuracy"], abs=1e-6)
+    assert result.checkpoint == str(run_dir / "checkpoints" / "best.ckpt")
+    assert 2 * 1257 / result.samples_per_second == pytest.approx(result.seconds_training, abs=1e-3)
+    assert result.environment["device"] == "cpu" and result.environment["threads"] == 1
+    write(run_dir / "result.json", result.as_dict())  # it is plain data
 
 
 def test_same_seed_same_weights_another_seed_others(run, same_weights):
@@ -77,7 +78,7 @@ def test_the_checkpoint_gives_the_test_metrics_again(run, compose):
     task.load_state_dict(load(run_dir / "checkpoints" / "best.ckpt")["state_dict"])
     trainer.test(task, datamodule=data, verbose=False)
     for name in ("test/accuracy", "test/loss"):
-        assert float(trainer.callback_metrics[name]) == pytest.approx(result["metrics"][name], abs=1e-6)
+        assert float(trainer.callback_metrics[name]) == pytest.approx(result.metrics[name], abs=1e-6)
 
 
 def test_the_best_epoch_is_tested_and_the_last_is_kept(run, compose, monkeypatch):
@@ -97,19 +98,19 @@ def test_the_best_epoch_is_tested_and_the_last_is_kept(run, compose, monkeypatch
     monkeypatch.setattr(Task, "on_train_epoch_start", spoil)
     result, run_dir = run(*PLAIN, "trainer.max_epochs=4")
     best, last = (load(run_dir / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
-    assert result["monitor"]["epoch"] == 2 and best["epoch"] == 1
+    assert result.monitor.epoch == 2 and best["epoch"] == 1
     assert last["epoch"] == 3 and last["global_step"] == 80
-    assert result["metrics"]["test/accuracy"] > 0.8
+    assert result.metrics["test/accuracy"] > 0.8
 
 
 def test_without_validation_the_last_weights_are_tested(run):
     result, run_dir = run(*PLAIN, "data.val_size=0")
-    assert result["monitor"]["best"] is None and result["monitor"]["epoch"] is None
-    assert result["steps"] == 2 * 23  # 1,437 samples: the whole training split
-    assert not any(name.startswith("val/") for name in result["metrics"])
+    assert result.monitor.best is None and result.monitor.epoch is None
+    assert result.steps == 2 * 23  # 1,437 samples: the whole training split
+    assert not any(name.startswith("val/") for name in result.metrics)
     assert [path.name for path in (run_dir / "checkpoints").iterdir()] == ["last.ckpt"]
-    assert result["checkpoint"] == str(run_dir / "checkpoints" / "last.ckpt")
-    assert load(result["checkpoint"])["epoch"] == 1
+    assert result.checkpoint == str(run_dir / "checkpoints" / "last.ckpt")
+    assert load(result.checkpoint)["epoch"] == 1
 
 
 def test_without_validation_each_epoch_is_kept(compose, monkeypatch):
@@ -136,10 +137,10 @@ def test_resuming_is_going_on(run, same_weights, setting):
     _, half_dir = run(*setting, "trainer.max_epochs=2")
     last = half_dir / "checkpoints" / "last.ckpt"
     resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
-    assert resumed["epochs"] == 4 and resumed["steps"] == 80
+    assert resumed.epochs == 4 and resumed.steps == 80
     weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (whole_dir, resumed_dir)]
     assert same_weights(*weights)
-    assert resumed["metrics"]["train/loss"] == whole["metrics"]["train/loss"]
+    assert resumed.metrics["train/loss"] == whole.metrics["train/loss"]
 
 
 def test_the_best_weights_of_the_first_part_stay_the_best(run, same_weights):
@@ -148,18 +149,18 @@ def test_the_best_weights_of_the_first_part_stay_the_best(run, same_weights):
     first, first_dir = run(*setting, "trainer.max_epochs=2")
     last = first_dir / "checkpoints" / "last.ckpt"
     resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
-    assert first["monitor"] == resumed["monitor"] and resumed["monitor"]["epoch"] == 1
-    assert resumed["checkpoint"] == str(resumed_dir / "checkpoints" / "best.ckpt")
+    assert first.monitor == resumed.monitor and resumed.monitor.epoch == 1
+    assert resumed.checkpoint == str(resumed_dir / "checkpoints" / "best.ckpt")
     best = [load(folder / "checkpoints" / "best.ckpt")["state_dict"] for folder in (first_dir, resumed_dir)]
     assert same_weights(*best)
-    assert resumed["metrics"]["test/accuracy"] == first["metrics"]["test/accuracy"]
+    assert resumed.metrics["test/accuracy"] == first.metrics["test/accuracy"]
 
 
 def test_better_weights_of_the_second_part_take_their_place(run):
     first, first_dir = run(*PLAIN, "trainer.max_epochs=1")
     last = first_dir / "checkpoints" / "last.ckpt"
     resumed, resumed_dir = run(*PLAIN, "trainer.max_epochs=4", f"resume_from={last}")
-    assert resumed["monitor"]["best"] > first["monitor"]["best"] and resumed["monitor"]["epoch"] > 1
+    assert resumed.monitor.best > first.monitor.best and resumed.monitor.epoch > 1
     assert sorted(path.name for path in (resumed_dir / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert load(first_dir / "checkpoints" / "best.ckpt")["epoch"] == 0  # the first run keeps what it had
 
@@ -190,7 +191,7 @@ def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_we
 def test_a_diverged_run_stops_at_once(compose, read_result, size):
     config = compose("scheduler=none", "optimizer.lr=1000", f"task.steps_per_execution={size}")
     run_dir = Path(config.paths.run_dir)
-    with pytest.raises(RunError) as error, recorded(run_dir, {"seed": 0}) as result:
+    with pytest.raises(RunError) as error, recorded(run_dir, Result(seed=0)) as result:
         train(config, result)
     message = str(error.value)
     assert re.match(r"the loss is (nan|inf) at step \d+ \(epoch 1, learning rate 1000\): ", message)
@@ -217,7 +218,7 @@ def test_the_step_of_divergence_does_not_depend_on_steps_per_execution(compose):
 def test_early_stopping_stops(run):
     setting = ("callbacks=early_stopping", "callbacks.early_stopping.patience=2", "optimizer.lr=1e-30")
     result, _ = run("scheduler=none", *setting, "trainer.max_epochs=20")
-    assert result["epochs"] == 3  # nothing is learned: the first epoch is the best, then two that are not better
+    assert result.epochs == 3  # nothing is learned: the first epoch is the best, then two that are not better
 
 
 def test_early_stopping_without_validation_is_refused(run):
@@ -229,12 +230,12 @@ def test_max_time_stops(run):
     started = time.monotonic()
     result, _ = run(*PLAIN, "trainer.max_epochs=-1", "trainer.max_time='00:00:00:01'")
     assert 1 <= time.monotonic() - started < 30
-    assert result["epochs"] > 1
+    assert result.epochs > 1
 
 
 def test_max_steps_stops(run):
     result, _ = run(*PLAIN, "trainer.max_steps=27", "trainer.max_epochs=-1")
-    assert result["steps"] == 27
+    assert result.steps == 27
 
 
 # ---- logs
@@ -260,7 +261,7 @@ def test_logged_losses_are_means_since_the_last_log(run):
     rows = read_csv(run_dir)
     logged, epochs = ([float(row[name]) for row in rows if row.get(name)] for name in ("train/loss_step", "train/loss"))
     assert len(logged) == 2 and logged == pytest.approx(epochs, rel=1e-6)
-    assert epochs[-1] == pytest.approx(result["metrics"]["train/loss"], rel=1e-6)
+    assert epochs[-1] == pytest.approx(result.metrics["train/loss"], rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 16])
@@ -285,21 +286,21 @@ def test_all_loggers_get_the_same(run):
 
 def test_without_callbacks_and_loggers(run, same_weights):
     result, run_dir = run(*PLAIN, "callbacks=none", "logger=none")
-    assert result["checkpoint"] is None and result["monitor"]["best"] is None
-    assert result["metrics"]["test/accuracy"] > 0.9
+    assert result.checkpoint is None and result.monitor.best is None
+    assert result.metrics["test/accuracy"] > 0.9
     assert not list(run_dir.rglob("*.ckpt"))
 
 
 def test_fast_dev_run(run):
     result, run_dir = run("debug=fast_dev_run", "logger=tensorboard")
-    assert result["steps"] == 1 and result["checkpoint"] is None
+    assert result.steps == 1 and result.checkpoint is None
     assert not list(run_dir.rglob("*.ckpt")) and not list(run_dir.rglob("events*"))
 
 
 def test_overfit_learns_a_few_batches_by_heart(run):
     result, _ = run("debug=overfit", "scheduler=none", "optimizer.lr=0.05", "trainer.max_epochs=30")
-    assert result["metrics"]["train/loss"] < 0.01
-    assert result["steps"] == 90
+    assert result.metrics["train/loss"] < 0.01
+    assert result.steps == 90
 
 
 def test_profile(run):
@@ -327,7 +328,7 @@ def test_settings_that_leave_a_part_out(compose, setting):
     except RequestError as error:
         assert setting.split("=")[0] in str(error)
     else:
-        write(Path(config.paths.run_dir) / "result.json", result)
+        write(Path(config.paths.run_dir) / "result.json", result.as_dict())
 
 
 # ---- a full disk
@@ -347,7 +348,7 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypa
     monkeypatch.setattr(Trainer, "save_checkpoint", full)
     config = compose(*PLAIN, "trainer.max_epochs=3")
     run_dir = Path(config.paths.run_dir)
-    with pytest.raises(RunError, match="the disk is full"), recorded(run_dir, {}) as result:
+    with pytest.raises(RunError, match="the disk is full"), recorded(run_dir, Result()) as result:
         train(config, result)
     assert read_result(run_dir)["status"] == "failed"
     assert load(run_dir / "checkpoints" / "last.ckpt")["epoch"] == 0
@@ -380,7 +381,7 @@ def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
                     file.write(bytes(4096))
 
     monkeypatch.setattr(Task, "on_train_epoch_start", fill)
-    with pytest.raises(RunError, match="the disk is full"), recorded(small_disk / "run", {}) as result:
+    with pytest.raises(RunError, match="the disk is full"), recorded(small_disk / "run", Result()) as result:
         train(config, result)
     assert (small_disk / "other").exists()
     (checkpoint,) = (small_disk / "run" / "checkpoints").iterdir()
@@ -395,7 +396,7 @@ def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(compose, overrides, message):
-    checkpoint = train(compose())["checkpoint"].replace("best.ckpt", "last.ckpt")
+    checkpoint = str(train(compose()).checkpoint).replace("best.ckpt", "last.ckpt")
     with pytest.raises(RequestError, match=message):
         train(compose(*overrides, f"resume_from={checkpoint}"))
 
@@ -425,7 +426,7 @@ def test_a_best_checkpoint_that_is_gone_does_not_lose_the_test(run, monkeypatch,
     select = module.select
     monkeypatch.setattr(module, "select", without)
     result, run_dir = run(*PLAIN)
-    assert result["metrics"]["test/accuracy"] > 0.9
-    assert result["monitor"] == {"metric": "val/accuracy", "mode": "max", "best": None, "epoch": None}
-    assert result["checkpoint"] == str(run_dir / "checkpoints" / "last.ckpt")
+    assert result.metrics["test/accuracy"] > 0.9
+    assert result.monitor == Monitor("val/accuracy", "max", best=None, epoch=None)
+    assert result.checkpoint == str(run_dir / "checkpoints" / "last.ckpt")
     assert "best.ckpt is gone: the last weights are tested instead of the best" in capsys.readouterr().err

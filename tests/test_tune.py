@@ -9,6 +9,7 @@ import torch
 
 from litlab import tune
 from litlab.errors import RequestError, RunError
+from litlab.runs.result import Result
 from litlab.train import train
 from litlab.tune import smoothed, suggestion, tuned
 
@@ -25,8 +26,8 @@ def short(compose):
     return short
 
 
-def weights(result: dict) -> dict:
-    return torch.load(result["checkpoint"], weights_only=True)["state_dict"]
+def weights(result: Result) -> dict:
+    return torch.load(result.checkpoint, weights_only=True)["state_dict"]
 
 
 def test_the_steepest_fall_is_that_of_the_curve_over_the_logarithm():
@@ -46,8 +47,8 @@ def test_no_rate_is_above_a_tenth_of_the_one_where_the_loss_is_lowest():
 def test_a_full_batch_does_not_blow_up_with_the_rate_that_is_found(compose):
     """Its loss falls fastest at 4.57e-5, with which this run's ends at 1e13."""
     result = train(compose("experiment=exam_scores", "tune=lr", pictures=False))
-    assert 1.5e-5 < result["tuned"]["optimizer.lr"] < 3e-5  # 2.09e-5, or one beside it: what blows up is rounding
-    assert result["metrics"]["test/loss"] < 1.07938  # the document's, with 1e-5
+    assert 1.5e-5 < result.tuned["optimizer.lr"] < 3e-5  # 2.09e-5, or one beside it: what blows up is rounding
+    assert result.metrics["test/loss"] < 1.07938  # the document's, with 1e-5
 
 
 @pytest.mark.parametrize("losses", [RATES, np.full(101, np.nan), np.ones(11)])
@@ -64,9 +65,9 @@ def test_the_running_mean_is_the_published_one():
 
 
 def test_without_tuning_the_config_is_the_same_object(compose):
-    config, result = compose(), {}
+    config, result = compose(), Result()
     assert tuned(config, result) is config
-    assert result == {}
+    assert "tuned" not in result.as_dict()
 
 
 def test_a_tuned_run_is_to_the_bit_the_one_where_the_rate_was_typed(short, same_weights, capsys):
@@ -74,23 +75,23 @@ def test_a_tuned_run_is_to_the_bit_the_one_where_the_rate_was_typed(short, same_
     config = short("tune=lr")
     result = train(config)
     (line,) = capsys.readouterr().out.splitlines()
-    rate = result["tuned"]["optimizer.lr"]
+    rate = result.tuned["optimizer.lr"]
     assert f"tune=lr: optimizer.lr={rate:g}, taken instead of 0.1" in line
     assert 0.01 < rate < 1  # 0.1 is a good one
     assert config.optimizer.lr == 0.1  # what was asked stays as it was
     assert (Path(config.paths.run_dir) / "plots" / "lr_range_test.png").stat().st_size > 1000
     assert sorted(path.name for path in Path(config.paths.run_dir).iterdir()) == ["checkpoints", "history.csv", "plots"]
     typed = train(short(f"optimizer.lr={rate}"))
-    assert "tuned" not in typed
+    assert "tuned" not in typed.as_dict()
     assert same_weights(weights(result), weights(typed))
-    assert result["metrics"] == typed["metrics"]
+    assert result.metrics == typed.metrics
     assert not same_weights(weights(result), weights(train(short())))
 
 
 def test_a_suggestion_that_is_only_shown(short, same_weights, capsys):
     result = train(short("tune=lr", "tune.apply=false", "tune.steps=40"))
-    assert "tuned" not in result
-    assert f"optimizer.lr={result['suggested']['optimizer.lr']:g}, not taken" in capsys.readouterr().out
+    assert "tuned" not in result.as_dict()
+    assert f"optimizer.lr={result.suggested['optimizer.lr']:g}, not taken" in capsys.readouterr().out
     assert same_weights(weights(result), weights(train(short())))
 
 
@@ -124,7 +125,7 @@ def test_the_range_test_is_of_optimizer_steps_from_the_first_weights(short, monk
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(compose, overrides, message):
     with pytest.raises(RequestError, match=message) as error:
-        tuned(compose(*overrides), {})
+        tuned(compose(*overrides), Result())
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -143,7 +144,7 @@ def test_the_batch_size_is_doubled_until_the_memory_is_full(compose, monkeypatch
 
     monkeypatch.setattr(Classification, "loss", bounded)
     monkeypatch.setattr(tune, "memory_bounds", lambda trainer: True)
-    config, result = compose("tune=batch_size"), {}
+    config, result = compose("tune=batch_size"), Result()
     assert tuned(config, result).data.batch_size == size
-    assert result["tuned"] == {"data.batch_size": size}
+    assert result.tuned == {"data.batch_size": size}
     assert config.data.batch_size == 64

@@ -19,7 +19,7 @@ from litlab.files import is_full_disk
 
 DEBUG = "LITLAB_TRACEBACK"
 
-Job = Callable[[Any, dict[str, Any]], None]
+Job = Callable[[Any, Any], None]
 
 
 def command(config_name: str, show: str = "print_result") -> Callable[[Job], Callable[[], NoReturn]]:
@@ -96,9 +96,10 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     from litlab.config import trust
     from litlab.config.checks import check
     from litlab.config.job import in_sweep
-    from litlab.distributed.ranks import publish
+    from litlab.distributed.ranks import is_first_process, publish
     from litlab.runs.heartbeat import age
-    from litlab.runs.result import is_first_process, recorded, request
+    from litlab.runs.recording import recorded
+    from litlab.runs.result import Result, request
     from litlab.sweeps.worker import attempt
 
     run_dir = Path(config.paths.run_dir)
@@ -106,12 +107,12 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     logging.raiseExceptions = False  # a log that cannot be written (the disk is full) is no news for the terminal
     asked = request(config)
 
-    def run(once: bool = False) -> dict[str, Any]:
+    def run(once: bool = False) -> Result:
         # A single run's time is the command's; a sweep's job has its own, for the process may have had others before.
         before = 0.0 if once else age()
         with recorded(run_dir, asked, once, before=before) as result, signals.at_once():
             trust.check(config)
-            check(config, asked["overrides"])  # before torch is imported: a mistake is told at once
+            check(config, asked.overrides)  # before torch is imported: a mistake is told at once
             publish(config)
             job(config, result)
         return result

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,27 +26,31 @@ LARGE = 1e15  # numbers whose powers float32 has no room for
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 
 
-def describe(config: DictConfig, result: Result | None = None) -> Result:
+def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]:
     """Look at the data that `config` (conf/describe.yaml, composed) names, before normalization; write plots/.
 
     Args:
         config: names `data` and `paths.run_dir`.
-        result: gets `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
+        result: gets what is found.
+
+    Returns:
+        `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
 
     Raises:
         RequestError: the data cannot be loaded.
     """
-    result = {} if result is None else result
     data = build_data(config)
     data.prepare_data()
     splits = data.raw_splits()
-    result |= look(data, splits)
-    result["remarks"] = remarks(config, data, result)
+    found = look(data, splits)
+    found["remarks"] = remarks(config, data, found)
+    if result is not None:
+        result.found = found
     draw(data, splits, Path(config.paths.run_dir) / "plots")
-    return result
+    return found
 
 
-def look(data: TensorData, splits: dict[str, Split]) -> Result:
+def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
     """What there is to know of the splits, before normalization, but for the remarks."""
     values = columns(data, splits["train"])
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}

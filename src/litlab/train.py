@@ -25,7 +25,7 @@ from litlab.distributed.launcher import joined
 from litlab.errors import RequestError, RunError
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
 from litlab.runs.hparams import log_metrics, session
-from litlab.runs.result import Result
+from litlab.runs.result import Monitor, Result
 from litlab.runs.resume import checkpoint_to_resume
 from litlab.sweeps.worker import free_earlier_job
 from litlab.tasks.base import Task
@@ -43,7 +43,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         RequestError: the config asks for something that cannot be.
         RunError: training diverged.
     """
-    result = {} if result is None else result
+    result = Result() if result is None else result
     send_notices_to_the_log()
     if in_sweep():
         free_earlier_job()
@@ -57,11 +57,11 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     trainer = build_trainer(config, data, task)
     settings: Any = OmegaConf.to_container(config, resolve=True)
     task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
-    result |= {"parameters": sum(weight.numel() for weight in task.model.parameters())}
+    result.parameters = sum(weight.numel() for weight in task.model.parameters())
 
     config.resume_from = checkpoint_to_resume(config, task, trainer)
     with signals.deferred(), joined(trainer):  # the processes of several devices
-        result |= {"environment": result.get("environment", {}) | describe_environment(trainer)}
+        result.environment |= describe_environment(trainer)
         try:
             with session(trainer.loggers, config, result):
                 trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
@@ -70,25 +70,26 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         except DivergedError as error:
             raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
         finally:  # a run that fails or is stopped tells how far it came
-            result |= {"epochs": trainer.current_epoch, "steps": trainer.global_step}
+            result.update(epochs=trainer.current_epoch, steps=trainer.global_step)
         signals.check()
-        result |= describe_speed(task, trainer)
+        result.update(**describe_speed(task, trainer))
         trained = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
         # The mean over the last epoch's steps; where it is asked for, `evaluate` gives the tested weights' train/loss.
         name = "train/loss_epoch" if config.evaluate_train else "train/loss"
-        result["metrics"] = {} if trained is None else {name: float(trained)}
+        result.metrics = {} if trained is None else {name: float(trained)}
         # It would put the last average in the place of the tested weights whenever these are validated.
         trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, WeightAveraging)]
 
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
-        result |= select(task, trainer) | describe_weights(task)
-        result["metrics"] |= evaluate(task, trainer, data, on_train=config.evaluate_train)
+        result.monitor, result.checkpoint = select(task, trainer)
+        result.update(**describe_weights(task))
+        result.metrics |= evaluate(task, trainer, data, on_train=config.evaluate_train)
         silent = unanswered(task, data)  # by what validation has left in the metrics
-        result["metrics"] |= test(task, trainer, data)
-        result["test_split"] = "train" if getattr(data, "tests_on_train", False) else "test"
+        result.metrics |= test(task, trainer, data)
+        result.test_split = "train" if getattr(data, "tests_on_train", False) else "test"
     history = next(each for each in trainer.callbacks if isinstance(each, History))
-    seen = {name: value for name, value in result["metrics"].items() if not name.startswith("test/")}
-    result["hints"] = hints_after(config, task, data, history.epochs, seen, result["steps"], silent)
+    seen = {name: value for name, value in result.metrics.items() if not name.startswith("test/")}
+    result.hints = hints_after(config, task, data, history.epochs, seen, result.steps, silent)
     with signals.deferred():
         log_metrics(loggers, config, result)
     return result
@@ -103,9 +104,13 @@ def send_notices_to_the_log() -> None:
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
 
 
-def select(task: Task, trainer: Trainer) -> dict[str, Any]:
-    """Put the best weights into the task where a checkpoint watched for them; else it keeps the last ones."""
-    monitor: dict[str, Any] = {"metric": task.monitor, "mode": task.mode, "best": None, "epoch": None}
+def select(task: Task, trainer: Trainer) -> tuple[Monitor, str | None]:
+    """Put the best weights into the task where a checkpoint watched for them, else it keeps the last ones.
+
+    Returns:
+        what selected them, and their checkpoint; None where there is none.
+    """
+    monitor = Monitor(task.monitor, task.mode)
     saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
     saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
     if saved and saved[0].best_model_score is not None:
@@ -115,11 +120,11 @@ def select(task: Task, trainer: Trainer) -> dict[str, Any]:
             gone = f"{saved[0].best_model_path} is gone"
             warn_of_lost_weights(str(error) if isinstance(error, UnreadableError) else gone)
             left = [each.best_model_path for each in saved[1:] if Path(each.best_model_path).is_file()]
-            return {"monitor": monitor, "checkpoint": left[0] if left else None}
+            return monitor, left[0] if left else None
         task.load_state_dict(best["state_dict"])
-        monitor |= {"metric": saved[0].monitor, "mode": saved[0].mode}
-        monitor |= {"best": saved[0].best_model_score.item(), "epoch": best["epoch"] + 1}
-    return {"monitor": monitor, "checkpoint": saved[0].best_model_path if saved else None}
+        score = saved[0].best_model_score.item()
+        monitor = Monitor(str(saved[0].monitor), saved[0].mode, score, best["epoch"] + 1)
+    return monitor, saved[0].best_model_path if saved else None
 
 
 def warn_of_lost_weights(what: str) -> None:

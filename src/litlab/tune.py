@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 
 def tuned(config: DictConfig, result: Result) -> DictConfig:
-    """The config with the value that its `tune` finds, noted in `result["tuned"]`; with tune=none the config as it is.
+    """The config with the value that its `tune` finds, noted in `result.tuned`; with tune=none the config as it is.
 
     All that was built and drawn at random for it is thrown away: a run with this config is to the bit the one where
     the value was typed. With tune.apply=false the value is told, and noted as `suggested`.
@@ -61,9 +61,10 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
     line = f"{name}: {found.setting}={found.value:g}, {use}; {found.remark}; {seconds:.1f} s"
     print(line, flush=True)
     log.info(line)
-    result["tuned" if apply else "suggested"] = {found.setting: found.value}
     if not apply:
+        result.suggested = {found.setting: found.value}
         return config
+    result.tuned = {found.setting: found.value}
     config = copy.deepcopy(config)
     OmegaConf.update(config, found.setting, found.value)
     return config

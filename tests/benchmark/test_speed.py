@@ -119,7 +119,7 @@ def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyP
     result = train.train(config)
     seconds = json.loads((tmp_path / "rivals.json").read_text(encoding="utf-8"))["seconds"]
     assert min(seconds["raw"]) >= 0.5
-    assert result["seconds_training"] == pytest.approx(sum(seconds["litlab"]), abs=1e-3)
+    assert result.seconds_training == pytest.approx(sum(seconds["litlab"]), abs=1e-3)
     assert min(seconds["litlab"]) < 0.5, "an epoch of the digits takes some 10 ms"
 
 

@@ -122,8 +122,8 @@ def test_the_average_of_the_best_epoch_is_what_is_validated_and_tested(compose):
     average = "{_target_: lightning.pytorch.callbacks.EMAWeightAveraging, decay: 0.9}"
     monitor = ("task.monitor=val/loss", "task.mode=min", "optimizer.lr=3.0", "trainer.max_epochs=6")
     result = train(compose(*RUN, *monitor, f"+callbacks.ema={average}", pictures=False))
-    assert result["monitor"]["epoch"] < 6
-    assert result["metrics"]["val/loss"] == pytest.approx(result["monitor"]["best"], rel=1e-6)
+    assert result.monitor.epoch < 6
+    assert result.metrics["val/loss"] == pytest.approx(result.monitor.best, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_jobs_that_share_data_come_out_as_if_alone(compose, in_sweep, monkeypatc
             pictures=False,
         )
         result = train(config)
-        return torch.load(result["checkpoint"], weights_only=True)["state_dict"], result["metrics"]
+        return torch.load(result.checkpoint, weights_only=True)["state_dict"], result.metrics
 
     alone = {job: outcome(job) for job in set(jobs)}
     monkeypatch.setattr(TensorData, "_final_splits", watched)

@@ -143,4 +143,4 @@ def test_a_diverged_run_tells_what_helps(compose: Any) -> None:
     ):
         train(compose(*setting, pictures=False))
     result = train(compose(*setting, "data.normalize=true", pictures=False))
-    assert result["metrics"]["test/r2"] > 0.999 and result["hints"] == []
+    assert result.metrics["test/r2"] > 0.999 and result.hints == []

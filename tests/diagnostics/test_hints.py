@@ -332,7 +332,7 @@ def test_the_default_digits_run_gets_no_hint_and_others_do(compose: Callable[...
     from litlab.train import train
 
     def hinted(*overrides: str) -> list[str]:
-        return train(compose(*overrides, pictures=False))["hints"]
+        return train(compose(*overrides, pictures=False)).hints
 
     assert hinted("trainer.max_epochs=10") == []
     (hint,) = hinted("optimizer.lr=1e-7")

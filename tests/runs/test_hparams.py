@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.errors import RunError
 from litlab.runs.hparams import final_metrics, hparams
+from litlab.runs.result import Monitor, Result
 from litlab.train import train
 
 Compose = Callable[..., Any]
@@ -18,7 +19,7 @@ Compose = Callable[..., Any]
 def job(values: dict[str, Any], *overrides: str, swept: tuple[str, ...] = ()) -> dict[str, Any]:
     config = OmegaConf.create({"sweep": {"swept": list(swept)}, **values})
     choices = {"data": "digits", "model": "mlp", "experiment": None}
-    return hparams(config, {"overrides": list(overrides), "choices": choices})
+    return hparams(config, Result(choices, list(overrides)))
 
 
 def test_a_job_has_what_was_swept_and_nothing_else() -> None:
@@ -59,28 +60,28 @@ def test_a_single_run_has_its_choices_main_settings_and_overrides() -> None:
 
 
 def test_the_best_validation_and_its_test_metric_come_first() -> None:
-    result = {
-        "monitor": {"metric": "val/accuracy", "best": 0.9},
-        "metrics": {"train/loss": 1.0, "val/accuracy": 0.8, "test/loss": 0.5, "test/accuracy": 0.7},
-    }
+    result = Result()
+    result.monitor = Monitor("val/accuracy", "max", 0.9)
+    result.metrics = {"train/loss": 1.0, "val/accuracy": 0.8, "test/loss": 0.5, "test/accuracy": 0.7}
     assert list(final_metrics(result).items()) == [
         ("best/val/accuracy", 0.9),
         ("test/accuracy", 0.7),
         ("test/loss", 0.5),
     ]
-    result["monitor"]["best"] = None
+    result.monitor.best = None
     assert list(final_metrics(result)) == ["test/accuracy", "test/loss"]
-    assert list(final_metrics(result | {"test_split": "train"})) == ["test_on_train/accuracy", "test_on_train/loss"]
+    result.test_split = "train"
+    assert list(final_metrics(result)) == ["test_on_train/accuracy", "test_on_train/loss"]
 
 
 @pytest.fixture
-def sweep(compose: Compose, tmp_path: Path) -> Callable[..., tuple[DictConfig, dict[str, Any]]]:
+def sweep(compose: Compose, tmp_path: Path) -> Callable[..., tuple[DictConfig, Result]]:
     """Composes a job of a sweep over lr, and what is known of it before it trains; runs lie in tmp_path."""
 
-    def job(name: str, lr: float) -> tuple[DictConfig, dict[str, Any]]:
+    def job(name: str, lr: float) -> tuple[DictConfig, Result]:
         words = ("logger=tensorboard", "scheduler=none", "sweep.swept=[optimizer.lr]", f"optimizer.lr={lr}")
         config = compose(*words, f"paths.run_dir={tmp_path / name}", pictures=False)
-        return config, {"overrides": [f"optimizer.lr={lr}"], "choices": {"data": "digits", "model": "mlp"}}
+        return config, Result({"data": "digits", "model": "mlp"}, [f"optimizer.lr={lr}"])
 
     return job
 
@@ -101,7 +102,7 @@ def test_each_job_is_one_row_and_one_that_failed_too(sweep: Any, tmp_path: Path)
     assert (good.status, good.runs) == ("STATUS_SUCCESS", 1)
     assert (diverged.status, diverged.runs) == ("STATUS_FAILURE", 1)
     assert good.metrics == pytest.approx(final_metrics(result), rel=1e-6) and diverged.metrics == {}
-    assert result["steps"] == 40
+    assert result.steps == 40
     ends = page.last_steps["0_good/tensorboard"]
     assert {ends[tag] for tag in ("val/accuracy", "train/loss", *page.metrics)} == {40}
     assert (tmp_path / "0_good" / "tensorboard" / "hparams.yaml").read_text() == "optimizer.lr: 0.02\n"

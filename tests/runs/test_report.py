@@ -7,6 +7,7 @@ import pytest
 from sweep_results import job
 
 from litlab.runs.report import _cell, _metric, print_description, print_result
+from litlab.runs.result import Result
 
 LR = "optimizer.lr"
 
@@ -16,9 +17,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
-    result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
-    result["weights"] = {"coefficients": [-0.0932732, 0.0]}
-    result["metrics"] = {"train/loss": 0.2073, "val/loss": 0.3, "test/loss": 4.67e-06, "test/auroc": math.nan}
+    result = Result.from_dict(job(parameters=1, seconds_training=1.0, samples_per_second=None))
+    result.weights = {"coefficients": [-0.0932732, 0.0]}
+    result.metrics = {"train/loss": 0.2073, "val/loss": 0.3, "test/loss": 4.67e-06, "test/auroc": math.nan}
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
     assert "model.coefficients -0.0932732, 0" in said
@@ -27,10 +28,10 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
         "test/loss 4.67e-06",
         "test/auroc -",
     ]
-    result |= {"test_split": "train", "metrics": {"train/loss": 0.2, "test/r2": 0.9974}}
+    result.update(test_split="train", metrics={"train/loss": 0.2, "test/r2": 0.9974})
     print_result(result, Path("logs/run"), Path("logs"))
     assert "test/r2 0.9974 (on the training split)" in lines(capsys)
-    result["metrics"] = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
+    result.metrics = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
     assert "train/loss_epoch 0.2073 (mean over the last epoch's steps)" in said and "train/loss 0.1900" in said
@@ -65,7 +66,7 @@ def test_a_description_cuts_no_name_and_no_number(
         "columns": [{"name": name, **numbers}],
         "remarks": [],
     }
-    print_description(told, Path("logs/run"), Path("logs"))
+    print_description(Result(found=told), Path("logs/run"), Path("logs"))
     assert lines(capsys) == [
         "Which [kg]?",
         "columns (training split)",

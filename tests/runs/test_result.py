@@ -16,13 +16,15 @@ import pytest
 from litlab.errors import Interrupted, RequestError, RunError
 from litlab.files import write_whole
 from litlab.runs import heartbeat
-from litlab.runs.result import AlreadyBegun, is_alive, recorded, request, settings, write
+from litlab.runs.heartbeat import is_alive
+from litlab.runs.recording import AlreadyBegun, recorded
+from litlab.runs.result import Result, request, settings, write
 
 
 def test_completed(tmp_path, read_result):
     run_dir = tmp_path / "runs" / "run"
-    with recorded(run_dir, {"seed": 0}) as result:
-        result["metrics"] = {"test/accuracy": 0.5}
+    with recorded(run_dir, Result(seed=0)) as result:
+        result.metrics = {"test/accuracy": 0.5}
     read = read_result(run_dir)
     assert read["status"] == "completed" and read["error"] is None
     assert read["seed"] == 0 and read["metrics"] == {"test/accuracy": 0.5}
@@ -32,7 +34,7 @@ def test_completed(tmp_path, read_result):
 
 
 def test_seconds_begin_with_the_process(tmp_path, read_result):
-    with recorded(tmp_path, {}, before=100.0):
+    with recorded(tmp_path, Result(), before=100.0):
         pass
     assert read_result(tmp_path)["seconds"] >= 100
     words = "import time; time.sleep(0.3); from litlab.runs.heartbeat import age; print(age())"
@@ -42,8 +44,8 @@ def test_seconds_begin_with_the_process(tmp_path, read_result):
 
 
 def test_failed(tmp_path, read_result):
-    with pytest.raises(ValueError, match="no good"), recorded(tmp_path, {}) as result:
-        result["metrics"] = {"val/loss": math.nan, "val/accuracy": 0.5, "other": [math.inf, 1.0]}
+    with pytest.raises(ValueError, match="no good"), recorded(tmp_path, Result()) as result:
+        result.metrics = {"val/loss": math.nan, "val/accuracy": 0.5, "other": [math.inf, 1.0]}
         raise ValueError("no good")
     read = read_result(tmp_path)
     assert read["status"] == "failed"
@@ -52,7 +54,7 @@ def test_failed(tmp_path, read_result):
 
 
 def test_a_message_of_our_own_is_the_error_as_it_is(tmp_path, read_result):
-    with pytest.raises(RequestError), recorded(tmp_path, {}):
+    with pytest.raises(RequestError), recorded(tmp_path, Result()):
         raise RequestError("data=x: is not there")
     assert read_result(tmp_path)["error"] == "data=x: is not there"
 
@@ -62,9 +64,9 @@ def test_a_message_of_our_own_is_the_error_as_it_is(tmp_path, read_result):
 def test_interrupted(tmp_path, read_result, number, end):
     """Also where the stopping itself brings up an error, as of a writer that is closed."""
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as stop, recorded(tmp_path, {}) as result:
+    with pytest.raises(Interrupted) as stop, recorded(tmp_path, Result()) as result:
         os.kill(os.getpid(), number)
-        result["steps"] = 7
+        result.steps = 7
         if end == "error":
             raise OSError("Writer is closed")
     assert stop.value.signum == number and stop.value.run_dir == tmp_path
@@ -75,7 +77,7 @@ def test_interrupted(tmp_path, read_result, number, end):
 
 
 def test_sys_exit_is_a_failure(tmp_path, read_result):
-    with pytest.raises(RunError, match=r"the run called sys\.exit\(3\)"), recorded(tmp_path, {}):
+    with pytest.raises(RunError, match=r"the run called sys\.exit\(3\)"), recorded(tmp_path, Result()):
         sys.exit(3)
     assert (read_result(tmp_path)["status"], read_result(tmp_path)["error"]) == ("failed", "the run called sys.exit(3)")
 
@@ -92,7 +94,7 @@ def no_room(monkeypatch, code=errno.ENOSPC):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk(tmp_path, read_result, monkeypatch, code):
     """The last result goes where room was kept for it."""
-    with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, {}):
+    with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, Result()):
         assert read_result(tmp_path)["status"] == "running"
         (room,) = tmp_path.glob(".*.room")
         assert room.stat().st_blocks * 512 >= 64 * 1024
@@ -105,14 +107,14 @@ def test_full_disk(tmp_path, read_result, monkeypatch, code):
 
 def test_a_disk_that_is_full_from_the_beginning_is_told_before_the_run(tmp_path, monkeypatch):
     no_room(monkeypatch)
-    with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, {}):
+    with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, Result()):
         raise AssertionError("it began")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_result_that_cannot_be_written_does_not_hide_the_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="no good"), recorded(tmp_path / "file", {}):
+    with pytest.raises(ValueError, match="no good"), recorded(tmp_path / "file", Result()):
         raise ValueError("no good")
 
 
@@ -148,7 +150,7 @@ def umask() -> int:
 
 def test_only_the_first_process_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with recorded(tmp_path, {}):
+    with recorded(tmp_path, Result()):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -159,7 +161,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
 def test_a_run_that_goes_on_says_so(tmp_path, read_result, monkeypatch):
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
     file = tmp_path / "result.json"
-    with recorded(tmp_path, {"seed": 7}):
+    with recorded(tmp_path, Result(seed=7)):
         running = read_result(tmp_path)
         assert (running["status"], running["seed"], running["process"]["pid"]) == ("running", 7, os.getpid())
         assert is_alive(running, file)
@@ -172,8 +174,8 @@ def test_a_run_that_goes_on_says_so(tmp_path, read_result, monkeypatch):
 
 
 def test_a_run_that_was_killed_is_not_alive(tmp_path, read_result):
-    code = "import os, signal, sys; from pathlib import Path; from litlab.runs.result import recorded\n"
-    code += f"with recorded(Path({str(tmp_path)!r}), {{}}): print('begun', flush=True); sys.stdin.read()"
+    code = "import sys; from pathlib import Path; from litlab.runs.recording import Result, recorded\n"
+    code += f"with recorded(Path({str(tmp_path)!r}), Result()): print('begun', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"begun\n"
         assert is_alive(read_result(tmp_path), tmp_path / "result.json")
@@ -202,8 +204,8 @@ def test_a_run_on_another_machine_lives_while_its_heart_beats(tmp_path):
 
 
 def test_what_is_begun_once_is_not_begun_again(tmp_path, read_result):
-    with recorded(tmp_path, {"seed": 1}, once=True):
-        with pytest.raises(AlreadyBegun), recorded(tmp_path, {"seed": 2}, once=True):
+    with recorded(tmp_path, Result(seed=1), once=True):
+        with pytest.raises(AlreadyBegun), recorded(tmp_path, Result(seed=2), once=True):
             raise AssertionError
         assert (read_result(tmp_path)["seed"], read_result(tmp_path)["status"]) == (1, "running")
     assert (read_result(tmp_path)["seed"], read_result(tmp_path)["status"]) == (1, "completed")
@@ -231,7 +233,7 @@ def test_a_request_that_leads_nowhere_has_no_settings(compose):
     config.optimizer.lr = "${nowhere}"
     config.sweep.swept = ["seed"]
     asked = request(config)
-    assert (asked["settings"], asked["swept"], asked["seed"]) == ({}, ["seed"], 0)
+    assert (asked.settings, asked.swept, asked.seed) == ({}, ["seed"], 0)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import WholeFiles, read_checkpoint
+from litlab.runs.result import Result
 from litlab.train import train
 
 SMALL = ("model=linear", "trainer.max_epochs=3")
@@ -39,8 +40,8 @@ def weights(folder: Path, name: str = "last.ckpt") -> dict:
     return read_checkpoint(folder / name)["state_dict"]
 
 
-def without_times(result: dict) -> dict:
-    return {name: value for name, value in result.items() if "second" not in name and name != "checkpoint"}
+def without_times(result: Result) -> dict:
+    return {name: value for name, value in result.as_dict().items() if "second" not in name and name != "checkpoint"}
 
 
 # ---- as if it had never stopped
@@ -95,9 +96,9 @@ def test_a_run_that_steps_stopped_goes_on_within_its_epoch(run, same_weights, st
     _, part = run(*setting, stop)
     assert read_checkpoint(part / "last.ckpt")["litlab"]["batches"] == batches
     resumed, folder = run(*setting, f"resume_from={part / 'last.ckpt'}")
-    assert resumed["steps"] == whole["steps"] and resumed["epochs"] == 3
+    assert resumed.steps == whole.steps and resumed.epochs == 3
     assert same_weights(weights(undisturbed), weights(folder))
-    assert resumed["metrics"] == whole["metrics"]
+    assert resumed.metrics == whole.metrics
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_checkpoint_of_any_step_goes_on(run, same_weights, step, setting):
     resumed, folder = run(*setting, f"resume_from={kept / f'{step}.ckpt'}")
     end = run(*setting)[1]
     assert same_weights(weights(end), weights(folder))
-    assert resumed["metrics"] == whole["metrics"] and resumed["steps"] == whole["steps"]
+    assert resumed.metrics == whole.metrics and resumed.steps == whole.steps
 
 
 @pytest.mark.slow
@@ -127,7 +128,7 @@ def test_the_curves_carry_on_the_earlier_epochs(run, fit):
     (history,) = (each for each in resumed.trainer.callbacks if isinstance(each, History))
     saved = read_checkpoint(kept / "2.ckpt")["callbacks"]["History"]["epochs"]
     assert history.epochs == saved and len(saved) == 3
-    assert saved[2]["train/loss"] == whole["metrics"]["train/loss"] and saved[0]["val/loss"] > saved[2]["val/loss"]
+    assert saved[2]["train/loss"] == whole.metrics["train/loss"] and saved[0]["val/loss"] > saved[2]["val/loss"]
 
 
 # ---- settings
@@ -164,7 +165,7 @@ def test_other_settings_are_refused_by_name(run, first, changes, message):
 def test_harmless_changes_pass(run, first):
     harmless = ("threads=2", "data.eval_batch_size=100", "task.steps_per_execution=3", "evaluate_train=true")
     resumed, _ = run(*PLAIN, *harmless, "logger=csv", f"resume_from={first}")
-    assert resumed["epochs"] == 3
+    assert resumed.epochs == 3
 
 
 def test_an_allowed_change_of_optimizer_and_schedule_is_used(run):
@@ -190,7 +191,7 @@ def test_a_finished_one_cycle_is_planned_anew_or_refused(run):
     with pytest.raises(RequestError, match=words):
         run(*longer)
     resumed, longer_folder = run(*longer, "resume_changes=[scheduler]")
-    assert resumed["steps"] == 80
+    assert resumed.steps == 80
     _, undisturbed = run(*setting, "trainer.max_epochs=4")
     (ours,), (theirs,) = (
         read_checkpoint(each / "last.ckpt")["optimizer_states"][0]["param_groups"]
@@ -207,7 +208,7 @@ def test_a_run_that_stopped_early_is_not_trained_on(run):
         run(*again, "callbacks.early_stopping.patience=1")
     allowed = "resume_changes=[callbacks.early_stopping.patience]"
     resumed, _ = run(*again, "callbacks.early_stopping.patience=3", allowed)
-    assert resumed["epochs"] == 4
+    assert resumed.epochs == 4
 
 
 # ---- files of others
@@ -248,4 +249,4 @@ def test_the_best_weights_are_a_plain_file_beside_the_checkpoint(run, first, tmp
         run(*PLAIN, f"resume_from={first}")
     best.unlink()
     resumed, folder = run(*PLAIN, f"resume_from={first}")
-    assert resumed["monitor"]["epoch"] == 3 and (folder / "best.ckpt").is_file()
+    assert resumed.monitor.epoch == 3 and (folder / "best.ckpt").is_file()

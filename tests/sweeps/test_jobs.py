@@ -104,7 +104,7 @@ def test_a_job_that_raises(sweep):
 
 def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch):
     """As on a full disk: it says that it runs, in the sweep's own process, for ever."""
-    monkeypatch.setattr("litlab.runs.result._File.write", lambda self, result: None)
+    monkeypatch.setattr("litlab.runs.recording._ResultFile.finish", lambda self, result: None)
     code, _, err, results = sweep("seed=0,1")
     assert code == 1 and err.startswith("error: 2 of 2 jobs failed")
     assert statuses(results) == {"0_seed=0": "failed", "1_seed=1": "failed"}

@@ -6,6 +6,7 @@ import pytest
 from sweep_results import failed, job
 
 from litlab.runs.report import print_result
+from litlab.runs.result import Result
 from litlab.sweeps.leaderboard import rank
 from litlab.sweeps.report import print_leaderboard
 
@@ -84,7 +85,7 @@ def test_paths_are_quoted_for_a_shell(
     (folder / "0" / "tensorboard").mkdir(parents=True)
     print_leaderboard(rank([job({LR: 1})]), folder)
     assert lines(capsys)[-2:] == [f"summary: '{folder}/summary.md'", f"curves: tensorboard --logdir '{folder}'"]
-    result = job(parameters=1, seconds_training=1.0, samples_per_second=None)
+    result = Result.from_dict(job(parameters=1, seconds_training=1.0, samples_per_second=None))
     print_result(result, folder / "0", folder)
     assert f"curves tensorboard --logdir '{folder}'" in lines(capsys)
 

@@ -118,12 +118,10 @@ def test_targets_around_580_are_learned_by_default(compose, monkeypatch):
         "trainer.max_epochs=10",
     )
     result = train(compose("data=exam_scores", "model=linear", "optimizer.lr=0.05", *split, pictures=False))
-    assert result["metrics"]["test/r2"] > 0.95 and result["hints"] == []
-    assert result["metrics"]["test/loss"] == pytest.approx(result["metrics"]["test/rmse"] ** 2, rel=1e-4)
-    assert result["target_mean"] == [pytest.approx(580, abs=10)]
-    saved = torch.load(result["checkpoint"], weights_only=True)["state_dict"]
-    assert (
-        saved["target_mean"].tolist() == result["target_mean"] and saved["target_std"].tolist() == result["target_std"]
-    )
+    assert result.metrics["test/r2"] > 0.95 and result.hints == []
+    assert result.metrics["test/loss"] == pytest.approx(result.metrics["test/rmse"] ** 2, rel=1e-4)
+    assert result.target_mean == [pytest.approx(580, abs=10)]
+    saved = torch.load(result.checkpoint, weights_only=True)["state_dict"]
+    assert saved["target_mean"].tolist() == result.target_mean and saved["target_std"].tolist() == result.target_std
     plain = train(compose("data=exam_scores", "model=linear", *split, "task.standardize_targets=false", pictures=False))
-    assert plain["metrics"]["test/r2"] < 0 and "task.standardize_targets=true" in plain["hints"][0]
+    assert plain.metrics["test/r2"] < 0 and "task.standardize_targets=true" in plain.hints[0]

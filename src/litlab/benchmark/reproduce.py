@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from litlab.config.choices import CONF, choices, purpose
 from litlab.errors import RequestError, RunError
 from litlab.files import write_whole
-from litlab.runs.result import Result, tested_on
+from litlab.runs.result import StoredResult, test_note
 
 ROOT = CONF.parent
 RUNS = Path("logs/reproduce")
@@ -88,14 +88,14 @@ def command_of(name: str) -> list[str]:
     return ["python", "scripts/train.py", f"experiment={name}", *reference(name).overrides]
 
 
-def measured(name: str, seed: int) -> Result | None:
+def measured(name: str, seed: int) -> StoredResult | None:
     """The completed result of an experiment and a seed, if there is one."""
     file = ROOT / RUNS / name / f"seed{seed}" / "result.json"
-    result: Result = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "missing"}
+    result: StoredResult = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"status": "missing"}
     return result if result["status"] == "completed" else None
 
 
-def is_present(result: Result) -> bool:
+def is_present(result: StoredResult) -> bool:
     """Whether the code and the configs are still those of the commit that the result is from."""
     commit = result["git"]["commit"]
     if commit is None or result["git"]["dirty"]:
@@ -145,13 +145,13 @@ def results_page(names: Sequence[str], anew: Sequence[str], before: str) -> str:
     return "\n".join([*head, *rows, *tail, ""])
 
 
-def experiment_rows(name: str, reference: Reference, found: Sequence[Result]) -> list[str]:
+def experiment_rows(name: str, reference: Reference, found: Sequence[StoredResult]) -> list[str]:
     """A row per metric that the reference names."""
     seconds = min(result["seconds_training"] for result in found)
     speed = max(result["samples_per_second"] for result in found)
     rows = []
     for metric, shown in reference.metrics.items():
-        split = tested_on(found[0]) if metric.startswith("test/") else ""
+        split = test_note(found[0].get("test_split")) if metric.startswith("test/") else ""
         values = [result["metrics"][metric] for result in found if result["metrics"].get(metric) is not None]
         rows.append(
             f"| {name} | {metric}{split} | {shown} | {spread(values)} | {len(values)} | {seconds:.1f} | {speed:,.0f} |"
@@ -168,7 +168,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.5g} ± {deviation:.2g}"
 
 
-def describe_machine(result: Result) -> str:
+def describe_machine(result: StoredResult) -> str:
     """Hardware and versions of a run."""
     here = result["environment"]
     return (

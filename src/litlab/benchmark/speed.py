@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from litlab.config.choices import CONF
-from litlab.runs.result import environment, git_state, write
+from litlab.runs.environment import environment, git_state
+from litlab.runs.result import write
 from litlab.train import train
 
 FASHION = (
@@ -107,9 +108,9 @@ def measure(config: DictConfig) -> dict[str, Any]:
     return {
         "samples": told["samples"],
         "batch_size": told["batch_size"],
-        "steps": result["steps"],
+        "steps": result.steps,
         "seconds_startup": told["began"] - started,
-        "seconds_compiling": result["seconds_compiling"],
+        "seconds_compiling": result.seconds_compiling,
         "loops": {loop: summarize(times, base, told["samples"]) for loop, times in seconds.items()},
         "loss": told["loss"],
         "distance": told["distance"],

@@ -1,5 +1,6 @@
 """What to mind in a data set before training: a sentence for each trouble that its description shows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,7 +9,6 @@ from litlab.data.samples import some
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.advice import CODES, HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
 from litlab.models.cnn import channels_last
-from litlab.runs.result import Result
 
 SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
 HANDY_TARGET = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
@@ -17,25 +17,25 @@ FEW = 1000  # samples
 Row = dict[str, Any]  # of a table: of the splits, the classes or the columns
 
 
-def remarks(config: DictConfig, data: TensorData, result: Result) -> list[str]:
+def remarks(config: DictConfig, data: TensorData, description: Mapping[str, Any]) -> list[str]:
     """A sentence each, which names the setting.
 
     Args:
         config: names the settings that there are.
         data: described.
-        result: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` makes them.
+        description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` makes them.
     """
-    faults = list(result["faults"])
-    if "test" not in [row["split"] for row in result["splits"]]:
+    faults = list(description["faults"])
+    if "test" not in [row["split"] for row in description["splits"]]:
         faults.append(f"there is no test split; try {typed(config, 'data.test_size=0.2')}")
     told = [f"training refuses these data: {each}" for each in faults]
     told += [
-        *_columns(config, data, result["columns"]),
-        *_relations(result["relations"], result["splits"][0]["samples"]),
+        *_columns(config, data, description["columns"]),
+        *_relations(description["relations"], description["splits"][0]["samples"]),
     ]
-    told += _splits(config, data, result["splits"])
-    counts = {row["class"]: row["train"] for row in result["classes"]}
-    if sum(counts.values()) == result["splits"][0]["samples"]:  # else labels are wrong, and so are the counts
+    told += _splits(config, data, description["splits"])
+    counts = {row["class"]: row["train"] for row in description["classes"]}
+    if sum(counts.values()) == description["splits"][0]["samples"]:  # else labels are wrong, and so are the counts
         told += _classes(config, data, counts)
     if turned := channels_last(data.input_shape):
         told.append(turned)
@@ -97,7 +97,7 @@ def _sizes(rows: list[Row], handy: float) -> str:
     return unhandy([max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0], handy)
 
 
-def _relations(found: Result, samples: int) -> list[str]:
+def _relations(found: Mapping[str, Any], samples: int) -> list[str]:
     told = []
     if found["contradictions"]:
         told.append(

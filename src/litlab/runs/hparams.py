@@ -13,7 +13,8 @@ from tensorboard.plugins.hparams.api_pb2 import Experiment, HParamInfo, MetricIn
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
 from litlab.compat.tensorboard import open_directly
-from litlab.runs.result import Result, is_first_process, tested_on
+from litlab.distributed.ranks import is_first_process
+from litlab.runs.result import Result
 
 SETTINGS = ("optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed")  # of a single run, overridden or not
 # What TensorBoard calls them: the field of a value, the type of a column.
@@ -66,7 +67,7 @@ def log_metrics(loggers: Iterable[Logger], config: DictConfig, result: Result) -
         hparam_infos=columns, metric_infos=[MetricInfo(name=MetricName(tag=name)) for name in metrics]
     )
     for logger in tensorboards(loggers):
-        logger.log_metrics(metrics, step=result["steps"])
+        logger.log_metrics(metrics, step=result.steps)
         _write(logger, metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
         _end(logger, "STATUS_SUCCESS")
 
@@ -76,11 +77,11 @@ def hparams(config: DictConfig, result: Result) -> dict[str, Value]:
 
     Numbers stay numbers; a choice is its name; a list and null are as they were typed.
     """
-    words = (override.lstrip("+").partition("=") for override in result.get("overrides", ()))
+    words = (override.lstrip("+").partition("=") for override in result.overrides)
     typed = {key.split("@")[0]: text for key, equals, text in words if equals}
     if swept := OmegaConf.select(config, "sweep.swept"):
         return _values(config, swept, typed)
-    choices = {group: choice for group, choice in result.get("choices", {}).items() if choice}
+    choices = {group: choice for group, choice in result.choices.items() if choice}
     return choices | _values(config, (*SETTINGS, *(name for name in typed if name not in choices)), typed)
 
 
@@ -90,11 +91,11 @@ def final_metrics(result: Result) -> dict[str, float]:
     They have names of their own: val/accuracy is a curve, best/val/accuracy its value that counts; of a test on the
     training split test/r2 is test_on_train/r2.
     """
-    monitor, metrics = result["monitor"], result["metrics"]
-    best = {} if monitor["best"] is None else {f"best/{monitor['metric']}": monitor["best"]}
-    first = monitor["metric"].replace("val/", "test/")
+    monitor, metrics = result.monitor, result.metrics
+    best = {} if monitor.best is None else {f"best/{monitor.metric}": monitor.best}
+    first = monitor.metric.replace("val/", "test/")
     names = sorted((name for name in metrics if name.startswith("test/")), key=lambda name: name != first)
-    group = "test_on_train/" if tested_on(result) else "test/"
+    group = "test_on_train/" if result.test_split == "train" else "test/"
     return best | {name.replace("test/", group): metrics[name] for name in names}
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from litlab.escape import printable
-from litlab.runs.result import Result, tested_on
+from litlab.runs.result import Result, test_note
 
 MAX_ROWS = 40  # of a table on the terminal
 HUGE = 1e9  # from which on a number is told by its first digits
@@ -23,48 +23,49 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    monitor, metrics = result["monitor"], result["metrics"]
-    choices = {name: choice for name, choice in result["choices"].items() if name in ("data", "model", "experiment")}
+    monitor, metrics = result.monitor, result.metrics
+    choices = {name: choice for name, choice in result.choices.items() if name in ("data", "model", "experiment")}
     if choices:
         table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
-    table.add_row("parameters", f"{result['parameters']:,}")
-    for name, values in result.get("weights", {}).items():
+    table.add_row("parameters", f"{result.parameters:,}")
+    for name, values in (result.weights or {}).items():
         table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
-    scale = zip(result.get("target_std", ()), result.get("target_mean", ()), strict=True)
+    scale = zip(result.target_std, result.target_mean, strict=True)
     if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
         table.add_row("prediction", line)
-    if monitor["best"] is not None:
-        table.add_row(f"best {monitor['metric']}", f"{_metric(monitor['best'])}  (epoch {monitor['epoch']})")
+    if monitor.best is not None:
+        table.add_row(f"best {monitor.metric}", f"{_metric(monitor.best)}  (epoch {monitor.epoch})")
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
             moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
             remark = "  (mean over the last epoch's steps)" if moving else ""
-            table.add_row(name, _metric(value) + (remark or tested_on(result) * name.startswith("test/")))
-    whole = f"{result['seconds']:.1f} since the command was started"  # Python's own end, after this table, is not in it
-    table.add_row("seconds", f"{result['seconds_training']:.1f} training, {whole}")
-    if result["samples_per_second"]:
-        table.add_row("samples/s", f"{result['samples_per_second']:,.0f}")
+            table.add_row(name, _metric(value) + (remark or test_note(result.test_split) * name.startswith("test/")))
+    whole = f"{result.seconds:.1f} since the command was started"  # Python's own end, after this table, is not in it
+    table.add_row("seconds", f"{result.seconds_training:.1f} training, {whole}")
+    if result.samples_per_second:
+        table.add_row("samples/s", f"{result.samples_per_second:,.0f}")
     table.add_row("run directory", relative(run_dir))
     if (run_dir / "tensorboard").is_dir():
         table.add_row("curves", f"tensorboard --logdir {quoted(log_dir)}")
     console = Console(soft_wrap=True)
     console.print(table)
-    for hint in result.get("hints", ()):
+    for hint in result.hints:
         console.print(f"hint: {hint}", markup=False, highlight=False)
 
 
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and warnings."""
+    found = result.found
     console = Console(soft_wrap=True)
-    console.print(f"\n{result['question']}", markup=False, highlight=False)
+    console.print(f"\n{found['question']}", markup=False, highlight=False)
     for title in ("splits", "classes", "columns"):
-        if rows := result[title]:
+        if rows := found[title]:
             of = " (training split)" if title == "columns" else ""
             _print_rows(console, title + of, rows[:MAX_ROWS])
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
-    for remark in result["remarks"]:
+    for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
 
 

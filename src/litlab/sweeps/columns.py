@@ -8,24 +8,24 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from litlab.runs.result import GROUPS, NOT_OF_THE_JOB, Result
+from litlab.runs.result import GROUPS, NOT_OF_THE_JOB, StoredResult
 from litlab.sweeps.naming import key_of
 
 REPLICATES = ("seed", "data.fold")  # settings of which a row of the leaderboard has the mean
 
 
-def own_overrides(result: Result) -> list[str]:
+def own_overrides(result: StoredResult) -> list[str]:
     """What was typed, without what is the sweep's or Hydra's."""
     words = result.get("overrides") or []
     return [word for word in words if key_of(word).split(".")[0].split("/")[0] not in ("sweep", "hydra")]
 
 
-def typed(result: Result) -> dict[str, str]:
+def typed(result: StoredResult) -> dict[str, str]:
     """The text of each override by its setting."""
     return {key_of(override): override.partition("=")[2] for override in own_overrides(result)}
 
 
-def value(result: Result, key: str) -> Any:
+def value(result: StoredResult, key: str) -> Any:
     """What a job's setting (`optimizer.lr`) or choice (`model`) was, typed or not; None if it has none.
 
     A result without settings, of an earlier version or of a job that could not be composed, knows what was typed alone.
@@ -53,7 +53,7 @@ def parse(text: str | None) -> Any:
     return found if found is None or isinstance(found, int | float | str | list | dict) else text
 
 
-def flat(result: Result) -> dict[str, Any]:
+def flat(result: StoredResult) -> dict[str, Any]:
     """Choices and settings by name; of what was typed where there are no settings."""
     leaves: dict[str, Any] = {}
 
@@ -69,7 +69,7 @@ def flat(result: Result) -> dict[str, Any]:
     return (result.get("choices") or {}) | leaves
 
 
-def identity(result: Result, replicates: bool = True) -> str:
+def identity(result: StoredResult, replicates: bool = True) -> str:
     """Equal for jobs of the same settings; without `replicates`, whatever their seed and fold are."""
     plain = result.get("settings") or {"choices": result.get("choices"), "typed": typed(result)}
     if not replicates:
@@ -84,7 +84,7 @@ def _without(part: Any, key: str) -> Any:
     return {name: leaf for name, leaf in part.items() if not {name, f"{key}.{name}"} & set(REPLICATES)}
 
 
-def columns(results: Sequence[Result]) -> list[str]:
+def columns(results: Sequence[StoredResult]) -> list[str]:
     """The settings that tell results apart: the swept ones first, then whatever else differs between any two of them.
 
     A choice stands for its members: where model=mlp and model=cnn differ, so do many settings. A setting is left out
@@ -121,7 +121,7 @@ def comparable(values: Iterable[Any]) -> str:
     return json.dumps(list(values), sort_keys=True, default=str)
 
 
-def _tokens(results: Sequence[Result], name: str) -> list[str]:
+def _tokens(results: Sequence[StoredResult], name: str) -> list[str]:
     return [comparable([value(result, name)]) for result in results]
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from litlab.runs.result import Result
+from litlab.runs.result import StoredResult
 from litlab.sweeps.columns import REPLICATES, comparable, value
 from litlab.sweeps.rows import Row, validation
 
@@ -69,7 +69,7 @@ def _values(row: Row) -> dict[str, float]:
     return found
 
 
-def _replicate(job: Result) -> str:
+def _replicate(job: StoredResult) -> str:
     return comparable(value(job, key) for key in REPLICATES)
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.errors import RequestError
-from litlab.runs.result import FILE, Result
+from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
@@ -154,7 +154,7 @@ def claim_job(folder: Path, number: int, settings: dict[str, str]) -> Path:
     return job
 
 
-def read(folder: Path) -> Result | None:
+def read(folder: Path) -> StoredResult | None:
     """The result.json of a job's folder; None if there is none that can be read."""
     try:
         return reading.read(folder / FILE)
@@ -162,7 +162,7 @@ def read(folder: Path) -> Result | None:
         return None
 
 
-def results(folder: Path) -> dict[Path, Result]:
+def results(folder: Path) -> dict[Path, StoredResult]:
     """All results of the jobs in a sweep's folder."""
     found = ((path, read(path)) for path in sorted(folder.iterdir()) if path.is_dir())
     return {path: result for path, result in found if result is not None}

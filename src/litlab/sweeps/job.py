@@ -10,7 +10,8 @@ from typing import Any
 
 from litlab.config.hydra_errors import hydra_message
 from litlab.runs.heartbeat import is_alive_elsewhere, this_process
-from litlab.runs.result import FILE, Result, told
+from litlab.runs.recording import format_error
+from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps.folder import list_of, quoted, read
 from litlab.sweeps.naming import differing
 
@@ -29,7 +30,7 @@ class Job:
     mistake: Exception | None = None
     folder: Path = NOWHERE
     resume_from: Path | None = None  # the checkpoint of an earlier session's attempt, which was stopped
-    result: Result | None = None
+    result: StoredResult | None = None
     twin: "Job | None" = None  # of the same settings, which runs in this one's place
     is_told: bool = False  # on the terminal, that it ended
 
@@ -63,11 +64,11 @@ class Job:
         self.result = read(self.folder) if self.has_folder else None
         return self.result is not None and is_alive_elsewhere(self.result, self.folder / FILE)
 
-    def failure(self, error: Exception, swept: Sequence[str]) -> Result:
+    def failure(self, error: Exception, swept: Sequence[str]) -> StoredResult:
         """The result of a job that did not come to write its own."""
         overrides = [word for word in self.overrides if not word.lstrip("+~").startswith("sweep.")]
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        text = hydra_message(error) or told(error)
+        text = hydra_message(error) or format_error(error)
         result = {"choices": {}, "overrides": overrides, "swept": list(swept), "settings": self.settings}
         return result | {
             "status": "failed",
@@ -78,7 +79,7 @@ class Job:
         }
 
 
-def value(result: Result | None, others: Iterable[Result]) -> float:
+def value(result: StoredResult | None, others: Iterable[StoredResult]) -> float:
     """The monitored metric of a result; for one that has none, the worst of the others.
 
     A search must be able to reckon with it: it is finite.
@@ -93,7 +94,7 @@ def value(result: Result | None, others: Iterable[Result]) -> float:
     return (min(values) if is_max else max(values)) if values else (-WORST if is_max else WORST)
 
 
-def monitored(result: Result | None) -> float | None:
+def monitored(result: StoredResult | None) -> float | None:
     """The best value of the monitored metric, else its last; None if there is none, or the job did not complete."""
     if result is None or result["status"] != "completed":
         return None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from litlab.errors import RequestError
-from litlab.runs.result import FILE, Result, is_alive
+from litlab.runs.heartbeat import is_alive
+from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps import reading
 from litlab.sweeps.columns import columns, identity, order
 from litlab.sweeps.planned import NOT_BEGUN, not_begun
@@ -62,7 +63,7 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
     return board
 
 
-def read(folders: Sequence[Path]) -> list[Result]:
+def read(folders: Sequence[Path]) -> list[StoredResult]:
     """The results below these folders, each with its `run_dir`; one that says it runs but does not, `died`.
 
     Of a file that is no result of a training there is the `status` unreadable, and why in `error`.
@@ -89,7 +90,7 @@ def _find(folder: Path) -> Iterator[Path]:
             yield Path(above, FILE)
 
 
-def _read(file: Path) -> Result:
+def _read(file: Path) -> StoredResult:
     try:
         result = reading.read(file)
         if "question" in result:  # of describe.py
@@ -101,7 +102,7 @@ def _read(file: Path) -> Result:
     return result | {"run_dir": str(file.parent)}
 
 
-def rank(results: Sequence[Result]) -> Leaderboard:
+def rank(results: Sequence[StoredResult]) -> Leaderboard:
     """One row per setting, over its seeds and folds; ranked by the mean of the monitored metric, never by the test."""
     unreadable = [result for result in results if result["status"] == UNREADABLE]
     jobs = counted([result for result in results if result["status"] != UNREADABLE])
@@ -160,13 +161,13 @@ def _tie(rows: Sequence[Row], metric: str) -> str:
     return f"{text}is no better than the others: val/loss does not tell them apart either"
 
 
-def counted(results: Sequence[Result]) -> list[Result]:
+def counted(results: Sequence[StoredResult]) -> list[StoredResult]:
     """Of results of the same settings and seed one: the completed one, else the newest.
 
     A job that could not be composed has no settings: it is the same as a later one of the same overrides.
     """
     composed: dict[tuple[str, ...], str] = {}
-    chosen: dict[str, Result] = {}
+    chosen: dict[str, StoredResult] = {}
     settled = sorted(results, key=lambda each: (each["status"] == "completed", each.get("started") or ""))
     for result in sorted(settled, key=lambda each: not each.get("settings")):
         same, overrides = identity(result), tuple(result.get("overrides") or ())

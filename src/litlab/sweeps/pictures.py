@@ -14,7 +14,7 @@ from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
-from litlab.runs.result import HISTORY, Result
+from litlab.runs.result import HISTORY, StoredResult
 from litlab.sweeps.columns import comparable, order
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import plain, short_keys
@@ -70,7 +70,7 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
     return curves([histories for _, histories in found], [shortened(each, 60) for each in labels], metric)
 
 
-def _history(job: Result, metric: str) -> Array:
+def _history(job: StoredResult, metric: str) -> Array:
     """The metric of each epoch of a job, shape (epochs,), NaN where there is none; empty where nothing tells."""
     try:
         lines = list(csv.DictReader(read_file(Path(job["run_dir"], HISTORY)).decode().splitlines()))

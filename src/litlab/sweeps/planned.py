@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from litlab.files import write_whole
-from litlab.runs.result import Result
+from litlab.runs.result import StoredResult
 from litlab.sweeps.columns import REPLICATES, identity, own_overrides, value
 from litlab.sweeps.job import Job
 from litlab.sweeps.reading import read_file
@@ -31,7 +31,7 @@ def save(folder: Path, jobs: Iterable[Job], total: int) -> None:
     write_whole(folder / PLANNED, json.dumps(content).encode())
 
 
-def not_begun(folder: Path, results: Sequence[Result]) -> tuple[list[Result], int]:
+def not_begun(folder: Path, results: Sequence[StoredResult]) -> tuple[list[StoredResult], int]:
     """The planned jobs of the sweep in `folder` that have no result; none where no plan is left.
 
     Args:
@@ -53,7 +53,7 @@ def not_begun(folder: Path, results: Sequence[Result]) -> tuple[list[Result], in
         return [], 0
 
 
-def _entry(job: Result) -> dict[str, Any]:
+def _entry(job: StoredResult) -> dict[str, Any]:
     return {
         "overrides": own_overrides(job),
         "replicates": {key: value(job, key) for key in REPLICATES},
@@ -66,7 +66,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_result(entry: dict[str, Any], sibling: Result) -> Result:
+def _without_result(entry: dict[str, Any], sibling: StoredResult) -> StoredResult:
     """What the result of a planned job would be, which differs from `sibling` by its seed or fold."""
     settings = OmegaConf.create(sibling["settings"])
     for key, replicate in entry["replicates"].items():

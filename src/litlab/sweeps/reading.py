@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from litlab.runs.result import Result
+from litlab.runs.result import StoredResult
 
 MAX_BYTES = 10 * 2**20
 MAX_DIGITS = 300  # of an integer; a float ends at 1e308
@@ -75,7 +75,7 @@ FIELDS = {
 }
 
 
-def read(file: Path) -> Result:
+def read(file: Path) -> StoredResult:
     """A result.json, with all `FIELDS` of it as they must be.
 
     Raises:
@@ -107,7 +107,7 @@ def read_file(file: Path) -> bytes:
     return content
 
 
-def _checked(result: Any) -> Result:
+def _checked(result: Any) -> StoredResult:
     if not isinstance(result, dict):
         raise ValueError("must be a mapping")
     if result.get("status") not in STATUS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from litlab.runs.result import Result, tested_on
+from litlab.runs.result import StoredResult
 from litlab.sweeps.columns import REPLICATES, comparable, order, own_overrides, value
 from litlab.sweeps.naming import key_of
 
@@ -48,21 +48,21 @@ class Row:
     seconds: float | None  # mean of a job's training; the start-up, which a process has once, is not in it
     status: str  # completed, 2 of 3 completed, 2 of 3 have a value, running, died, interrupted, failed: <error>
     error: str | None  # of the jobs that did not complete
-    jobs: tuple[Result, ...]
+    jobs: tuple[StoredResult, ...]
     rank: int | None = None  # from 1 within a metric; equal means share one; None unless `is_whole`
 
     @property
-    def completed(self) -> list[Result]:
+    def completed(self) -> list[StoredResult]:
         """The jobs that came to their end."""
         return [job for job in self.jobs if job["status"] == "completed"]
 
     @property
     def is_tested_on_train(self) -> bool:
         """Whether the test metrics are on the training split, of one job at least."""
-        return any(map(tested_on, self.completed))
+        return any(job.get("test_split") == "train" for job in self.completed)
 
     @property
-    def begun(self) -> list[Result]:
+    def begun(self) -> list[StoredResult]:
         """The jobs that left a result."""
         return [job for job in self.jobs if job.get("run_dir") is not None]
 
@@ -77,7 +77,7 @@ class Row:
         return self.best.n or self.test.n
 
     @property
-    def best_job(self) -> Result | None:
+    def best_job(self) -> StoredResult | None:
         """The completed job of the best validation, which has the weights that one would take; None without."""
         known = [(found, job) for job in self.completed for found in _numbers([validation(job)])]
         choose = max if self.mode == "max" else min
@@ -95,7 +95,7 @@ class Row:
         return [names for key, names in NAMES.items() if len({comparable([value(job, key)]) for job in self.jobs}) > 1]
 
 
-def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
+def row_of(jobs: Sequence[StoredResult], names: Sequence[str]) -> Row:
     """The row of one setting's jobs; `names` are the columns."""
     jobs = sorted(jobs, key=lambda job: order(value(job, key) for key in REPLICATES))
     statuses = Counter(job["status"] for job in jobs)
@@ -128,7 +128,7 @@ def row_of(jobs: Sequence[Result], names: Sequence[str]) -> Row:
     )
 
 
-def validation(result: Result) -> float | None:
+def validation(result: StoredResult) -> float | None:
     """The monitored metric: at the best epoch, else at the end; None where validation did not take place."""
     monitor = result.get("monitor") or {}
     metric, best = str(monitor.get("metric")), monitor.get("best")
@@ -137,7 +137,7 @@ def validation(result: Result) -> float | None:
     return (result.get("metrics") or {}).get(metric) if best is None else best
 
 
-def checkpoint(job: Result) -> Path | None:
+def checkpoint(job: StoredResult) -> Path | None:
     """The file of the weights that a job was tested with; None if it is not there (any more).
 
     It is looked for in the job's own folder, wherever that lies now, not where the result says.
@@ -152,7 +152,7 @@ def test_metric(metric: str | None) -> str:
     return f"test/{(metric or '').partition('/')[2]}"
 
 
-def _seconds(result: Result) -> float | None:
+def _seconds(result: StoredResult) -> float | None:
     """Of training; results of earlier versions have the whole time alone."""
     return result.get("seconds") if result.get("seconds_training") is None else result["seconds_training"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from litlab import signals
 from litlab.runs.heartbeat import is_alive_elsewhere
-from litlab.runs.result import FILE, Result, write
+from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
 
@@ -56,7 +56,7 @@ def bury(folder: Path) -> None:
             _interrupt(job, result, "killed with the sweep")
 
 
-def _interrupt(folder: Path, result: Result, why: str) -> None:
+def _interrupt(folder: Path, result: StoredResult, why: str) -> None:
     result |= {"status": "interrupted", "error": why}
     with contextlib.suppress(OSError):
         write(folder / FILE, result)
@@ -65,7 +65,7 @@ def _interrupt(folder: Path, result: Result, why: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def _terminate(result: Result | None, signalled: set[int]) -> None:
+def _terminate(result: StoredResult | None, signalled: set[int]) -> None:
     """Ask a job's process, if it is another one of this machine, to end; once."""
     process = (result or {}).get("process", {})
     if process.get("host") == platform.node() and process["pid"] not in {os.getpid(), *signalled}:

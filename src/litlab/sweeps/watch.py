@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from litlab.escape import printable
-from litlab.runs.result import Result
+from litlab.runs.result import StoredResult
 from litlab.sweeps.folder import read
 from litlab.sweeps.job import Job, monitored
 
@@ -54,7 +54,7 @@ def watching(jobs: Sequence[Job], total: int, swept: Sequence[str]) -> Iterator[
         look()
 
 
-def line(count: str, settings: dict[str, str], result: Result) -> str:
+def line(count: str, settings: dict[str, str], result: StoredResult) -> str:
     """What is said of a job: `3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s`, or its error."""
     parts = [count, " ".join(f"{key}={text}" for key, text in settings.items())]
     if result["status"] == "completed":

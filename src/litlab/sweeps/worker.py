@@ -12,9 +12,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 
+from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
 from litlab.files import write_whole
-from litlab.runs.result import AlreadyBegun, is_first_process
+from litlab.runs.recording import AlreadyBegun
 from litlab.sweeps.folder import STOP, keep_time
 
 log = logging.getLogger(__name__)
