@@ -106,7 +106,7 @@ def test_faults_and_relations_are_found() -> None:
 def test_rounding_is_zero_and_what_is_small_stays() -> None:
     import torch
 
-    from litlab.describe import describe_column
+    from litlab.data.columns import describe_column
 
     wave = torch.sin(torch.linspace(-torch.pi, torch.pi, 1000))
     row = describe_column("wave", wave)
@@ -172,7 +172,7 @@ def test_faulty_columns_are_drawn(tmp_path: Path) -> None:
 def test_numbers_whose_powers_are_infinite_have_a_spread() -> None:
     import torch
 
-    from litlab.describe import describe_column
+    from litlab.data.columns import describe_column
 
     row = describe_column("huge", torch.tensor([-1e30, 0.0, 0.0, 3e30]))
     assert row["mean"] == pytest.approx(5e29) and row["std"] == pytest.approx(1.5e30)

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
 from litlab.build import build_data
+from litlab.data.columns import Row, columns, describe_column
 from litlab.data.relations import relations, row_hashes
-from litlab.data.samples import column_axis, column_names, faults
+from litlab.data.samples import faults
 from litlab.data.tensors import Split, TensorData
-from litlab.diagnostics.data_warnings import Row, remarks
+from litlab.diagnostics.data_warnings import remarks
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
-LARGE = 1e15  # numbers whose powers float32 has no room for
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 
 
@@ -108,47 +107,6 @@ def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas
     return {part: np.array([int((split.targets == each).sum()) for each in classes]) for part, split in splits.items()}
 
 
-def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
-    """Values by name: of each column or channel (`column_axis`), or of all tokens; of a regression the target too."""
-    inputs, axis = split.inputs, column_axis(split.inputs)
-    if data.num_tokens is None:
-        values = {name: inputs.select(axis, number).flatten() for number, name in enumerate(column_names(data))}
-    else:
-        values = {"tokens": inputs.flatten()}
-    if data.class_names is None:
-        name = data.target_name if data.target_name != TensorData.target_name else "y"
-        targets = split.targets.reshape(len(split.targets), -1).unbind(1)
-        for number, target in enumerate(targets):
-            values[f"target: {name}" + (f" {number}" if len(targets) > 1 else "")] = target
-    return values
-
-
-def describe_column(name: str, values: Tensor) -> Row:
-    """Range, mean, standard deviation, skewness, and how many are no numbers; values of shape (N,).
-
-    And of which kind the values are: constant, two (different ones), whole (numbers) or real.
-    """
-    values = values.float()
-    finite = values if bool(values.sum().isfinite()) else values[values.isfinite()]
-    row: Row = {"name": name, "min": math.nan, "mean": math.nan, "max": math.nan, "std": math.nan, "skewness": 0.0}
-    if len(finite):
-        low, high = float(finite.min()), float(finite.max())
-        finite = finite.double() if max(-low, high) > LARGE else finite
-        std, mean = map(float, torch.std_mean(finite, correction=0)) if low < high else (0.0, low)
-        row |= {"min": low, "mean": _rounded(mean, std), "max": high, "std": std}
-        row["skewness"] = _rounded(float((finite - mean).div_(std).pow_(3).mean()), 1.0) if low < high else 0.0
-    return row | {"values": kind_of(finite), "not finite": len(values) - len(finite)}
-
-
-def kind_of(values: Tensor) -> str:
-    """Of finite values (N,): constant, two (different ones), whole (numbers), or real."""
-    if not len(values) or bool((values == values[0]).all()):
-        return "constant"
-    if bool(((values == values.min()) | (values == values.max())).all()):
-        return "two"
-    return "whole" if bool((values.frac() == 0).all()) else "real"
-
-
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
     """Write classes.png, features.png and, of images, samples.png."""
     inputs, targets = splits["train"]
@@ -174,11 +132,6 @@ def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     if len(chosen) < len(every):
         heading += f": {len(chosen)} of {len(every):,} columns"
     return dataset.feature_histograms({name: values.numpy() for name, values in chosen}, heading)
-
-
-def _rounded(value: float, scale: float) -> float:
-    """Zero, where `value` is but the rounding of numbers of this scale."""
-    return value if abs(value) > 1e-6 * scale else 0.0
 
 
 def _shape(tensor: Tensor) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from litlab.data.columns import Row
 from litlab.data.samples import some
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.advice import CODES, HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
@@ -14,7 +15,6 @@ SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponenti
 HANDY_TARGET = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
 IMBALANCE = 4.0  # times as many samples in one class as in another
 FEW = 1000  # samples
-Row = dict[str, Any]  # of a table: of the splits, the classes or the columns
 
 
 def remarks(config: DictConfig, data: TensorData, description: Mapping[str, Any]) -> list[str]:
