@@ -9,9 +9,9 @@ from sweep_results import job
 from litlab.sweeps.columns import columns, identity
 from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.leaderboard import rank
-from litlab.sweeps.report import print_leaderboard
+from litlab.sweeps.report import as_markdown, print_leaderboard
 from litlab.sweeps.rows import Row
-from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv
+from litlab.sweeps.summary import as_csv, jobs_as_csv
 
 LR = "optimizer.lr"
 A, B = [0.90, 0.92, 0.91, 0.95], [0.89, 0.90, 0.90, 0.93]

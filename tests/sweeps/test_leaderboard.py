@@ -15,7 +15,8 @@ from litlab.errors import RequestError
 from litlab.sweeps.job import Job
 from litlab.sweeps.leaderboard import Leaderboard, rank, read
 from litlab.sweeps.planned import save as save_plan
-from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize, table
+from litlab.sweeps.report import print_leaderboard, table
+from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize
 
 LR = "optimizer.lr"
 
@@ -324,8 +325,6 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", STRANGE)
 def test_a_strange_result_is_shown(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    from litlab.sweeps.report import print_leaderboard
-
     for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_bytes(each)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sweep_results import failed, job, save
 
+from litlab.sweeps.columns import as_typed
 from litlab.sweeps.leaderboard import Leaderboard, rank, read
 from litlab.sweeps.pictures import draw, pictures
-from litlab.sweeps.report import print_leaderboard
-from litlab.sweeps.summary import as_csv, as_markdown, jobs_as_csv, plain, summarize, write
+from litlab.sweeps.report import as_markdown, print_leaderboard
+from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize, write
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
@@ -80,7 +81,7 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
         "|  | 0.1 | 32 | 0.922 ± 0.014 | 0.905 ± 0.007 | 2 | 4.5 | 2 of 3 completed |",
         "|  | 1 | 32 | - | - | 0 | - | failed: RunError: a \\| b |",
         "",
-        "What trains the winner:",
+        "The winner:",
         "",
         "    python scripts/train.py optimizer.lr=0.01 data.batch_size=32 seed=0",
         "",
@@ -155,9 +156,9 @@ def test_each_metric_has_its_winner() -> None:
     board = rank([job({LR: 0.1}, 0.5), job({LR: 0.2}, 0.25, metric="val/rmse", mode="min"), job({LR: 0.3}, 0.7)])
     lines = as_markdown(board).splitlines()
     for metric, rate in (("val/accuracy", 0.3), ("val/rmse", 0.2)):
-        place = lines.index(f"What trains the winner by {metric}:")
+        place = lines.index(f"The winner by {metric}:")
         assert lines[place + 2] == f"    python scripts/train.py optimizer.lr={rate} seed=0"
-    assert "What trains the winner:" not in lines
+    assert "The winner:" not in lines
 
 
 def test_n_counts_the_completed_jobs_also_without_validation() -> None:
@@ -192,7 +193,7 @@ def test_a_long_table_is_cut_but_not_the_csv() -> None:
     ("value", "text"), [(None, ""), (True, "true"), (1e-05, "1e-05"), (0.1, "0.1"), ([8, 4], "[8,4]"), ("mlp", "mlp")]
 )
 def test_values_are_as_one_types_them(value: Any, text: str) -> None:
-    assert plain(value) == text
+    assert as_typed(value) == text
 
 
 def names(folder: Path) -> set[str]:

@@ -53,6 +53,13 @@ def parse(text: str | None) -> Any:
     return found if found is None or isinstance(found, int | float | str | list | dict) else text
 
 
+def as_typed(value: Any) -> str:
+    """A value as one would type it, in full precision; nothing for None."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, separators=(",", ":"), default=str)
+
+
 def flat(result: StoredResult) -> dict[str, Any]:
     """Choices and settings by name; of what was typed where there are no settings."""
     leaves: dict[str, Any] = {}

@@ -43,6 +43,11 @@ class Leaderboard:
         first = {row.metric: row for row in reversed(self.rows) if row.rank}
         return [first[metric] for metric, _ in self.metrics if metric in first]
 
+    @property
+    def has_test_on_train(self) -> bool:
+        """Whether the test metrics of any row are on the training split."""
+        return any(row.is_tested_on_train for row in self.rows)
+
 
 def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
     """The leaderboard of the sweeps in these folders.

@@ -1,5 +1,8 @@
-"""What a sweep tells the user on the terminal."""
+"""A leaderboard as text: what was swept, the table and the winner; in Markdown and on the terminal."""
 
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +10,132 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from litlab import escape
+from litlab.plots.canvas import shortened
 from litlab.runs.report import as_text, quoted, widen
+from litlab.sweeps.columns import REPLICATES, as_typed, value
+from litlab.sweeps.confidence import comparison
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.summary import command, compared, headline, table, winner_checkpoint, winners
+from litlab.sweeps.rounding import decimals, spread
+from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, test_metric
 
-TOP = 10  # rows of a leaderboard
+MAX_ROWS = 200  # of summary.md; summary.csv has all
+TOP = 10  # rows on the terminal
+MAX_TEXT = 100  # characters of a setting or an error in a table
+
+
+def headline(board: Leaderboard) -> str:
+    """How many settings and jobs there are, and what they are ranked by."""
+    statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(board.jobs.items()))
+    count = sum(not row.status.startswith(UNREADABLE) for row in board.rows)
+    settings = f"{count:,} setting{'s' if count != 1 else ''}"
+    text = f"{settings}{' of ' if board.columns else ''}{', '.join(board.columns)}; jobs: {statuses or 'none'}."
+    if board.winners:
+        ranked = " and ".join(
+            f"{row.metric} ({'higher' if row.mode == 'max' else 'lower'} is better)" for row in board.winners
+        )
+        over = " and ".join(dict.fromkeys(name for row in board.rows for name in row.replicates))
+        mean = f"the mean over {over} of " if over and any(row.best.n > 1 for row in board.rows) else ""
+        text += f" Ranked by {mean}the best {ranked}, never by the test."
+    return text
+
+
+def table(board: Leaderboard, limit: int) -> list[list[str]]:
+    """The names of the columns, then at most `limit` rows; means are rounded to what their deviations resolve."""
+    metrics = list(dict.fromkeys(row.metric for row in board.rows if row.metric))
+    measured = [metrics[0], test_metric(metrics[0])] if len(metrics) == 1 else ["metric", "validation", "test"]
+    digits = {
+        metric: decimals([row.best for row in board.rows if row.metric == metric])
+        for metric in {row.metric for row in board.rows}
+    }
+    lines = [["rank", *board.columns, *(measured if metrics else []), "n", "train s", "status"]]
+    for row in board.rows[:limit]:
+        cells = ["" if row.rank is None else str(row.rank), *(_cell(each) for each in row.values)]
+        cells += [row.metric or "-"] if len(metrics) > 1 else []
+        if metrics:
+            number = digits[row.metric]
+            cells += [spread(row.best, number), spread(row.test, number) + " (train)" * row.is_tested_on_train]
+        seconds = "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
+        lines.append([*cells, str(row.n), seconds, shortened(row.status, MAX_TEXT)])
+    return lines
+
+
+def _cell(value: Any) -> str:
+    """A setting's value to read: of a number that a search has drawn, four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else shortened(as_typed(value), MAX_TEXT) or "-"
+
+
+def comparisons(board: Leaderboard) -> Iterator[str]:
+    """For each metric, whether its first row beats its second one by more than chance."""
+    for winner in board.winners:
+        others = [row for row in board.rows if row.metric == winner.metric and row.rank and row is not winner]
+        if others and (text := comparison(winner, others[0])):
+            yield f"by {winner.metric}, {text}" if len(board.winners) > 1 else text
+
+
+def winners(board: Leaderboard) -> Iterator[tuple[str, str | Path]]:
+    """For each metric's winner the command that trains it, then the checkpoint of its best job; each with a label."""
+    for row in board.winners:
+        yield "the winner" if len(board.winners) == 1 else f"the winner by {row.metric}", command(row)
+        if (job := row.best_job) and (file := checkpoint(job)):
+            which = ", ".join(f"{key} {value(job, key)}" for key in REPLICATES if NAMES[key] in row.replicates)
+            yield f"its checkpoint ({which}, the best of {row.n})" if which else "its checkpoint", file
+
+
+def command(row: Row) -> str:
+    """What to type to train a row's setting."""
+    return " ".join(["python", "scripts/train.py", *map(_word, row.overrides)])
+
+
+def _word(override: str) -> str:
+    """Quoted once for a shell: single quotes that Hydra must see are put in double quotes where these are inert."""
+    return f'"{override}"' if "'" in override and not set(override) & set('"$`\\!') else shlex.quote(override)
+
+
+def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path = Path()) -> str:
+    """The leaderboard as summary.md.
+
+    Args:
+        board: what to show.
+        pictures: the names of the pictures beside it.
+        folder: where the file will lie.
+    """
+    names, *rows = table(board, MAX_ROWS)
+    rules = ["---" if name in ("status", "metric") else "---:" for name in names]
+    lines = ["# Leaderboard", "", escape.markdown(headline(board)), "", *map(_markdown_row, [names, rules, *rows])]
+    if len(board.rows) > MAX_ROWS:
+        lines += ["", f"... and {len(board.rows) - MAX_ROWS:,} more rows, in summary.csv"]
+    for text in comparisons(board):
+        lines += ["", f"{_capitalized(text)}."]
+    for label, what in winners(board):
+        shown = os.path.relpath(what, folder) if isinstance(what, Path) else what
+        lines += ["", f"{escape.markdown(_capitalized(label))}:", "", f"    {escape.printable(shown)}"]
+    for name in pictures:
+        lines += ["", f"![{name}]({name}.png)"]
+    if board.remarks:
+        lines += ["", *(f"- {escape.markdown(remark)}" for remark in board.remarks)]
+    return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from the result.json of each job.", ""])
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(escape.markdown, cells))} |"
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def print_leaderboard(board: Leaderboard, folder: Path) -> None:
-    """How many jobs completed and failed, the top ten, what trains the winner, and where the summary lies: `folder`."""
+    """Print the top ten, the winner and the remarks, and where the summary lies: in `folder`."""
     console = Console(soft_wrap=True, highlight=False)
     names, *rows = table(board, TOP)
     short = short_keys(board.columns)
     grid = Table(box=box.SIMPLE, pad_edge=False)
-    for name in names:
-        if name == "status":
-            grid.add_column(name, overflow="fold", width=min(max([len(name), *(len(row[-1]) for row in rows)]), 20))
-        else:
-            justify: Any = "left" if name == "metric" else "right"
-            grid.add_column(as_text(short.get(name, name)), justify=justify, no_wrap=True)
+    for name in names[:-1]:
+        justify: Any = "left" if name == "metric" else "right"
+        grid.add_column(as_text(short.get(name, name)), justify=justify, no_wrap=True)
+    grid.add_column("status", overflow="fold", width=min(max(len(row[-1]) for row in [names, *rows]), 20))
     for row in rows:
         grid.add_row(*map(as_text, row))
     widen(console, grid)
@@ -36,15 +145,10 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     console.print(grid)
     if len(board.rows) > TOP:
         console.print(f"... and {len(board.rows) - TOP:,} more")
-    for text in compared(board):
-        console.print(as_text(text))
-    for remark in board.remarks:
-        console.print(as_text(f"warning: {remark}"))
-    for name, winner in winners(board):
-        console.print(as_text(f"{name}: {command(winner)}"))
-        if weights := winner_checkpoint(winner):
-            what, file = weights
-            console.print(as_text(f"{what[0].lower()}{what[1:]}: {quoted(file)}"))
-    console.print(as_text(f"summary: {quoted(folder / 'summary.md')}"))
+    lines = [*comparisons(board), *(f"warning: {remark}" for remark in board.remarks)]
+    lines += [f"{label}: {quoted(what) if isinstance(what, Path) else what}" for label, what in winners(board)]
+    lines += [f"summary: {quoted(folder / 'summary.md')}"]
     if next(folder.glob("*/tensorboard"), None):
-        console.print(as_text(f"curves: tensorboard --logdir {quoted(folder)}"))
+        lines += [f"curves: tensorboard --logdir {quoted(folder)}"]
+    for line in lines:
+        console.print(as_text(line))
