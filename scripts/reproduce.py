@@ -1,7 +1,8 @@
-"""Run experiments over several seeds and write RESULTS.md: the reference beside what comes out here.
+"""Run experiments over several seeds, and write RESULTS.md: their references beside our numbers (results.json).
 
 python scripts/reproduce.py                              all of conf/experiment
-python scripts/reproduce.py mnist_mlp line --seeds 3     these, three seeds each; the rows of the others stay
+python scripts/reproduce.py mnist_mlp line --seeds 3     these, three seeds each; the other rows stay
+python scripts/reproduce.py --page                       no runs: RESULTS.md from results.json and conf/experiment
 """
 
 import argparse
@@ -12,16 +13,20 @@ from litlab.cli import tell
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", help="names in conf/experiment; none: all")
-    parser.add_argument("--seeds", type=int, help="runs of each; else its reference.seeds")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a CPU thread each")
-    parser.add_argument("--again", action="store_true", help="measure also what this commit has measured")
-    parser.add_argument("--data-dir", default="data", help="where the data sets lie (paths.data_dir)")
-    asked = parser.parse_args()
+    parser.add_argument("experiments", nargs="*", help="names in conf/experiment (all)")
+    parser.add_argument("--seeds", type=int, help="runs of each (its reference.seeds)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one CPU thread each (1)")
+    parser.add_argument("--again", action="store_true", help="repeat the runs that this commit has already made")
+    parser.add_argument("--data-dir", default="data", help="paths.data_dir (data)")
+    parser.add_argument("--page", action="store_true", help="no runs, just write RESULTS.md again")
+    options = vars(parser.parse_args())
 
-    from litlab.benchmark.reproduce import reproduce
+    from litlab.benchmark.reproduce import reproduce, write_page  # here, so that --help does not wait for the imports
 
-    reproduce(**vars(asked))
+    if options.pop("page"):
+        write_page()
+    else:
+        reproduce(**options)
 
 
 if __name__ == "__main__":
