@@ -1,21 +1,31 @@
 """litlab's sweepers for Hydra, which accepts them from the package hydra_plugins alone."""
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class GridSweeper(BasicSweeper):
-    """The jobs of a `Space`; one that fails is a row of the leaderboard, and the others go on."""
+class GridSweeper(Sweeper):
+    """The jobs of a `Space`; one that fails is a row of the leaderboard, and the others go on.
+
+    Args:
+        max_batch_size: jobs that are handed to the launcher at a time; None: all.
+        params: by setting its values, separated by commas.
+    """
+
+    config: DictConfig  # these are there after `setup`
+    hydra_context: HydraContext
+    task_function: TaskFunction
+
+    def __init__(self, max_batch_size: int | None, params: dict[str, str] | None) -> None:
+        self.max_batch_size, self.params = max_batch_size, params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Claim the sweep's folder, then set up the launcher."""
         from litlab.sweeps.sweep import begin  # here, because Hydra imports this file at every start
 
-        begin(self, config)
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.task_function = task_function
+        begin(self, hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the jobs, summarize them, and print the best.
@@ -29,7 +39,6 @@ class GridSweeper(BasicSweeper):
         from litlab.sweeps.sweep import dry_run, walking
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        assert self.config is not None and self.hydra_context is not None
         choices = self.config.hydra.runtime.choices
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)  # which glob() asks for names
         space = Space(parser.parse_overrides(words), self.config.sweep, choices)

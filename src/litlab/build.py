@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import hydra
 import lightning.pytorch as L
 import torch
 from hydra.errors import InstantiationException
+from hydra.utils import get_object
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
+from litlab.compat import hydra as compat
 from litlab.config.hydra_errors import blamed, guess, why_not_built
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.signatures import signature
@@ -59,7 +60,7 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
     """
     try:
         verify(group, config, trust)
-        return hydra.utils.instantiate(config, **kwargs)
+        return compat.instantiate(config, **kwargs)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, RequestError):
@@ -204,7 +205,7 @@ def _check_tokens(config: DictConfig, data: TensorData) -> None:
     """Whether the model is one of tokens where the data are tokens."""
     if "num_tokens" not in model_arguments(data):
         return
-    model = hydra.utils.get_object(config._target_)
+    model = get_object(config._target_)
     known = inspect.signature(model).parameters.values()
     if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in known):
         raise RequestError(

@@ -49,7 +49,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
         def run() -> int:
             import hydra  # after help, which answers at once
 
-            from litlab.config.composition import guarding
+            from litlab.compat.hydra import VERSION_BASE, composing_with
+            from litlab.config.composition import GuardedLoader
             from litlab.distributed import ranks
 
             if ranks.follows():
@@ -67,10 +68,10 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra is to raise its errors, not to print them
             try:
-                with signals.at_once(), guarding():
+                with signals.at_once(), composing_with(GuardedLoader):
                     ranks.refuse_sweep(sys.argv[1:])
                     sys.argv[1:] = arguments(sys.argv[1:])
-                    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
+                    hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(guarded)()
             except BaseException as error:
                 codes.append(tell(error))
             return max(codes)

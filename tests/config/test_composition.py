@@ -117,7 +117,9 @@ def test_what_hydra_and_its_plugins_bring_is_not_refused(launcher):
     from hydra import compose, initialize_config_dir
     from hydra.errors import MissingConfigException
 
-    with composition.guarding(), initialize_config_dir(str(CONF), version_base="1.3"):
+    from litlab.compat.hydra import composing_with
+
+    with composing_with(composition.GuardedLoader), initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             words = [f"hydra/launcher={launcher}", "hydra/job_logging=default", "sweep=optuna", "paths.log_dir=logs"]
             assert compose("train", words, return_hydra_config=True).hydra.launcher is not None

@@ -123,7 +123,11 @@ def search(composed, tmp_path, monkeypatch):
     def run(*overrides: str, value=good):
         jobs = Pretended(value)
         monkeypatch.setattr(search, "walking", lambda *_: contextlib.nullcontext(jobs))
-        monkeypatch.setattr(search, "begin", lambda sweeper, config: setattr(sweeper, "folder", tmp_path))
+
+        def begin(sweeper, context, task, config):
+            sweeper.folder, sweeper.config, sweeper.hydra_context = tmp_path, config, context
+
+        monkeypatch.setattr(search, "begin", begin)
         config = composed("sweep=optuna", *(word for word in overrides if word.startswith(("hydra/", "task="))))
         for word in overrides:
             if word.startswith(("hydra.", "sweep.")):

@@ -20,6 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from litlab.compat.hydra import VERSION_BASE
 from litlab.config.choices import CONF
 from litlab.runs.environment import environment, git_state
 from litlab.runs.result import write
@@ -84,7 +85,7 @@ def benchmark(
 
 def build_config(folder: Path, rounds: int, overrides: Sequence[str], loops: Sequence[str]) -> DictConfig:
     """The config of a run in `folder` with the rival loops at its side."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), **VERSION_BASE):
         config = compose("train", list(overrides))
     config.paths.run_dir, config.trainer.max_epochs = str(folder), 1 + rounds
     rivals = {

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
 )
 
+from litlab.compat.lightning import every_n_train_steps, train_time_interval
 from litlab.errors import RequestError
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
@@ -53,11 +54,11 @@ def refuse_automatic_only(name: str, callback: L.Callback) -> None:
     for kind, instead in AUTOMATIC_ONLY.items():
         if isinstance(callback, kind):
             raise RequestError(f"callbacks.{name}: {kind.__name__} {needs}; {instead}")
-    if isinstance(callback, ModelCheckpoint) and callback._train_time_interval is not None:
+    if isinstance(callback, ModelCheckpoint) and train_time_interval(callback) is not None:
         raise RequestError(f"callbacks.{name}.train_time_interval: {needs}; take every_n_train_steps or every_n_epochs")
 
 
 def _saves_by_step(callback: ModelCheckpoint) -> bool:
     """Whether it does anything when a batch ends. A subclass with a hook of its own may."""
     own = type(callback).on_train_batch_end is not ModelCheckpoint.on_train_batch_end
-    return own or callback._every_n_train_steps > 0
+    return own or every_n_train_steps(callback) > 0

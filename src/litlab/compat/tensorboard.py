@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
@@ -18,6 +19,11 @@ def open_directly(logger: TensorBoardLogger) -> None:
     """Let a logger that has not logged yet write its event files without a thread."""
     if logger._experiment is None:
         logger._experiment = _Writer(log_dir=logger.log_dir, **logger._kwargs)
+
+
+def write_summary(logger: TensorBoardLogger, summary: Summary) -> None:
+    """Write what torch's SummaryWriter has no method for."""
+    logger.experiment._get_file_writer().add_summary(summary)
 
 
 class _Writer(SummaryWriter):

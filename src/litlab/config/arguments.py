@@ -79,12 +79,12 @@ def _refuse_broken_interpolation(word: str) -> None:
 
 
 def _check(options: Sequence[str]) -> None:
-    from hydra._internal.utils import get_args_parser
+    from litlab.compat.hydra import options_parser
 
     def refuse(message: str) -> NoReturn:
         raise RequestError(f"{message}; --help shows what can be said")
 
-    parser = get_args_parser()
+    parser = options_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints the usage, in many lines
     asked = parser.parse_args(list(options))
     if asked.experimental_rerun is not None:

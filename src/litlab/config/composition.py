@@ -1,16 +1,15 @@
 """What is looked at while Hydra composes a config, before Hydra acts on it: who may set what, and what must be set."""
 
-import contextlib
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from hydra._internal import hydra as hydra_main
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from litlab.compat.hydra import CheckedLoader
 from litlab.config.choices import CONF
 from litlab.config.trust import lies_in, refusal, targets, trusted
 from litlab.errors import RequestError
@@ -27,43 +26,31 @@ HANDLERS = {f"logging.{name}" for name in ("FileHandler", "NullHandler", "Stream
 STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 
 
-@contextlib.contextmanager
-def guarding() -> Iterator[None]:
-    """In it, Hydra composes by `Loader`; sweeps hand it on to the processes of their jobs."""
-    before = hydra_main.ConfigLoaderImpl
-    hydra_main.ConfigLoaderImpl = Loader  # type: ignore[misc]  # create_main_hydra2 takes it from there
-    try:
-        yield
-    finally:
-        hydra_main.ConfigLoaderImpl = before  # type: ignore[misc]
-
-
-class Loader(ConfigLoaderImpl):
-    """Hydra's, which refuses what a file of somebody else's must not decide: whom to trust, and what Hydra runs.
+class GuardedLoader(CheckedLoader):
+    """Refuses what a file of somebody else must not decide: whom to trust, and what Hydra runs.
 
     An experiment may be handed on; `trust` and Hydra's own settings are the user's, on the command line or in files of
     this clone: conf/NAME.yaml, conf/local and conf/hydra.
     """
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        """A composed config.
+    def check_config(self, config: DictConfig) -> None:
+        """Whether the folders have names, and Hydra is to run what is trusted.
 
         Raises:
-            RequestError: a folder is not named, a file sets what it may not, or Hydra is to run what is not trusted.
+            RequestError: it is not so.
         """
-        config = super().load_configuration(*args, **kwargs)
         check_folders(config)
         check_hydra(config)
-        return config
 
-    def _load_single_config(self, default: Any, repo: Any) -> Any:
-        loaded = super()._load_single_config(default, repo)
-        file, scheme = str(default.config_path), str(loaded.path).partition("://")[0]
-        is_program = default.primary and "/" not in file
-        own = loaded.path == f"file://{CONF}" and (is_program or file.startswith(OWN))
-        if scheme == "file" and not own and isinstance(loaded.config, DictConfig):
-            check_origin(file, loaded.config)
-        return loaded
+    def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
+        """Whether a file sets what it may.
+
+        Raises:
+            RequestError: it is not the user's own, and sets what only the user's own may.
+        """
+        is_program = is_primary and "/" not in name
+        if source != CONF or not (is_program or name.startswith(OWN)):
+            check_origin(name, config)
 
 
 def check_origin(file: str, config: DictConfig) -> None:

@@ -133,11 +133,13 @@ def _elsewhere(error: Any) -> str:
     """Where else in the config there is a setting of that name or meaning, as a question; nothing if nowhere."""
     from omegaconf import DictConfig, OmegaConf
 
-    name, root = error.full_key.rpartition(".")[2], error.parent_node._get_root()
-    if name in ALIASES and OmegaConf.select(root, ALIASES[name].rpartition(".")[0] or ALIASES[name]) is not None:
+    from litlab.compat.omegaconf import root
+
+    name, config = error.full_key.rpartition(".")[2], root(error.parent_node)
+    if name in ALIASES and OmegaConf.select(config, ALIASES[name].rpartition(".")[0] or ALIASES[name]) is not None:
         return f" (did you mean {ALIASES[name]}?)"
-    nodes = root.items_ex(resolve=False)
-    found = [f"{group}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
+    nodes = config.items_ex(resolve=False)
+    found = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
     return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 

@@ -47,7 +47,7 @@ def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
     """Hold what every `_target_` of a part of a config leads to against what may be built. Its module is imported.
 
     Args:
-        group: what is built, for the message.
+        group: where it lies in the whole config, for the message.
         config: a node of a config, or a dict.
         packages: that the user trusts.
 
@@ -55,8 +55,7 @@ def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
         RequestError: it leads to something else.
         InstantiationException: it leads nowhere.
     """
-    path = str(config._get_full_key("")) if isinstance(config, Container) else ""
-    for setting, name in targets(config, path or group):
+    for setting, name in targets(config, group):
         if not lies_in(name, (*KNOWN, *packages)):
             raise RequestError(refusal(setting, name))
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from litlab.compat.torch import version
 from litlab.data.splits import Split
 
 Splits = dict[str, Split]
@@ -81,12 +82,9 @@ def _state_of_files(path: str) -> list[tuple[str, int, int]]:
 
 
 def _versions(splits: Splits) -> list[int] | None:
-    """How often each tensor was changed in place, views of it included; None if one does not tell.
-
-    torch has no public name for this counter, which autograd checks saved tensors by.
-    """
+    """How often each tensor was changed in place, views of it included; None if one does not tell."""
     tensors = [tensor for split in splits.values() for tensor in split]
-    return None if any(map(torch.is_inference, tensors)) else [tensor._version for tensor in tensors]
+    return None if any(map(torch.is_inference, tensors)) else [version(tensor) for tensor in tensors]
 
 
 def _random_state() -> bytes:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
+from litlab.compat.hydra import instantiate
 from litlab.data.samples import model_arguments
 from litlab.data.tensors import Split, TensorData
 from litlab.diagnostics.advice import NORMALIZED, Sizes, available, judge_sizes
@@ -162,7 +162,7 @@ def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
     """The loss of the config's model as it is built, on batches of the training split."""
     with torch.random.fork_rng():  # nobody's random numbers change
         torch.manual_seed(config.seed)
-        model = hydra.utils.instantiate(config.model, **model_arguments(data)).to(task.device)
+        model = instantiate(config.model, **model_arguments(data)).to(task.device)
         return training_loss(task, model, data)
 
 

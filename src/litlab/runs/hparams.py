@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Experiment, HParamInfo, MetricInfo, MetricName
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-from litlab.compat.tensorboard import open_directly
+from litlab.compat.tensorboard import open_directly, write_summary
 from litlab.distributed.ranks import is_first_process
 from litlab.runs.result import Result
 
@@ -123,4 +123,4 @@ def _end(logger: TensorBoardLogger, status: Any) -> None:
 def _write(logger: TensorBoardLogger, tag: str, content: HParamsPluginData) -> None:
     about = metadata.create_summary_metadata(content)
     summary = Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
-    logger.experiment._get_file_writer().add_summary(summary)
+    write_summary(logger, summary)

@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from litlab import signals
+from litlab.compat.hydra import runs_here
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import is_alive_elsewhere, this_process
 from litlab.runs.result import FILE, write
@@ -209,7 +209,7 @@ class Jobs:
             return
         crash: BaseException | None = None
         # Hydra's own would compose all those, too, that are not to begin: of a thousand that takes minutes.
-        together = 1 if isinstance(self.launcher, BasicLauncher) else len(jobs)
+        together = 1 if runs_here(self.launcher) else len(jobs)
         try:
             for part in (jobs[place : place + together] for place in range(0, len(jobs), together)):
                 if (self.folder / STOP).exists():

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Sequence
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -11,6 +10,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from litlab.compat.hydra import apply_overrides, is_group
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.errors import RequestError
@@ -53,9 +53,8 @@ class Planner:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The job's config, without hydra's node, which HydraConfig then has: its settings may take from it."""
         loader = self.context.config_loader
-        assert isinstance(loader, ConfigLoaderImpl)
         parsed = OverridesParser.create().parse_overrides(list(overrides))
-        groups = [each for each in parsed if loader.repository.group_exists(each.key_or_group)]
+        groups = [each for each in parsed if is_group(loader, each.key_or_group)]
         chosen = tuple(each.input_line or "" for each in groups)
         if chosen not in self._chosen:
             self._chosen[chosen] = self._choose(chosen)
@@ -63,7 +62,7 @@ class Planner:
         HydraConfig.instance().cfg = hydra  # type: ignore[assignment]  # as its own set_config does
         composed = copy.deepcopy(plain)
         try:
-            loader._apply_overrides_to_config([each for each in parsed if each not in groups], composed)
+            apply_overrides([each for each in parsed if each not in groups], composed)
         except OmegaConfBaseException as error:
             raise HydraException(str(error)) from error
         return composed

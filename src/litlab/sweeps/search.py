@@ -11,14 +11,13 @@ from typing import Any
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
+from litlab.compat.hydra import instantiate
 from litlab.errors import RequestError
 from litlab.sweeps.job import WORST, Job, monitored
 from litlab.sweeps.jobs import Jobs
@@ -80,11 +79,7 @@ class Search:
         for name in ("pairs", "exclude", "when", "draw"):
             if config.sweep.get(name):
                 raise RequestError(f"sweep.{name}={config.sweep[name]}: is for grids and for sweep=random")
-        begin(self, config)
-        self.config, self.hydra_context = config, hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        begin(self, hydra_context, task_function, config)
         self.storage = config.hydra.sweeper.storage  # anew: it lies in the folder that was claimed
 
     def sweep(self, arguments: list[str]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.types import TaskFunction
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
@@ -28,8 +29,8 @@ from litlab.sweeps.summary import summarize
 from litlab.sweeps.worker import is_sweeper
 
 
-def begin(sweeper: Any, config: DictConfig) -> None:
-    """Claim the sweep's folder: in a sweeper's `setup`, before Hydra's own, which hands `config` to the launcher.
+def begin(sweeper: Any, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
+    """A sweeper's `setup`: claim the sweep's folder and make the launcher, which takes that from the config.
 
     Raises:
         RequestError: a setting of the sweep is wrong.
@@ -38,6 +39,8 @@ def begin(sweeper: Any, config: DictConfig) -> None:
     if (folder := resumed(config)) is not None:
         _refuse_nothing_asked(config, folder)
     sweeper.folder = None if config.sweep.dry_run else claim(config)
+    sweeper.config, sweeper.hydra_context, sweeper.task_function = config, context, task
+    sweeper.launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
 
 
 def _refuse_nothing_asked(config: DictConfig, folder: Path) -> None:

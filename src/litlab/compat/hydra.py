@@ -1,0 +1,95 @@
+"""Hydra's internals that litlab needs, and what differs between Hydra 1.3 and 1.4."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import utils
+from hydra._internal import hydra as hydra_main
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from litlab.compat.patching import replaced
+
+# For hydra.main and its like: without it 1.3 behaves as 1.1 did, and with it 1.4 warns.
+VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+# 1.4 warns without an allow-list, 1.5 raises; `litlab.config.trust` has its own, for all versions.
+UNCHECKED: dict[str, Any] = (
+    {"_execution_whitelist_": utils.UNSAFE_DISABLE_EXECUTION_CHECKS}
+    if hasattr(utils, "UNSAFE_DISABLE_EXECUTION_CHECKS")
+    else {}
+)
+
+
+def instantiate(config: Any, **kwargs: Any) -> Any:
+    """`hydra.utils.instantiate` of a config whose targets `litlab.config.trust` has verified."""
+    return utils.instantiate(config, **UNCHECKED, **kwargs)
+
+
+def options_parser() -> argparse.ArgumentParser:
+    """The parser of Hydra's own options (`-m`, `--cfg`, ...)."""
+    return get_args_parser()
+
+
+def runs_here(launcher: Any) -> bool:
+    """Whether a launcher runs jobs one after the other in this process, as Hydra's own does."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # late: looking for plugins loads it anew
+
+    return isinstance(launcher, BasicLauncher)
+
+
+def is_group(loader: ConfigLoader, name: str) -> bool:
+    """Whether there is a group of this name, a folder of choices."""
+    assert isinstance(loader, ConfigLoaderImpl)
+    return loader.repository.group_exists(name)
+
+
+def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:
+    """Set in a composed config what overrides of settings, not of groups, say.
+
+    Raises:
+        HydraException: one cannot be applied.
+    """
+    ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Hydra's config loader, with a hook for each file that it reads and one for each config that it composes."""
+
+    def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
+        """Called with each file.
+
+        Args:
+            name: such as experiment/mine, without ".yaml".
+            source: the folder that `name` is relative to.
+            is_primary: whether it is the program's (conf/train.yaml), not one that it names.
+            config: what the file sets, from the root.
+        """
+
+    def check_config(self, config: DictConfig) -> None:
+        """Called with each composed config, with its hydra node, before Hydra acts on it."""
+
+    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
+        config = super()._load_configuration_impl(*args, **kwargs)
+        self.check_config(config)
+        return config
+
+    def _load_single_config(self, default: Any, repo: Any) -> Any:
+        loaded = super()._load_single_config(default, repo)
+        scheme, _, folder = loaded.path.partition("://")
+        if scheme == "file" and isinstance(loaded.config, DictConfig):
+            self.check_file(str(default.config_path), Path(folder), bool(default.primary), loaded.config)
+        return loaded
+
+
+@contextlib.contextmanager
+def composing_with(loader: type[CheckedLoader]) -> Iterator[None]:
+    """In the body, Hydra composes with this loader; a sweep passes it on to the processes of its jobs."""
+    with replaced(hydra_main, "ConfigLoaderImpl", loader):  # Hydra.create_main_hydra2 looks it up there
+        yield

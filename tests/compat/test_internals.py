@@ -1,0 +1,120 @@
+"""The internals that litlab relies on, one by one: a failure says what an upgrade of the library broke."""
+
+import warnings
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from omegaconf import OmegaConf
+
+from litlab.compat import hydra as compat
+
+
+class Loader(compat.CheckedLoader):
+    """Notes what its hooks are called with; raises at a seed of 13."""
+
+    seen: ClassVar[list[Any]] = []
+
+    def check_file(self, name: str, source: Path, is_primary: bool, config: Any) -> None:
+        self.seen.append((name, source, is_primary, list(config)))
+
+    def check_config(self, config: Any) -> None:
+        assert "hydra" in config, "upgrade: a composed config no longer has its hydra node when it is checked"
+        if config.seed == 13:
+            raise ValueError("thirteen")
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "small.yaml").write_text("defaults: [base]\nwidth: 1\n")
+    (tmp_path / "model" / "base.yaml").write_text("depth: 2\n")
+    (tmp_path / "train.yaml").write_text("defaults: [_self_, model: small]\nseed: 0\n")
+    return tmp_path
+
+
+def test_hydra_composes_with_a_loader_of_ours(conf: Path) -> None:
+    from hydra import compose, initialize_config_dir
+
+    with compat.composing_with(Loader), initialize_config_dir(str(conf), **compat.VERSION_BASE):
+        assert compose("train").model == {"depth": 2, "width": 1}
+        for name in ("train", "model/small", "model/base"):
+            assert any(each[:2] == (name, conf) for each in Loader.seen), f"upgrade: check_file never sees {name}"
+        assert [each[2] for each in Loader.seen if each[0] == "train"] == [True]
+        assert ("model/small", conf, False, ["model"]) in Loader.seen, "upgrade: a file is no longer put in its place"
+        with pytest.raises(ValueError, match="thirteen"):
+            compose("train", ["seed=13"])
+
+
+def test_hydras_command_line_composes_with_a_loader_of_ours(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hydra
+
+    monkeypatch.chdir(conf)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    for words in (["seed=13"], ["-m", "seed=13,14"], ["--cfg", "job", "seed=13"]):
+        monkeypatch.setattr("sys.argv", ["train.py", *words])
+        with compat.composing_with(Loader), pytest.raises(ValueError, match="thirteen"):
+            hydra.main(**compat.VERSION_BASE, config_path=str(conf), config_name="train")(lambda config: None)()
+
+
+def test_no_version_of_hydra_warns_of_how_it_is_called(conf: Path) -> None:
+    from hydra import initialize_config_dir
+
+    with warnings.catch_warnings(), initialize_config_dir(str(conf), **compat.VERSION_BASE):
+        warnings.simplefilter("error")
+        assert compat.instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
+
+
+def test_overrides_are_applied_as_hydra_does(conf: Path) -> None:
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    config: Any = OmegaConf.create({"model": {"width": 1, "depth": 2}})
+    OmegaConf.set_struct(config, True)
+    parse = OverridesParser.create().parse_overrides
+    compat.apply_overrides(parse(["model.width=3", "+model.name=a", "~model.depth"]), config)
+    assert config == {"model": {"width": 3, "name": "a"}}
+    with pytest.raises(HydraException):
+        compat.apply_overrides(parse(["model.widht=3"]), config)
+    with initialize_config_dir(str(conf), **compat.VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        assert compat.is_group(loader, "model") and not compat.is_group(loader, "model.width")
+
+
+def test_the_options_parser_knows_hydras_options() -> None:
+    asked = compat.options_parser().parse_args(["-m", "--cfg", "job", "--config-dir=x"])
+    assert asked.multirun and asked.cfg == "job" and asked.config_dir == "x"
+    assert asked.config_path is None and asked.experimental_rerun is None
+
+
+def test_a_node_of_omegaconf_leads_to_its_root() -> None:
+    from litlab.compat.omegaconf import root
+
+    config: Any = OmegaConf.create({"a": {"b": {"c": 1}}})
+    assert root(config.a.b) is config
+
+
+def test_a_checkpoint_callback_of_lightning_tells_when_it_saves() -> None:
+    from datetime import timedelta
+
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from litlab.compat.lightning import every_n_train_steps, train_time_interval
+
+    assert (every_n_train_steps(ModelCheckpoint()), train_time_interval(ModelCheckpoint())) == (0, None)
+    assert every_n_train_steps(ModelCheckpoint(every_n_train_steps=5)) == 5
+    minute = timedelta(minutes=1)
+    assert train_time_interval(ModelCheckpoint(train_time_interval=minute)) == minute
+
+
+def test_a_tensor_of_torch_counts_changes_in_place_through_views() -> None:
+    import torch
+
+    from litlab.compat.torch import version
+
+    tensor = torch.zeros(3)
+    before = version(tensor)
+    tensor.view(3, 1)[0].add_(1)
+    assert version(tensor) == before + 1
