@@ -18,7 +18,7 @@ from litlab.sweeps.confidence import comparison
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
 from litlab.sweeps.rounding import decimals, spread
-from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, test_metric
+from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, replicates, test_metric
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
 TOP = 10  # rows on the terminal
@@ -35,7 +35,7 @@ def headline(board: Leaderboard) -> str:
         ranked = " and ".join(
             f"{row.metric} ({'higher' if row.mode == 'max' else 'lower'} is better)" for row in board.winners
         )
-        over = " and ".join(dict.fromkeys(name for row in board.rows for name in row.replicates))
+        over = replicates(board.rows)
         mean = f"the mean over {over} of " if over and any(row.best.n > 1 for row in board.rows) else ""
         text += f" Ranked by {mean}the best {ranked}, never by the test."
     return text

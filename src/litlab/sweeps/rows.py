@@ -95,6 +95,11 @@ class Row:
         return [names for key, names in NAMES.items() if len({comparable([value(job, key)]) for job in self.jobs}) > 1]
 
 
+def replicates(rows: Iterable[Row]) -> str:
+    """What the means of these rows are taken over: `seeds`, `folds`, `seeds and folds`, or nothing."""
+    return " and ".join(dict.fromkeys(name for row in rows for name in row.replicates))
+
+
 def row_of(jobs: Sequence[StoredResult], names: Sequence[str]) -> Row:
     """The row of one setting's jobs; `names` are the columns."""
     jobs = sorted(jobs, key=lambda job: order(value(job, key) for key in REPLICATES))
