@@ -1,6 +1,7 @@
 """litlab's sweepers for Hydra, which accepts them from the package hydra_plugins alone."""
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,18 +15,19 @@ class GridSweeper(Sweeper):
         params: by setting its values, separated by commas.
     """
 
-    config: DictConfig  # these are there after `setup`
+    config: DictConfig  # these are set by `setup`
     hydra_context: HydraContext
-    task_function: TaskFunction
+    launcher: Launcher
 
     def __init__(self, max_batch_size: int | None, params: dict[str, str] | None) -> None:
         self.max_batch_size, self.params = max_batch_size, params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Claim the sweep's folder, then set up the launcher."""
-        from litlab.sweeps.sweep import begin  # here, because Hydra imports this file at every start
+        from litlab.sweeps.sweep import set_up  # here, because Hydra imports this file at every start
 
-        begin(self, hydra_context, task_function, config)
+        self.folder, self.launcher = set_up(hydra_context, task_function, config)
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the jobs, summarize them, and print the best.
@@ -35,8 +37,10 @@ class GridSweeper(Sweeper):
             RequestError: an option of the sweep does not fit its settings.
             Exception: no job could be composed: what is wrong with the first.
         """
+        from litlab.sweeps.dry_run import dry_run
+        from litlab.sweeps.plan import Plan
         from litlab.sweeps.space import Space
-        from litlab.sweeps.sweep import dry_run, walking
+        from litlab.sweeps.sweep import running
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         choices = self.config.hydra.runtime.choices
@@ -44,9 +48,10 @@ class GridSweeper(Sweeper):
         space = Space(parser.parse_overrides(words), self.config.sweep, choices)
         swept, grid = space.swept, space.jobs()
         if self.config.sweep.dry_run:
-            dry_run(self, self.task_function, swept, grid)
+            dry_run(self.hydra_context, self.config, self.task_function, swept, grid)
             return
         size = self.max_batch_size or len(grid)
-        with walking(self, swept, len(grid)) as jobs:
+        plan = Plan(self.hydra_context, self.config, self.folder, swept, len(grid))
+        with running(self.launcher, plan) as runner:
             for start in range(0, len(grid), size):
-                jobs.launch(grid[start : start + size], start)
+                runner.launch(grid[start : start + size])

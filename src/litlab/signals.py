@@ -107,6 +107,11 @@ def received() -> int | None:
     return None if _state.deaf or _state.pid != os.getpid() else _state.received
 
 
+def are_handled() -> bool:
+    """Whether this process is in `handled`, and was not forked off one that is."""
+    return _state.depth > 0 and _state.pid == os.getpid()
+
+
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
     """A signal raises Interrupted wherever in the body it arrives: for what takes long and leaves nothing half done."""

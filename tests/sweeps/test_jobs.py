@@ -21,13 +21,15 @@ import pytest
 from omegaconf import OmegaConf
 from sweep_results import failed, job
 
+from litlab.runs.report import relative
 from litlab.runs.result import write
-from litlab.sweeps.estimate import spoken
+from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import STOP
-from litlab.sweeps.job import WORST, Job, value
+from litlab.sweeps.job import Job
 from litlab.sweeps.joblib import Joblib
-from litlab.sweeps.jobs import Jobs
-from litlab.sweeps.naming import differing, folder_name, short, unlike
+from litlab.sweeps.naming import differing, folder_name, unlike
+from litlab.sweeps.plan import Plan
+from litlab.sweeps.runner import Runner
 from litlab.sweeps.stop import stop
 from litlab.sweeps.watch import line
 
@@ -66,7 +68,7 @@ def test_a_grid(sweep, tmp_path):
     assert "paths" not in result["settings"] and str(tmp_path) not in json.dumps(result["settings"])
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
     begin, *lines = out.splitlines()
-    assert begin == f"4 jobs in {short(folder)}"
+    assert begin == f"4 jobs in {relative(folder)}"
     assert lines[0].startswith("1/4  lr=0.1 seed=0  val/accuracy 0.9000  test/accuracy 0.8900  ")
     assert lines[3].startswith("4/4  lr=0.01 seed=1  val/accuracy 0.7990  test/accuracy 0.7890  ")
     assert "the winner: python scripts/train.py" in out
@@ -156,7 +158,7 @@ def test_the_same_job_runs_once(sweep):
     code, out, _, results = sweep("seed=0,0,1")
     assert code == 0 and list(sorted(results)) == ["0_seed=0", "1_seed=1"]
     assert out.startswith("3 jobs in ")
-    assert out.splitlines()[1] == "seed=0  the same as one before"
+    assert out.splitlines()[1] == "seed=0  same as an earlier job"
     assert "2/2  seed=1" in out
 
 
@@ -285,7 +287,7 @@ def test_a_mistake_in_a_resumed_sweep_is_told_alone(sweep, tmp_path):
 def test_a_folder_with_a_space_or_a_quote_is_told_quoted(command, quick_train, tmp_path, name):
     folder = tmp_path / name
     code, out, err = command("-m", "seed=0", f'hydra.sweep.dir="{folder}"')
-    assert (code, err) == (0, "") and shlex.split(out.splitlines()[0]) == ["1", "job", "in", str(short(folder))]
+    assert (code, err) == (0, "") and shlex.split(out.splitlines()[0]) == ["1", "job", "in", str(relative(folder))]
     assert [path.name for path in folder.iterdir() if path.is_dir()] == ["0"]
 
 
@@ -375,7 +377,7 @@ def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_res
     file = tmp_path / "0" / "result.json"
     write(file, recorded)
     os.utime(file, (0, 0))
-    stop(tmp_path, [SimpleNamespace(is_running=False, result=dict(recorded), folder=file.parent)])
+    stop(tmp_path, [Job([], folder=file.parent)])
     assert read_result(file.parent) == recorded | {"status": "interrupted", "error": "stopped with the sweep"}
 
 
@@ -427,19 +429,18 @@ def streaming(tmp_path):
         workers.log.append("batch of " + " ".join(words[0] for words in job_overrides))
         for words in job_overrides:
             workers.futures[words[0]] = Future()
-            workers.write_again(words)
+            write_again(words)
 
     def write_again(words):
         folder = tmp_path / words[-1].split("'")[1]
         write(folder / "result.json", {"status": "completed", "seconds": 1.0, "monitor": {"best": 0.5}})
 
     config = OmegaConf.create({"sweep": {"on_failure": "continue", "resume": None}})
-    jobs = Jobs(SimpleNamespace(launch=launch), None, config, tmp_path)
-    jobs.swept, jobs.total = ["lr"], 9
-    jobs.planner = SimpleNamespace(plan=lambda words: Job(list(words), identity=" ".join(words)))
-    jobs.workers = workers = PretendedWorkers(tmp_path)
-    workers.write_again = write_again
-    return jobs
+    plan = Plan(None, config, tmp_path, ["lr"], 9)
+    plan.composer = SimpleNamespace(job=lambda words: Job(list(words), identity=" ".join(words)))
+    runner = Runner(SimpleNamespace(launch=launch), plan)
+    runner.workers = workers = PretendedWorkers(tmp_path)
+    return runner
 
 
 def test_a_free_worker_has_the_next_job_while_a_slow_one_runs(streaming):
@@ -458,7 +459,7 @@ def test_a_free_worker_has_the_next_job_while_a_slow_one_runs(streaming):
     found = []
     for place, group in streaming.stream(([[f"lr={number}"]] for number in range(4)), at_once=2):
         found.append(place)
-        workers.log.append(f"told {place} {[streaming.value(job) for job in group]}")
+        workers.log.append(f"told {place} {[job.score for job in group]}")
     timer.cancel()
     assert workers.log[:5] == ["begin lr=0", "end lr=0", "begin lr=1", "told 0 [0.0]", "begin lr=2"]
     assert workers.log.index("begin lr=3") < workers.log.index("end lr=1")
@@ -470,7 +471,7 @@ def test_a_killed_worker_takes_jobs_along_that_run_again_before_others_are_asked
 
     def begun(word):
         if word == "lr=1":
-            (streaming.jobs[1].folder / "result.json").unlink()
+            (streaming.plan.jobs[1].folder / "result.json").unlink()
             workers.futures["lr=0"].set_exception(RuntimeError("a worker was terminated"))
         elif word != "lr=0":
             workers.end(word)
@@ -482,7 +483,7 @@ def test_a_killed_worker_takes_jobs_along_that_run_again_before_others_are_asked
     assert workers.log == [
         "begin lr=0", "begin lr=1", "kill", "batch of lr=0", "batch of lr=1", "begin lr=2", "end lr=2", "release",
     ]  # fmt: skip
-    assert [job.result["status"] for job in streaming.jobs] == ["completed"] * 3
+    assert [job.result["status"] for job in streaming.plan.jobs] == ["completed"] * 3
     killed = json.loads((streaming.folder / "0_lr=0" / "result.json").read_text())
     assert (killed["status"], killed["error"]) == ("failed", "the process was killed")
 
@@ -490,11 +491,11 @@ def test_a_killed_worker_takes_jobs_along_that_run_again_before_others_are_asked
 def test_the_same_job_as_one_that_runs_waits_for_it(streaming, capsys):
     workers = streaming.workers
     workers.begun = lambda word: word == "lr=1" or [workers.end(word), workers.end("lr=1")]
-    groups = iter([[["lr=1"]], [["lr=1"]], [["lr=2"]]])
+    groups = iter([[["lr=1"]], [["lr=1"]], [["lr=2"]], [["lr=1"]], [["lr=1"]]])
     ended = dict(streaming.stream(groups, at_once=3))
     assert [word for word in workers.log if word.startswith("begin")] == ["begin lr=1", "begin lr=2"]
-    assert [streaming.value(ended[place][0]) for place in range(3)] == [1.0, 1.0, 2.0]
-    assert "lr=1  the same as one before" in capsys.readouterr().out
+    assert [ended[place][0].score for place in range(5)] == [1.0, 1.0, 2.0, 1.0, 1.0]
+    assert "lr=1  same as an earlier job" in capsys.readouterr().out
 
 
 def test_after_a_stop_no_job_begins_or_is_asked_for(streaming):
@@ -507,14 +508,14 @@ def test_after_a_stop_no_job_begins_or_is_asked_for(streaming):
     asked = []
     groups = (asked.append(number) or [[f"lr={number}"]] for number in range(5))
     assert [place for place, _ in streaming.stream(groups, at_once=1)] == [0]
-    assert asked == [0, 1] and [job.result is None for job in streaming.jobs] == [False, True]
+    assert asked == [0, 1] and [job.result is None for job in streaming.plan.jobs] == [False, True]
     assert workers.log == ["begin lr=0", "end lr=0", "release"]
 
 
 def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
     streaming.workers.begun = lambda word: word == "lr=1" or streaming.workers.end(word)
     groups = ([[f"lr={number}"]] for number in range(4))
-    with pytest.raises(ZeroDivisionError), streaming.sweep(["lr"], 9), closing(streaming.stream(groups, 2)) as ended:
+    with pytest.raises(ZeroDivisionError), streaming.session(), closing(streaming.stream(groups, 2)) as ended:
         assert next(ended)[0] == 0
         1 / 0  # noqa: B018
     assert streaming.workers.log == ["begin lr=0", "end lr=0", "begin lr=1", "kill"]
@@ -580,6 +581,7 @@ def test_what_joblib_and_its_plugin_must_have(monkeypatch):
         (["x={a:1,b:null}"], ["x"], "7_x=a-1-b-null"),
         (["data=digits"], [], "7"),
         (["model/part@model.x=a"], ["model/part"], "7_model-part=a"),
+        (["lr=0.0345234523", "x=-2.00001e-05", "y=0.1234"], ["lr", "x", "y"], "7_lr=0.03452,x=-2e-05,y=0.1234"),
     ],
 )
 def test_names(overrides, swept, name):
@@ -611,19 +613,17 @@ def test_the_line_of_a_job():
     result = {"status": "completed", "seconds": 12.34, "monitor": {"metric": "val/accuracy", "best": 0.89123}}
     result |= {"metrics": {"val/accuracy": 0.5, "test/accuracy": 0.8876, "test/loss": 1.0}}
     expected = "3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s"
-    assert line("3/9", {"lr": "0.1", "seed": "0"}, result) == expected
-    assert line("3/9", {}, {"status": "failed", "error": "no\n good"}) == "3/9  failed: no good"
+    assert line("3/9", "lr=0.1 seed=0", result) == expected
+    assert line("3/9", "", {"status": "failed", "error": "no\n good"}) == "3/9  failed: no good"
 
 
-@pytest.mark.parametrize(("mode", "worst", "nothing"), [("max", 0.5, -WORST), ("min", 0.75, WORST)], ids=["max", "min"])
-def test_a_search_gets_a_jobs_metric_and_for_a_failed_one_the_worst(mode, worst, nothing):
-    done = [job(best=best, mode=mode) for best in (0.5, 0.75)]
-    assert value(done[1], done) == 0.75
-    assert value(job(best=None, mode=mode, metrics={"val/accuracy": 0.25}), done) == 0.25, "without a best, the last"
-    lost = failed({}, settings={"task": {"mode": mode}})
-    for without in (None, lost, lost | {"monitor": {"best": 9.0}}, job(best=float("nan"), mode=mode)):
-        assert value(without, [*done, lost]) == worst
-    assert value(lost, [lost]) == nothing
+def test_the_score_of_a_job():
+    def score(result):
+        return Job([], result=result).score
+
+    assert score(job(best=0.75)) == Job([], duplicate_of=Job([], result=job(best=0.75))).score == 0.75
+    assert score(job(best=None, metrics={"val/accuracy": 0.25})) == 0.25, "without a best, the last"
+    assert score(None) is score(failed({}) | {"monitor": {"best": 9.0}}) is score(job(best=float("nan"))) is None
 
 
 # ---- dry run
@@ -668,7 +668,7 @@ def test_a_dry_run_of_which_no_job_can_be_measured_is_told(command, quick_train)
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.5, "4.5 s"), (45, "45 s"), (90, "1.5 min"), (5400, "1.5 h")])
 def test_a_time_is_told_in_its_unit(seconds, text):
-    assert spoken(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 
 from litlab.errors import RequestError
-from litlab.sweeps import job
+from litlab.sweeps.job import Job
 
 optuna = pytest.importorskip("optuna", minversion="4.0")
 COMPLETE, FAIL, RUNNING = (optuna.trial.TrialState[name] for name in ("COMPLETE", "FAIL", "RUNNING"))
@@ -80,7 +80,7 @@ def test_the_start_of_any_program_imports_no_optuna():
 
 
 class Pretended:
-    """In the place of `litlab.sweeps.jobs.Jobs`: a job's value is a function of its rate, batch size and seed, if any.
+    """In the place of `litlab.sweeps.runner.Runner`: a job's value is a function of rate, batch size and seed, if any.
 
     Of None the job failed.
     """
@@ -88,26 +88,18 @@ class Pretended:
     def __init__(self, train):
         self.train = train
         self.asked: list[dict[str, str]] = []
-        self.jobs: list[job.Job] = []
-        self.total = 0
 
     def stream(self, groups, at_once):
         self.at_once = at_once
         for place, group in enumerate(groups):
-            first = len(self.jobs)
+            first = len(self.plan.jobs)
             for words in group:
                 self.asked.append(dict(word.split("=", 1) for word in words))
                 seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
                 found = self.train(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
-                result = {
-                    "status": "failed" if found is None else "completed",
-                    "monitor": {"best": found, "mode": "max"},
-                }
-                self.jobs.append(job.Job(list(words), result=result))
-            yield place, self.jobs[first:]
-
-    def value(self, of):
-        return job.value(of.result, [other.result for other in self.jobs])
+                status = "failed" if found is None else "completed"
+                self.plan.jobs.append(Job(list(words), result={"status": status, "monitor": {"best": found}}))
+            yield place, self.plan.jobs[first:]
 
 
 def good(rate: float, batch_size: int) -> float:
@@ -122,12 +114,13 @@ def search(composed, tmp_path, monkeypatch):
 
     def run(*overrides: str, value=good):
         jobs = Pretended(value)
-        monkeypatch.setattr(search, "walking", lambda *_: contextlib.nullcontext(jobs))
 
-        def begin(sweeper, context, task, config):
-            sweeper.folder, sweeper.config, sweeper.hydra_context = tmp_path, config, context
+        def running(launcher, plan):
+            jobs.plan = plan
+            return contextlib.nullcontext(jobs)
 
-        monkeypatch.setattr(search, "begin", begin)
+        monkeypatch.setattr(search, "running", running)
+        monkeypatch.setattr(search, "set_up", lambda *_: (tmp_path, None))
         config = composed("sweep=optuna", *(word for word in overrides if word.startswith(("hydra/", "task="))))
         for word in overrides:
             if word.startswith(("hydra.", "sweep.")):
@@ -159,7 +152,7 @@ def study_of(folder: Path):
 @pytest.mark.slow
 def test_a_search_finds_what_is_best(search):
     jobs = search("hydra.sweeper.n_trials=20", "threads=1")
-    assert len(jobs.asked) == jobs.total == 20
+    assert len(jobs.asked) == jobs.plan.total == 20
     rates = [float(each["optimizer.lr"]) for each in jobs.asked]
     assert all(0.001 <= rate <= 1 for rate in rates)
     assert sum(rate < 0.03 for rate in rates[:10]) >= 2  # at random over the logarithm, at first
@@ -181,7 +174,7 @@ def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
     assert capsys.readouterr().out == "3 of 5 trials are completed already\n"
-    assert len(more.asked) == more.total == 2
+    assert len(more.asked) == more.plan.total == 2
     assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
     assert search("hydra.sweeper.n_trials=5").asked == []
     assert "all 5 trials are done; for more: hydra.sweeper.n_trials=10" in capsys.readouterr().out
@@ -212,17 +205,20 @@ def test_a_trial_that_a_crash_left_open_is_closed_and_its_settings_come_first(se
     assert float(again.asked[0]["optimizer.lr"]) == trials[2].params["optimizer.lr"]
 
 
-def test_a_failed_trial_has_the_worst_value_also_of_an_earlier_session(search):
-    """Where Jobs knows of none, it says -1e9."""
-    before = search("hydra.sweeper.n_trials=3")
-    worst = min(trial.value for trial in before.study.get_trials())
-    after = search("hydra.sweeper.n_trials=4", value=lambda *_: None)
-    assert after.study.get_trials()[-1].value == worst
+@pytest.mark.parametrize(("task", "worst", "sign"), [("classification", min, -1), ("regression", max, 1)])
+def test_a_failed_trial_has_the_worst_value_also_of_an_earlier_session(search, task, worst, sign):
+    def values(n_trials, train):
+        found = search(f"task={task}", f"hydra.sweeper.n_trials={n_trials}", value=train).study.get_trials()
+        return [trial.value for trial in found]
+
+    assert values(1, lambda *_: None) == [sign * 1e9]
+    before = values(4, good)
+    assert values(5, lambda *_: None)[-1] == worst(before[1:])
 
 
 def test_each_trial_runs_all_seeds_and_its_value_is_their_mean(search):
     jobs = search("hydra.sweeper.n_trials=2", "seed=0,1,5", value=lambda rate, batch_size, seed: seed / 10)
-    assert [each["seed"] for each in jobs.asked] == ["0", "1", "5"] * 2 and jobs.total == 6
+    assert [each["seed"] for each in jobs.asked] == ["0", "1", "5"] * 2 and jobs.plan.total == 6
     assert len({each["optimizer.lr"] for each in jobs.asked}) == 2
     assert [trial.value for trial in jobs.study.get_trials()] == [pytest.approx(0.2)] * 2
     assert all("seed" not in trial.params for trial in jobs.study.get_trials())
@@ -321,8 +317,8 @@ def test_a_study_of_another_version_of_optuna_is_refused_with_what_to_do(search,
     [
         ("choice(1,b,'c d',true)", {"choices": (1, "b", "c d", True)}),
         ("16,32", {"choices": (16, 32)}),
-        ("range(1,9,2)", {"low": 1, "high": 9, "step": 2, "log": False}),
-        ("range(0.5,2,0.5)", {"low": 0.5, "high": 2.0, "step": 0.5, "log": False}),
+        ("range(1,9,2)", {"low": 1, "high": 7, "step": 2, "log": False}),
+        ("range(0.5,2,0.5)", {"low": 0.5, "high": 1.5, "step": 0.5, "log": False}),
         ("int(interval(1,8))", {"low": 1, "high": 8, "step": 1, "log": False}),
         ("tag(log,int(interval(1,8)))", {"low": 1, "high": 8, "step": 1, "log": True}),
         ("interval(0.1,1)", {"low": 0.1, "high": 1.0, "step": None, "log": False}),

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import platform
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from litlab.polling import polling
 
 INTERVAL = 10.0  # seconds between two beats
 SILENCE = 60.0  # seconds without a beat after which a process of another machine counts as gone
@@ -21,20 +22,8 @@ def this_process() -> dict[str, Any]:
 @contextlib.contextmanager
 def beating(file: Path) -> Iterator[None]:
     """Renew the time of `file` while the body runs."""
-    end = threading.Event()
-
-    def beat() -> None:
-        while not end.wait(INTERVAL):
-            with contextlib.suppress(OSError):
-                os.utime(file)
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
+    with polling(lambda: os.utime(file), INTERVAL, "heartbeat"):
         yield
-    finally:
-        end.set()
-        thread.join()
 
 
 def is_alive(result: dict[str, Any], file: Path) -> bool:

@@ -1,12 +1,10 @@
 """A sweep's folder: claimed, so that no two sweeps share it unasked, with a folder of its own for each job."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
@@ -166,11 +164,6 @@ def results(folder: Path) -> dict[Path, StoredResult]:
     """All results of the jobs in a sweep's folder."""
     found = ((path, read(path)) for path in sorted(folder.iterdir()) if path.is_dir())
     return {path: result for path, result in found if result is not None}
-
-
-def identity(settings: dict[str, Any]) -> str:
-    """Of a job: the text is the same for the same settings (see `litlab.runs.result.settings`)."""
-    return json.dumps(settings, sort_keys=True)
 
 
 def quoted(text: str) -> str:

@@ -1,8 +1,9 @@
-"""One job of a sweep: what it is set to, where it lies, and what came out."""
+"""One job of a sweep: its settings, its folder and its result."""
 
+import logging
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,34 +12,48 @@ from typing import Any
 from litlab.config.hydra_errors import hydra_message
 from litlab.runs.heartbeat import is_alive_elsewhere, this_process
 from litlab.runs.recording import format_error
-from litlab.runs.result import FILE, StoredResult
+from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import list_of, quoted, read
 from litlab.sweeps.naming import differing
+from litlab.sweeps.rows import validation
 
-WORST = 1e9  # of a metric of which no job has a value: finite, for a search must be able to reckon with it
-TWIN = "the same as one before"  # what is said of a job that does not run for that
-NOWHERE = Path(os.devnull)
+log = logging.getLogger(__name__)
+
+NO_FOLDER = Path(os.devnull)
+DUPLICATE = "same as an earlier job"
 
 
 @dataclass(eq=False)
 class Job:
-    """What is known of one job; `mistake` is why it cannot be run at all."""
+    """What is known of one job.
+
+    Attributes:
+        overrides: what makes it of the sweep's config.
+        settings: the resolved ones, see `litlab.runs.result.settings`.
+        identity: equal for jobs of the same settings.
+        mistake: why it cannot run at all.
+        folder: its own; of a duplicate, `NO_FOLDER`.
+        resume_from: the last checkpoint of an attempt that was stopped in an earlier session.
+        result: as it was last read.
+        duplicate_of: the job of the same settings that runs in its place.
+        is_reported: whether the terminal has shown its end.
+    """
 
     overrides: list[str]
     settings: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
     mistake: Exception | None = None
-    folder: Path = NOWHERE
-    resume_from: Path | None = None  # the checkpoint of an earlier session's attempt, which was stopped
+    folder: Path = NO_FOLDER
+    resume_from: Path | None = None
     result: StoredResult | None = None
-    twin: "Job | None" = None  # of the same settings, which runs in this one's place
-    is_told: bool = False  # on the terminal, that it ended
+    duplicate_of: "Job | None" = None
+    is_reported: bool = False
 
-    def differing(self, swept: Sequence[str]) -> dict[str, str]:
-        """The swept settings by short names, as text."""
-        return differing(self.overrides, swept)
+    def label(self, swept: Sequence[str]) -> str:
+        """The swept settings, to read: `lr=0.1 seed=0`."""
+        return " ".join(f"{key}={text}" for key, text in differing(self.overrides, swept).items())
 
-    def words(self, swept: Sequence[str]) -> list[str]:
+    def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
         resume = [f"sweep.checkpoint={quoted(str(self.resume_from))}"] if self.resume_from else []
         own = [f"sweep.swept={list_of(swept)}", f"hydra.sweep.subdir={quoted(self.folder.name)}"]
@@ -46,64 +61,55 @@ class Job:
 
     @property
     def has_folder(self) -> bool:
-        """Whether it has a folder of its own, which `folder` then is."""
-        return self.folder != NOWHERE
+        """Whether it has a folder of its own."""
+        return self.folder != NO_FOLDER
 
     @property
-    def is_completed(self) -> bool:
-        """Whether it came to its end, or the one that ran in its place."""
-        result = (self.twin or self).result
-        return result is not None and result["status"] == "completed"
+    def is_original(self) -> bool:
+        """Whether another job of the same settings need not run: this one completed, or may do so yet."""
+        return self.duplicate_of is None and self.status not in ("failed", "interrupted")
 
     @property
-    def is_running(self) -> bool:
-        """Whether another process is at work on it, now; the result is read anew.
+    def final_result(self) -> StoredResult | None:
+        """Of the job, or of the one that runs in its place; None if it did not begin."""
+        return (self.duplicate_of or self).result
 
-        This one is not, whatever the result says: who asks is no job.
-        """
+    @property
+    def status(self) -> str | None:
+        """As the result was last read; None if there is none."""
+        return None if self.result is None else str(self.result["status"])
+
+    @property
+    def score(self) -> float | None:
+        """The monitored metric, a finite number; None without one, and for a job that did not complete."""
+        result = self.final_result
+        found = None if result is None or result["status"] != "completed" else validation(result)
+        return float(found) if found is not None and math.isfinite(found) else None
+
+    def poll(self) -> bool:
+        """Read the result anew; whether another process is at work on the job."""
         self.result = read(self.folder) if self.has_folder else None
         return self.result is not None and is_alive_elsewhere(self.result, self.folder / FILE)
 
-    def failure(self, error: Exception, swept: Sequence[str]) -> StoredResult:
-        """The result of a job that did not come to write its own."""
-        overrides = [word for word in self.overrides if not word.lstrip("+~").startswith("sweep.")]
-        started = datetime.now().astimezone().isoformat(timespec="seconds")
-        text = hydra_message(error) or format_error(error)
-        result = {"choices": {}, "overrides": overrides, "swept": list(swept), "settings": self.settings}
-        return result | {
+    def fail(self, error: Exception, swept: Sequence[str]) -> None:
+        """Write the result of a job that could not write its own."""
+        result = {
+            "choices": {},
+            "overrides": [word for word in self.overrides if not word.lstrip("+~").startswith("sweep.")],
+            "swept": list(swept),
+            "settings": self.settings,
             "status": "failed",
-            "error": text,
-            "started": started,
+            "error": hydra_message(error) or format_error(error),
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "seconds": 0.0,
             "process": this_process(),
         }
+        self.finish(result)
 
-
-def value(result: StoredResult | None, others: Iterable[StoredResult]) -> float:
-    """The monitored metric of a result; for one that has none, the worst of the others.
-
-    A search must be able to reckon with it: it is finite.
-    """
-    found = monitored(result)
-    if found is not None:
-        return found
-    others = list(others)
-    modes = [_of(each, "monitor", "mode") or _of(each, "settings", "task", "mode") for each in [result or {}, *others]]
-    is_max = next(filter(None, modes), "max") == "max"
-    values = [each for each in map(monitored, others) if each is not None]
-    return (min(values) if is_max else max(values)) if values else (-WORST if is_max else WORST)
-
-
-def monitored(result: StoredResult | None) -> float | None:
-    """The best value of the monitored metric, else its last; None if there is none, or the job did not complete."""
-    if result is None or result["status"] != "completed":
-        return None
-    found = _of(result, "monitor", "best")
-    found = _of(result, "metrics", _of(result, "monitor", "metric")) if found is None else found
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
-
-
-def _of(result: Any, *keys: str) -> Any:
-    for key in keys:
-        result = result.get(key) if isinstance(result, dict) else None
-    return result
+    def finish(self, result: StoredResult) -> None:
+        """Write its final result; where the disk is full, this object alone has it."""
+        self.result = result
+        try:
+            write(self.folder / FILE, result)
+        except OSError as failure:
+            log.error("%s could not be written: %s", self.folder / FILE, failure)

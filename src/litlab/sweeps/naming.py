@@ -1,11 +1,10 @@
 """What the jobs of a sweep are called: by the settings that differ, in names that every file system takes."""
 
-import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 
 MAX_BYTES = 99  # of a folder's name
+LONG_NUMBER = re.compile(r"-?\d*\.\d{5,}(e-?\d+)?")  # as a search draws them
 
 
 def key_of(override: str) -> str:
@@ -24,8 +23,8 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
 
 
 def differing(overrides: Iterable[str], swept: Sequence[str]) -> dict[str, str]:
-    """The swept settings of a job by their short names, with their values as text; the order is that of `swept`."""
-    given = {key_of(override): override.partition("=")[2] for override in overrides}
+    """The swept settings of a job by short name, in the order of `swept`, as text: four digits of a long number."""
+    given = {key_of(override): _rounded(override.partition("=")[2]) for override in overrides}
     short = short_keys(swept)
     return {short[key]: given[key] for key in swept if key in given}
 
@@ -57,10 +56,8 @@ def plain(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text.replace("\\", "").strip("[](){}'\" ")) or "-"
 
 
-def short(path: Path) -> str:
-    """A path as seen from here, where that leads down."""
-    relative = os.path.relpath(path)
-    return relative if not relative.startswith("..") else str(path)
+def _rounded(text: str) -> str:
+    return f"{float(text):.4g}" if LONG_NUMBER.fullmatch(text) else text
 
 
 def _ends_with(key: str, end: str) -> bool:

@@ -1,77 +1,119 @@
-"""From the overrides of a job to its settings, without running it."""
+"""The jobs of a sweep as they become known: which are to run, and which have run before."""
 
-import copy
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-from litlab.compat.hydra import apply_overrides, is_group
-from litlab.config import trust
-from litlab.config.checks import check
-from litlab.errors import RequestError
-from litlab.runs.result import settings
-from litlab.sweeps.folder import identity
-from litlab.sweeps.job import Job
+from litlab.runs.heartbeat import is_alive_elsewhere
+from litlab.runs.report import quoted
+from litlab.runs.result import FILE
+from litlab.sweeps.columns import identity
+from litlab.sweeps.composer import Composer
+from litlab.sweeps.folder import claim_job, free_number, results, start_time
+from litlab.sweeps.job import DUPLICATE, Job
+from litlab.sweeps.naming import differing, unlike
+from litlab.sweeps.planned import save
 
 
-class Planner:
-    """Composes jobs as Hydra does; the choices once for all jobs that have the same, for they take most of the time.
+class Batch(NamedTuple):
+    """Jobs that were planned together.
+
+    Attributes:
+        jobs: all of them; one that cannot be composed has failed already.
+        begun: those that an earlier session completed, or at which another process is at work.
+        pending: those that are to run.
+    """
+
+    jobs: list[Job]
+    begun: list[Job]
+    pending: list[Job]
+
+
+class Plan:
+    """The jobs of one session of a sweep.
+
+    A job does not run if a result of the same settings is completed in the sweep's folder, or if it is a duplicate.
 
     Args:
         context: Hydra's, of the sweep.
-        config: the sweep's.
+        config: the sweep's, with its hydra node.
+        folder: the sweep's.
+        swept: the settings that differ between the jobs, as in `optimizer.lr`.
+        total: how many jobs there will be; 0: as many as are added.
     """
 
-    def __init__(self, context: HydraContext, config: DictConfig) -> None:
-        self.context = context
+    def __init__(
+        self, context: HydraContext, config: DictConfig, folder: Path, swept: Sequence[str], total: int = 0
+    ) -> None:
+        self.composer = Composer(context, config)
         self.config = config
-        self._chosen: dict[
-            tuple[str, ...], tuple[DictConfig, DictConfig]
-        ] = {}  # by choices: the rest, and hydra's node
+        self.folder = folder
+        self.swept = swept
+        self.total = total
+        self.jobs: list[Job] = []
+        self._begun: dict[str, Path] = {}  # by identity: the folder of a job of an earlier session
+        self._stopped: dict[str, Path] = {}  # by identity: the last checkpoint of one that was stopped
 
-    def plan(self, overrides: Sequence[str]) -> Job:
-        """A job of these overrides, held against the rules; what is wrong with it becomes its `mistake`."""
-        job = Job(list(overrides))
-        before = HydraConfig.instance().cfg
-        try:
-            composed = self._compose(job.overrides)
-            job.settings = settings(composed)
-            job.identity = identity(job.settings)
-            trust.check(composed, job.settings)
-            check(composed, job.overrides)
-        except (HydraException, OmegaConfBaseException, RequestError) as error:
-            job.mistake = error
-        finally:
-            HydraConfig.instance().cfg = before
-        return job
+    def add(self, job_overrides: Sequence[Sequence[str]]) -> Batch:
+        """Compose jobs, and give a folder to those that need one.
 
-    def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The job's config, without hydra's node, which HydraConfig then has: its settings may take from it."""
-        loader = self.context.config_loader
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        groups = [each for each in parsed if is_group(loader, each.key_or_group)]
-        chosen = tuple(each.input_line or "" for each in groups)
-        if chosen not in self._chosen:
-            self._chosen[chosen] = self._choose(chosen)
-        plain, hydra = self._chosen[chosen]
-        HydraConfig.instance().cfg = hydra  # type: ignore[assignment]  # as its own set_config does
-        composed = copy.deepcopy(plain)
-        try:
-            apply_overrides([each for each in parsed if each not in groups], composed)
-        except OmegaConfBaseException as error:
-            raise HydraException(str(error)) from error
-        return composed
+        Raises:
+            Exception: no job of the plan can be composed: the first one's mistake.
+        """
+        jobs = [self.composer.job(overrides) for overrides in job_overrides]
+        if all(job.mistake for job in [*self.jobs, *jobs]):
+            raise next(job.mistake for job in jobs if job.mistake)
+        if not self.jobs:
+            self._start(jobs)
+        first = {job.identity: job for job in self.jobs if job.is_original}
+        begun, pending = [], []
+        for job in jobs:
+            if job.mistake is not None:
+                continue
+            if (original := first.setdefault(job.identity, job)) is not job:
+                job.duplicate_of = original
+                print(f"{job.label(self.swept)}  {DUPLICATE}".lstrip(), flush=True)
+            elif job.identity in self._begun:
+                job.folder = self._begun[job.identity]
+                job.is_reported = not job.poll()
+                begun.append(job)
+            else:
+                if not job.settings.get("tune"):  # which starts over
+                    job.resume_from = self._stopped.get(job.identity)
+                pending.append(job)
+        self.jobs += jobs
+        save(self.folder, self.jobs, self.total or len(self.jobs))
+        if done := sum(job.is_reported for job in begun):
+            print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
+        if resumed := sum(job.resume_from is not None for job in pending):
+            print(f"{resumed} of the others {'go' if resumed > 1 else 'goes'} on from the last checkpoint", flush=True)
+        self.claim([job for job in jobs if job.mistake or job in pending])
+        for job in jobs:
+            if job.mistake:
+                job.fail(job.mistake, self.swept)
+                if self.config.sweep.on_failure == "stop":
+                    pending = []
+        return Batch(jobs, begun, pending)
 
-    def _choose(self, choices: Sequence[str]) -> tuple[DictConfig, DictConfig]:
-        config = self.context.config_loader.load_sweep_config(self.config, list(choices))
-        with read_write(config.hydra), open_dict(config):
-            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
-            hydra = OmegaConf.masked_copy(config, "hydra")
-            del config["hydra"]
-        OmegaConf.set_readonly(hydra.hydra, True)
-        return config, hydra
+    def claim(self, jobs: Sequence[Job]) -> None:
+        """Make a new folder for each job."""
+        for number, job in enumerate(jobs, free_number(self.folder)):
+            job.folder = claim_job(self.folder, number, differing(job.overrides, self.swept))
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        """Look at what earlier sessions left, and say what is about to run."""
+        found = sorted(results(self.folder).items(), key=lambda item: item[1].get("started") or "")
+        if not self.swept and self.config.sweep.resume is not None:  # it is named by what is its own among the earlier
+            self.swept = unlike(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
+        completed = {identity(result): path for path, result in found if result["status"] == "completed"}
+        running = {identity(result): path for path, result in found if is_alive_elsewhere(result, path / FILE)}
+        self._begun = running | completed
+        stopped = {identity(result): path for path, result in found if result["status"] == "interrupted"}
+        checkpoints = {job: path / "checkpoints" / "last.ckpt" for job, path in stopped.items()}
+        self._stopped = {job: file for job, file in checkpoints.items() if file.is_file()}
+        number = self.total or len(jobs)
+        print(f"{number} job{'s' if number != 1 else ''} in {quoted(self.folder)}", flush=True)
+        start_time(self.folder)

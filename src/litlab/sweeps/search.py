@@ -3,8 +3,9 @@
 import os
 import shlex
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -19,46 +20,38 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from litlab import signals
 from litlab.compat.hydra import instantiate
 from litlab.errors import RequestError
-from litlab.sweeps.job import WORST, Job, monitored
-from litlab.sweeps.jobs import Jobs
+from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of
-from litlab.sweeps.sweep import begin, walking
+from litlab.sweeps.plan import Plan
+from litlab.sweeps.runner import Runner
+from litlab.sweeps.sweep import running, set_up
 
-FOUND = "optimization_results.yaml"  # in the sweep's folder, when the search has come to its end
+BEST = "optimization_results.yaml"  # in the sweep's folder, once the search is complete
 DIRECTIONS = {"max": "maximize", "min": "minimize"}  # by task.mode
+WORST = 1e9  # the value of a trial before any other has one: finite, for samplers compute with it
 
 
+@dataclass
 class Search:
-    """A study of Optuna's, which can be resumed, by ask and tell; around it litlab's folder, jobs and leaderboard.
+    """A study of Optuna's, which can be resumed; around it litlab's folder, jobs and leaderboard.
 
-    Args:
+    Attributes:
         sampler: the config of one of Optuna's, which is made when the study is known.
         direction: maximize or minimize; None: by task.mode.
         storage: the address where Optuna keeps the study; see `optuna.create_study`.
         study_name: its name there.
-        n_trials: that the study is to have, completed.
-        n_jobs: how many trials run at a time; -1: one per core.
+        n_trials: completed trials of the whole study.
+        n_jobs: trials at a time; -1: one per core.
         params: by setting the text of its range, or of its value.
     """
 
-    def __init__(
-        self,
-        *,
-        sampler: DictConfig,
-        direction: str | None,
-        storage: str,
-        study_name: str,
-        n_trials: int,
-        n_jobs: int,
-        params: DictConfig | None,
-    ) -> None:
-        self.sampler = sampler
-        self.direction = direction
-        self.storage = storage
-        self.study_name = study_name
-        self.n_trials = n_trials
-        self.n_jobs = n_jobs
-        self.params = {str(key): text for key, text in (params or {}).items()}
+    sampler: DictConfig
+    direction: str | None
+    storage: str
+    study_name: str
+    n_trials: int
+    n_jobs: int
+    params: DictConfig | None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Claim the sweep's folder, then set up the launcher.
@@ -79,8 +72,9 @@ class Search:
         for name in ("pairs", "exclude", "when", "draw"):
             if config.sweep.get(name):
                 raise RequestError(f"sweep.{name}={config.sweep[name]}: is for grids and for sweep=random")
-        begin(self, hydra_context, task_function, config)
-        self.storage = config.hydra.sweeper.storage  # anew: it lies in the folder that was claimed
+        self.config, self.hydra_context = config, hydra_context
+        self.folder, self.launcher = set_up(hydra_context, task_function, config)
+        self.storage = config.hydra.sweeper.storage  # again: it lies in the folder that was claimed
 
     def sweep(self, arguments: list[str]) -> None:
         """Run trials until the study has n_trials completed ones, summarize them, and print the best.
@@ -89,14 +83,15 @@ class Search:
             RequestError: there is nothing to search, or the study was begun with other choices.
             RunError: jobs failed.
         """
-        hush()
-        given = [f"{key}={text}" for key, text in self.params.items()] + arguments
+        silence_optuna()
+        given = [f"{key!s}={text}" for key, text in (self.params or {}).items()] + arguments
         overrides = {each.get_key_element(): each for each in OverridesParser.create().parse_overrides(given)}
-        seeds = self._seeds(overrides)
-        ranges, words = self._ranges(overrides)
+        seeds = _take_seeds(overrides)
+        ranges, fixed = _ranges(overrides)
         swept = [*map(key_of, ranges), *(["seed"] if seeds else [])]
-        each = max(len(seeds), 1)  # jobs of a trial
-        with walking(self, swept, self.n_trials * each) as jobs:
+        jobs_per_trial = max(len(seeds), 1)
+        plan = Plan(self.hydra_context, self.config, self.folder, swept, self.n_trials * jobs_per_trial)
+        with running(self.launcher, plan) as runner:
             study = self._study()
             trials = self._recover(study, seeds)
             done = sum(trial.state == TrialState.COMPLETE for trial in trials)
@@ -105,14 +100,13 @@ class Search:
                 return
             if done:
                 print(f"{done} of {self.n_trials} trials are completed already", flush=True)
-            jobs.total = (self.n_trials - done) * each
-            (self.folder / FOUND).unlink(missing_ok=True)
+            plan.total = (self.n_trials - done) * jobs_per_trial
+            (self.folder / BEST).unlink(missing_ok=True)
             seed = self.sampler.get("seed")
             study.sampler = instantiate(self.sampler, **({} if seed is None else {"seed": seed + len(trials)}))
-            values = [trial.value for trial in trials if trial.value is not None]
-            value = Value(jobs, values, worst=min if self.direction == "maximize" else max)
+            words = [[*fixed, *seed] for seed in ([f"seed={seed}"] for seed in seeds)] or [fixed]
             try:
-                done += self._ask_and_tell(study, self.n_trials - done, ranges, words, jobs, seeds, value)
+                done += self._optimize(study, self.n_trials - done, ranges, words, runner)
             except ValueError as error:
                 if "value space" not in str(error) and "distribution kind" not in str(error):
                     raise
@@ -121,47 +115,13 @@ class Search:
                 ) from error
             if done == self.n_trials:
                 best = {"name": "optuna", "best_params": study.best_params, "best_value": study.best_value}
-                OmegaConf.save(OmegaConf.create(best), self.folder / FOUND)
-
-    def _seeds(self, overrides: dict[str, Override]) -> list[str]:
-        """Take out the seeds of each trial, which are no setting to search; none for a seed that is fixed.
-
-        Raises:
-            RequestError: they are a range without an end of steps.
-        """
-        given = overrides.get("seed")
-        if given is None or not given.is_sweep_override():
-            return []
-        if not given.is_discrete_sweep():
-            raise RequestError(f"{given.input_line}: each trial runs all of its seeds; list them, as in seed=0,1,2")
-        del overrides["seed"]
-        return list(dict.fromkeys(given.sweep_string_iterator()))
-
-    def _ranges(self, overrides: dict[str, Override]) -> tuple[dict[str, BaseDistribution], list[str]]:
-        """The settings that have a range, and the other overrides.
-
-        Raises:
-            RequestError: a range is none for a search, or there is none.
-        """
-        swept = {key: each for key, each in overrides.items() if each.is_sweep_override()}
-        try:
-            ranges = {key: distribution(each) for key, each in swept.items()}
-        except (NotImplementedError, AssertionError, ValueError) as error:
-            raise RequestError(
-                "sweep=optuna: the range of a setting is choice(A, B, ...), range(LOW, HIGH, STEP), interval(LOW, HIGH)"
-                " or, over its logarithm, tag(log, interval(LOW, HIGH))"
-            ) from error
-        if not ranges:
-            raise RequestError(
-                "sweep=optuna: nothing to search; give a setting a range: 'optimizer.lr=tag(log, interval(0.001, 1.0))'"
-            )
-        return ranges, [each.input_line or "" for key, each in overrides.items() if key not in swept]
+                OmegaConf.save(OmegaConf.create(best), self.folder / BEST)
 
     def _study(self) -> optuna.Study:
-        """The study, which is made where there is none.
+        """The study, which is created if there is none.
 
         Raises:
-            RequestError: another version of Optuna made it, which kept it otherwise.
+            RequestError: another version of Optuna wrote it in another form.
         """
         try:
             return optuna.create_study(
@@ -180,15 +140,11 @@ class Search:
     def _recover(self, study: optuna.Study, seeds: list[str]) -> list[FrozenTrial]:
         """Close the trials that a crash left open, and put their settings first in the queue.
 
-        Args:
-            study: what it has.
-            seeds: of each trial.
-
         Returns:
-            the trials that were begun.
+            the trials of earlier sessions.
 
         Raises:
-            RequestError: they were begun with other seeds, and means over unlike seeds cannot be compared.
+            RequestError: they have other seeds, and means over different seeds cannot be compared.
         """
         trials = study.get_trials(deepcopy=False)
         before = study.user_attrs.get("seeds", []) if trials else seeds
@@ -200,59 +156,120 @@ class Search:
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
-                if trial.params:  # what its job completed nonetheless, Jobs does not run again
+                if trial.params:  # a job of it that completed nonetheless does not run again
                     study.enqueue_trial(trial.params)
         return trials
 
-    def _ask_and_tell(
+    def _optimize(
         self,
         study: optuna.Study,
         number: int,
         ranges: dict[str, BaseDistribution],
-        words: Sequence[str],
-        jobs: Jobs,
-        seeds: Sequence[str],
-        value: "Value",
+        words: Sequence[Sequence[str]],
+        runner: Runner,
     ) -> int:
-        """Run so many trials, each as one job per seed; the next one is asked for when another one was told.
+        """Run trials; the next one is asked for when another one was told.
 
         A trial that did not begin stays open: it has no value.
 
+        Args:
+            study: which draws.
+            number: of trials.
+            ranges: what is drawn.
+            words: for each job of a trial the overrides that are not drawn.
+            runner: of the jobs.
+
         Returns:
-            how many have a value.
+            how many trials have a value.
         """
         trials: list[Trial] = []
-        own = [[f"seed={seed}"] for seed in seeds] or [[]]
+        earlier = [trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None]
 
         def asked() -> Iterator[list[list[str]]]:
             while len(trials) < number:
-                with signals.deferred():  # what asks lets signals raise anywhere, and this writes to a database
+                with signals.deferred():  # `stream` lets signals raise anywhere, and this writes to a database
                     trials.append(trial := study.ask(ranges))
                 drawn = [f"{key}={trial.params[key]}" for key in ranges]
-                yield [[*drawn, *words, *seed] for seed in own]
+                yield [[*drawn, *own] for own in words]
 
-        told = 0
-        with closing(jobs.stream(asked(), self.n_jobs)) as ended:
-            for place, group in ended:
-                study.tell(trials[place], value(group))
-                told += 1
-        return told
+        done = 0
+        with closing(runner.stream(asked(), self.n_jobs)) as ended:
+            for place, jobs in ended:
+                study.tell(trials[place], self._value(jobs, runner.plan.jobs, earlier))
+                done += 1
+        return done
+
+    def _value(self, jobs: Sequence[Job], others: Iterable[Job], earlier: Iterable[float]) -> float:
+        """The value of a trial: the mean over its jobs, one per seed; the worst so far if one of them has no value.
+
+        The mean of those that survived would draw the search to settings that hardly train.
+
+        Args:
+            jobs: of the trial.
+            others: all jobs of this session.
+            earlier: values of the trials of earlier sessions.
+        """
+        scores = [job.score for job in jobs]
+        known = [score for score in scores if score is not None]
+        if len(known) == len(scores):
+            return fmean(known)
+        so_far = [score for job in others if (score := job.score) is not None]
+        so_far += [value for value in earlier if abs(value) < WORST]
+        return min(so_far, default=-WORST) if self.direction == "maximize" else max(so_far, default=WORST)
+
+
+def _take_seeds(overrides: dict[str, Override]) -> list[str]:
+    """Take the seeds of each trial out of the overrides: they are not searched. None where the seed is fixed.
+
+    Raises:
+        RequestError: they are an interval.
+    """
+    given = overrides.get("seed")
+    if given is None or not given.is_sweep_override():
+        return []
+    if not given.is_discrete_sweep():
+        raise RequestError(f"{given.input_line}: each trial runs all of its seeds; list them, as in seed=0,1,2")
+    del overrides["seed"]
+    return list(dict.fromkeys(given.sweep_string_iterator()))
+
+
+def _ranges(overrides: dict[str, Override]) -> tuple[dict[str, BaseDistribution], list[str]]:
+    """What each setting with a range is drawn from; and the other overrides.
+
+    Raises:
+        RequestError: a search cannot draw from a range, or there is none.
+    """
+    swept = {key: each for key, each in overrides.items() if each.is_sweep_override()}
+    try:
+        ranges = {key: distribution(each) for key, each in swept.items()}
+    except (NotImplementedError, AssertionError, ValueError, LookupError) as error:
+        raise RequestError(
+            "sweep=optuna: the range of a setting is choice(A, B, ...), range(LOW, HIGH, STEP), interval(LOW, HIGH)"
+            " or, over its logarithm, tag(log, interval(LOW, HIGH))"
+        ) from error
+    if not ranges:
+        raise RequestError(
+            "sweep=optuna: nothing to search; give a setting a range: 'optimizer.lr=tag(log, interval(0.001, 1.0))'"
+        )
+    return ranges, [each.input_line or "" for key, each in overrides.items() if key not in swept]
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws from for a setting with a range; both ends are included.
+    """What Optuna draws from for a setting with a range: interval() has both ends, range() lacks HIGH as in a grid.
 
     Raises:
         NotImplementedError: there is none, as for glob().
-        ValueError: it is empty.
+        ValueError, LookupError: it is empty.
     """
     given = override.value()
     if isinstance(given, ChoiceSweep) or (isinstance(given, RangeSweep) and given.shuffle):
         choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
         return CategoricalDistribution(choices)
     if isinstance(given, RangeSweep):
-        assert given.start is not None and given.stop is not None
-        low, high, step, log = given.start, given.stop, given.step, False
+        assert given.start is not None
+        values = given.range()
+        last = values[-1] if isinstance(values, range) else list(values)[-1]
+        low, high, step, log = given.start, last, given.step, False
     elif isinstance(given, IntervalSweep):
         assert given.start is not None and given.end is not None
         low, high, step, log = given.start, given.end, None, "log" in given.tags
@@ -263,35 +280,8 @@ def distribution(override: Override) -> BaseDistribution:
     return FloatDistribution(low, high, log=log, step=step)
 
 
-class Value:
-    """The value of a trial is the mean over its seeds.
-
-    One of which a seed failed has the worst value so far: a mean over those that survived would draw the search to
-    settings that hardly train.
-
-    Args:
-        jobs: that ran.
-        values: of the trials that an earlier session completed.
-        worst: chooses the worst of several values: min or max.
-    """
-
-    def __init__(self, jobs: Jobs, values: Sequence[float], worst: Callable[[Iterable[float]], float]) -> None:
-        self.jobs = jobs
-        self.values = [value for value in values if abs(value) < WORST]
-        self.worst = worst
-
-    def __call__(self, group: Sequence[Job]) -> float:
-        """Of a trial from its jobs, which have ended."""
-        returned = [self.jobs.value(job) for job in group]
-        found = [monitored((job.twin or job).result) for job in group]
-        if None not in found:
-            return fmean(returned)
-        known = [each for each in returned if abs(each) < WORST]  # the worst of this session is among them
-        return self.worst([*known, *self.values]) if known or self.values else returned[found.index(None)]
-
-
-def hush() -> None:
-    """What Optuna says of itself does not belong on the terminal, where the jobs are told."""
+def silence_optuna() -> None:
+    """Keep Optuna's own messages off the terminal, where the jobs are reported."""
     optuna.logging.disable_default_handler()
     optuna.logging.disable_propagation()
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

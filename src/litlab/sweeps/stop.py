@@ -32,12 +32,12 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
             (folder / STOP).touch()
         deadline = time.monotonic() + PATIENCE
         signalled = set[int]()
-        while (alive := [job for job in jobs if job.is_running]) and time.monotonic() < deadline:
+        while (alive := [job for job in jobs if job.poll()]) and time.monotonic() < deadline:
             for job in alive:
                 _terminate(job.result, signalled)
             time.sleep(0.1)
         for job in jobs:
-            if not job.is_running and job.result and job.result["status"] == "running":
+            if not job.poll() and job.result and job.status == "running":
                 _interrupt(job.folder, job.result, "stopped with the sweep")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 
+from litlab import signals
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
 from litlab.files import write_whole
@@ -20,28 +21,27 @@ from litlab.sweeps.folder import STOP, keep_time
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.05  # of the time of a sweep that may go into its summaries
+SHARE = 0.05  # of a sweep's time that may go into its summaries
 LOCK = ".summary.lock"
-LAST = ".summary.seconds"  # that the last summary took; its time is when that was
-_sweepers = set[int]()  # the processes in which a sweeper runs: a launcher may run the jobs there, too
+LAST = ".summary.seconds"  # how long the last summary took; its mtime says when
 
 
 def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
-    """Run a job of a sweep, unless the sweep is to stop or the job was begun already; then summarize the sweep.
+    """Run a job of a sweep, unless the sweep is to stop or the job has begun already; then summarize the sweep.
 
     A job that fails does not raise: it has left its result.json. With sweep.on_failure=stop the others do not begin.
 
     Args:
         config: the job's.
-        run: what leaves a result.json, with once=True.
-        failed: is told of the failure.
+        run: leaves a result.json; raises AlreadyBegun if there is one.
+        failed: called with what a job that fails has raised.
 
     Raises:
-        Interrupted: in the sweeper's own process. In another one it is this job alone that was stopped.
+        Interrupted: in the sweeper's own process. In a worker, only this job was stopped.
     """
     folder, home = Path(HydraConfig.get().sweep.dir), Path(HydraConfig.get().runtime.cwd)
     if home.is_dir() and home != Path.cwd():
-        os.chdir(home)  # a process of Ray's begins elsewhere; relative paths, as of data, mean the sweep's
+        os.chdir(home)  # Ray's processes start elsewhere; relative paths, as of data, mean the sweep's
     keep_time(folder, config.sweep.get("minutes"))
     if (folder / STOP).exists():
         return
@@ -50,7 +50,7 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
     except AlreadyBegun:
         return
     except Interrupted:
-        if os.getpid() in _sweepers:
+        if signals.are_handled():  # around this job, too: by the sweeper
             raise
     except Exception as error:
         if config.sweep.on_failure == "stop":
@@ -61,24 +61,19 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
 
 
 def free_earlier_job() -> None:
-    """Free what this process's earlier job has left, a GPU's memory too, before the next one takes memory of its own.
+    """Free the memory of this process's earlier job, on a GPU too, before the next one allocates its own.
 
-    Lightning's trainer, module and data refer to each other, and Python would look for such circles only after several
-    jobs. What was there before the first one, modules above all, is looked through once: 0.3 s, then 0.05 s per job.
+    Lightning's trainer, module and data refer to each other, and Python collects such cycles only after several jobs.
+    What is older than the first job, modules above all, is frozen: 0.3 s once, then 0.05 s per job instead of 0.3 s.
     """
     gc.collect()
     if not gc.get_freeze_count():
         gc.freeze()
-        atexit.register(gc.unfreeze)  # else nanobind takes what Python does not free at its end for leaks, and says so
-
-
-def is_sweeper() -> None:
-    """This process is a sweeper's."""
-    _sweepers.add(os.getpid())
+        atexit.register(gc.unfreeze)  # else nanobind reports what Python does not free at exit as leaks
 
 
 def summarize_at_times(folder: Path) -> None:
-    """Summarize a sweep, unless another process is about to, or the summaries would take too much of the time."""
+    """Summarize a sweep, unless another process is at it, or summaries would take too much of the time."""
     from litlab.sweeps.summary import summarize
 
     before = folder / LAST
@@ -91,5 +86,5 @@ def summarize_at_times(folder: Path) -> None:
             write_whole(before, f"{time.perf_counter() - started:.3f}".encode())
     except Timeout:
         return
-    except Exception:  # the sweeper summarizes at the end, and tells what is wrong
+    except Exception:  # the sweeper summarizes at the end, and reports what is wrong
         log.exception("the sweep could not be summarized")

@@ -1,0 +1,76 @@
+"""From the overrides of a job to its settings, without running it."""
+
+import copy
+from collections.abc import Sequence
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from litlab.compat.hydra import apply_overrides, is_group
+from litlab.config import trust
+from litlab.config.checks import check
+from litlab.errors import RequestError
+from litlab.runs.result import settings
+from litlab.sweeps.columns import identity
+from litlab.sweeps.job import Job
+
+
+class Composer:
+    """Composes jobs as Hydra does; choices take most of the time, so jobs of the same choices share them.
+
+    Args:
+        context: Hydra's, of the sweep.
+        config: the sweep's.
+    """
+
+    def __init__(self, context: HydraContext, config: DictConfig) -> None:
+        self.context = context
+        self.config = config
+        # By choices: the config, and hydra's node.
+        self._chosen: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+
+    def job(self, overrides: Sequence[str]) -> Job:
+        """A job of these overrides, checked; what is wrong with it becomes its `mistake`."""
+        job = Job(list(overrides))
+        before = HydraConfig.instance().cfg
+        try:
+            composed = self._compose(job.overrides)
+            job.settings = settings(composed)
+            job.identity = identity({"settings": job.settings})
+            trust.check(composed, job.settings)
+            check(composed, job.overrides)
+        except (HydraException, OmegaConfBaseException, RequestError) as error:
+            job.mistake = error
+        finally:
+            HydraConfig.instance().cfg = before
+        return job
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The job's config; hydra's node is in HydraConfig, where interpolations find it."""
+        loader = self.context.config_loader
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        groups = [each for each in parsed if is_group(loader, each.key_or_group)]
+        chosen = tuple(each.input_line or "" for each in groups)
+        if chosen not in self._chosen:
+            self._chosen[chosen] = self._choose(chosen)
+        plain, hydra = self._chosen[chosen]
+        HydraConfig.instance().cfg = hydra  # type: ignore[assignment]  # as its own set_config does
+        composed = copy.deepcopy(plain)
+        try:
+            apply_overrides([each for each in parsed if each not in groups], composed)
+        except OmegaConfBaseException as error:
+            raise HydraException(str(error)) from error
+        return composed
+
+    def _choose(self, choices: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        config = self.context.config_loader.load_sweep_config(self.config, list(choices))
+        with read_write(config.hydra), open_dict(config):
+            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
+            hydra = OmegaConf.masked_copy(config, "hydra")
+            del config["hydra"]
+        OmegaConf.set_readonly(hydra.hydra, True)
+        return config, hydra

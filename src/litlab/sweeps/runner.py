@@ -1,0 +1,223 @@
+"""The jobs of a sweep, run by whatever launcher there is and accounted for whatever happens to them."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
+from typing import Any
+
+from litlab import signals
+from litlab.compat.hydra import runs_here
+from litlab.errors import Interrupted, RunError
+from litlab.runs.heartbeat import this_process
+from litlab.runs.result import FILE, write
+from litlab.sweeps.folder import STOP
+from litlab.sweeps.job import Job
+from litlab.sweeps.joblib import Joblib
+from litlab.sweeps.plan import Plan
+from litlab.sweeps.ray import Ray
+from litlab.sweeps.stop import stop
+from litlab.sweeps.submitit import Submitit
+from litlab.sweeps.watch import watching
+
+INTERVAL = 0.2  # seconds between two looks at a job of another process
+KILLED = "the process was killed"
+UNWRITTEN = f"its {FILE} could not be written; see train.log, and whether the disk is full"
+LOST = f"it did not write {FILE}: its process was lost, or its machine has another {{folder}}"
+
+
+class Runner:
+    """Runs the jobs of a plan; each gets a result, and one that fails or is killed loses only itself.
+
+    Args:
+        launcher: Hydra's, which has been set up.
+        plan: to which `launch` and `stream` add their jobs.
+    """
+
+    def __init__(self, launcher: Any, plan: Plan) -> None:
+        self.launcher = next((kind(launcher) for kind in (Joblib, Ray, Submitit) if kind.fits(launcher)), launcher)
+        # The launcher, where it takes jobs one by one.
+        self.workers = self.launcher if isinstance(self.launcher, Joblib) and self.launcher.has_workers else None
+        self.plan = plan
+        self.folder = plan.folder
+        self._running: dict[Job, Future[Any] | None] = {}  # with what its worker makes of it
+        self._launched = 0
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        """Launch in the body. However that ends, the jobs' results are final afterwards.
+
+        Raises:
+            Interrupted: the sweep was stopped.
+        """
+        with signals.handled():
+            try:
+                yield
+            except BaseException as error:
+                stop(self.folder, self.plan.jobs)
+                if self.workers is not None:
+                    self.workers.kill()
+                    stop(self.folder, self.plan.jobs)  # the results of those that did not end in time
+                if isinstance(error, Interrupted):
+                    error.run_dir = self.folder
+                raise
+            finally:
+                for job in self.plan.jobs:
+                    if job.has_folder and not (job.folder / FILE).exists():
+                        shutil.rmtree(job.folder, ignore_errors=True)  # it did not begin
+
+    def launch(self, job_overrides: Sequence[Sequence[str]]) -> None:
+        """Run jobs, and wait for all.
+
+        Raises:
+            Exception: no job could be composed: the first one's mistake. Or the launcher's own failure to start any.
+        """
+        for _ in self._run_groups([job_overrides], 1, None):
+            pass
+
+    def stream(
+        self, groups: Iterable[Sequence[Sequence[str]]], at_once: int
+    ) -> Generator[tuple[int, list[Job]], None, None]:
+        """Run groups of jobs, `at_once` groups at a time. The next one is asked for only when it can begin.
+
+        With joblib's workers that is as soon as another group ended; else when all that ran at the time have ended.
+
+        Args:
+            groups: for each the overrides of its jobs.
+            at_once: how many groups.
+
+        Yields:
+            a group's place among the groups, and its jobs, which have ended. A group of which a job is not to begin is
+            left out, and no other one is asked for.
+
+        Raises:
+            Exception: as `launch`.
+        """
+        yield from self._run_groups(groups, at_once, self.workers)
+        if self.workers is not None:
+            self.workers.release()
+
+    def _run_groups(
+        self, groups: Iterable[Sequence[Sequence[str]]], at_once: int, workers: Any
+    ) -> Iterator[tuple[int, list[Job]]]:
+        places, under_way, stopped = enumerate(groups), dict[int, list[Job]](), False
+        with watching(self.plan):
+            while True:
+                with signals.at_once():
+                    for place, job_overrides in islice(places, 0 if stopped else at_once - len(under_way)):
+                        batch = self.plan.add(job_overrides)
+                        under_way[place] = batch.jobs
+                        _await(batch.begun)
+                        self._submit(batch.pending, workers)
+                    if not under_way:
+                        return
+                    while not (ended := [place for place, jobs in under_way.items() if self._have_ended(jobs)]):
+                        self._wait(workers)
+                for place in ended:
+                    jobs = under_way.pop(place)
+                    if any(job.final_result is None for job in jobs):
+                        stopped = True
+                    else:
+                        yield place, jobs
+
+    def _submit(self, jobs: Sequence[Job], workers: Any) -> None:
+        """Begin jobs: at once, if there are workers for that, else with the next `_wait`."""
+        for job in jobs:
+            if self._is_stopped():
+                return
+            self._running[job] = None
+            if workers is not None:
+                self._running[job] = workers.submit(job.launch_overrides(self.plan.swept), self._launched)
+                self._launched += 1
+
+    def _wait(self, workers: Any) -> None:
+        """Until a job has ended. If its worker crashed, those of all others end too, as joblib has it."""
+        if workers is None:
+            jobs = list(self._running)
+            self._run(jobs)
+        else:
+            futures = {future: job for job, future in self._running.items() if future is not None}
+            done, _ = wait(futures, return_when=FIRST_COMPLETED)
+            crash = next(filter(None, (future.exception() for future in done)), None)
+            if crash is not None:
+                workers.kill()
+                done, _ = wait(futures)
+            jobs = [futures[future] for future in done]
+            self._settle(jobs, crash)
+        for job in jobs:
+            del self._running[job]
+
+    def _have_ended(self, jobs: Sequence[Job]) -> bool:
+        return not any((job.duplicate_of or job) in self._running for job in jobs)
+
+    def _is_stopped(self) -> bool:
+        """Whether no other job is to begin."""
+        return (self.folder / STOP).exists()
+
+    def _run(self, jobs: Sequence[Job], is_retry: bool = False) -> None:
+        """Launch jobs until each has a final result, or is not to begin."""
+        if not jobs or self._is_stopped():
+            return
+        crash: BaseException | None = None
+        # Hydra's own would compose all those, too, that are not to begin: of a thousand that takes minutes.
+        size = 1 if runs_here(self.launcher) else len(jobs)
+        try:
+            for part in (jobs[place : place + size] for place in range(0, len(jobs), size)):
+                if self._is_stopped():
+                    break
+                overrides = [job.launch_overrides(self.plan.swept) for job in part]
+                self.launcher.launch(overrides, initial_job_idx=self._launched)
+                self._launched += len(part)
+        except Exception as error:  # a worker was killed, or the launcher cannot do what it is asked
+            crash = error
+        self._settle(jobs, crash, is_retry)
+
+    def _settle(self, jobs: Sequence[Job], crash: BaseException | None, is_retry: bool = False) -> None:
+        """See that each launched job has its result; those that a crash took along run again.
+
+        Args:
+            jobs: this process has no more to do with them.
+            crash: of the launcher or a worker.
+            is_retry: whether it is one job, launched by itself after it had been killed.
+
+        Raises:
+            BaseException: the crash, before any of the jobs began.
+        """
+        _await(jobs)
+        missing = [job for job in jobs if job.result is None]
+        if crash is not None and len(missing) == len(jobs):
+            raise crash
+        for job in jobs:
+            if job.result is not None and job.status == "running":
+                if job.result.get("process") == this_process():
+                    job.finish(job.result | {"status": "failed", "error": UNWRITTEN})
+                else:
+                    self._settle_killed(job, is_retry)
+        if crash is not None:
+            self._run(missing)
+        elif not self._is_stopped():
+            for job in missing:
+                job.fail(RunError(LOST.format(folder=self.folder)), self.plan.swept)
+
+    def _settle_killed(self, job: Job, is_retry: bool) -> None:
+        """Run a job again by itself, for it may have died of another one's fault; if it ran so, it failed."""
+        assert job.result is not None
+        attempt, result = job.folder, job.result | {"status": "failed", "error": KILLED}
+        if is_retry:
+            job.result = result
+            if self.plan.config.sweep.on_failure == "stop":
+                (self.folder / STOP).touch()
+        else:
+            job.result = None
+            self.plan.claim([job])
+            self._run([job], is_retry=True)
+        write(attempt / FILE, result)
+
+
+def _await(jobs: Sequence[Job]) -> None:
+    """Read the jobs' results, waiting for those that are at work."""
+    for job in jobs:
+        while job.poll():
+            time.sleep(INTERVAL)
