@@ -1,4 +1,4 @@
-"""Seconds per epoch of litlab, of a raw PyTorch loop and of the tutorial's loop, by turns in one process."""
+"""Seconds per epoch of litlab, of a raw PyTorch loop and of the tutorial's loop, interleaved in one process."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from litlab.cli import tell
 
-MODELS = ("usual", "tiny", "sine")  # litlab.benchmark.speed's; it imports torch, and --help is not to wait for that
+MODELS = ("usual", "tiny", "sine")  # as in litlab.benchmark.speed, which imports torch: --help should not wait
 
 
 def main() -> None:
@@ -18,16 +18,16 @@ def main() -> None:
         default=MODELS,
         help="usual: 784-256-128-10, tiny: 784-20-10, sine: a cubic polynomial; all",
     )
-    parser.add_argument("--rounds", type=positive, default=5, help="epochs of each loop that count (5)")
+    parser.add_argument("--rounds", type=positive, default=5, help="measured epochs of each loop (5)")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
-    parser.add_argument("--compile", action="store_true", help="litlab with task.compile=true, too")
+    parser.add_argument("--compile", action="store_true", help="also litlab with task.compile=true")
     parser.add_argument("--out", type=Path, help="the JSON file (logs/benchmark/DATE.json)")
     parser.add_argument("overrides", nargs="*", help="as for train.py: data=mnist scheduler=onecycle ...")
     asked = parser.parse_args()
 
-    from litlab.benchmark.speed import benchmark, save, show  # here, because torch and lightning take seconds to import
+    from litlab.benchmark.speed import benchmark, save, show  # here, because the imports take seconds
 
-    logging.captureWarnings(True)  # they are for train.log, which these runs do not have
+    logging.captureWarnings(True)  # these runs have no train.log for them
     report = benchmark(
         asked.models,
         rounds=asked.rounds,
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def models(text: str) -> list[str]:
-    """The names in a list with commas."""
+    """A comma-separated list of names in MODELS."""
     names = text.split(",")
     if set(names) - set(MODELS):
         raise argparse.ArgumentTypeError(f"{text}: must be of {','.join(MODELS)}")
@@ -49,7 +49,7 @@ def models(text: str) -> list[str]:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """A positive integer."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1")
     return int(text)

@@ -106,7 +106,7 @@ def test_the_sine_is_trained_as_by_hand_in_less_than_three_times_its_time(
     assert min(ours / by_hand for ours, by_hand in rounds) < 3
 
 
-def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_baselines_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import time
 
     from litlab import train
@@ -115,9 +115,9 @@ def test_rivals_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(baseline_loops.LOOPS, "raw", lambda loader: lambda model, optimizer, order: time.sleep(0.5))
     config = compose("trainer.max_epochs=2", "callbacks=none", "data.normalize=false")
     target = "litlab.callbacks.baseline_loops.BaselineLoops"
-    config.callbacks = {"rivals": {"_target_": target, "loops": ["raw"], "file": str(tmp_path / "rivals.json")}}
+    config.callbacks = {"baselines": {"_target_": target, "loops": ["raw"], "file": str(tmp_path / "baselines.json")}}
     result = train.train(config)
-    seconds = json.loads((tmp_path / "rivals.json").read_text(encoding="utf-8"))["seconds"]
+    seconds = json.loads((tmp_path / "baselines.json").read_text(encoding="utf-8"))["seconds"]
     assert min(seconds["raw"]) >= 0.5
     assert result.seconds_training == pytest.approx(sum(seconds["litlab"]), abs=1e-3)
     assert min(seconds["litlab"]) < 0.5, "an epoch of the digits takes some 10 ms"

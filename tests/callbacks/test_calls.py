@@ -54,10 +54,10 @@ SAME: dict[str, dict[str, Any]] = {
     "WeightAveraging": {},
 }
 REFUSED = {
-    "BatchSizeFinder": ({}, "take tune=batch_size"),
+    "BatchSizeFinder": ({}, "use tune=batch_size"),
     "GradientAccumulationScheduler": ({"scheduling": {4: 2}}, "set trainer.accumulate_grad_batches"),
-    "LearningRateFinder": ({}, "take tune=lr"),
-    "StochasticWeightAveraging": ({"swa_lrs": 0.01}, "take lightning.pytorch.callbacks.WeightAveraging"),
+    "LearningRateFinder": ({}, "use tune=lr"),
+    "StochasticWeightAveraging": ({"swa_lrs": 0.01}, "use lightning.pytorch.callbacks.WeightAveraging"),
 }
 NOTHING_TO_RUN = {"Callback", "Checkpoint", "ProgressBar", "BasePredictionWriter"}  # without what a subclass adds
 OF_ITS_OWN_MIND = {"BackboneFinetuning"}  # wants a module `backbone`, and says so
@@ -131,7 +131,7 @@ def test_the_average_of_the_best_epoch_is_what_is_validated_and_tested(compose):
     [
         *((kind, settings, f": {kind} needs .* {words}") for kind, (settings, words) in REFUSED.items()),
         ("ModelCheckpoint", {"train_time_interval": {"_target_": "datetime.timedelta", "minutes": 5}},
-         ".train_time_interval: needs .* take every_n_train_steps"),
+         ".train_time_interval: needs .* use every_n_train_steps"),
     ],
 )  # fmt: skip
 def test_a_callback_that_needs_automatic_optimization_is_refused(compose, kind, settings, words):

@@ -1,4 +1,4 @@
-"""How fast litlab trains beside a raw PyTorch loop and beside a tutorial's loop."""
+"""How fast litlab trains, compared with a raw PyTorch loop and with a tutorial's loop."""
 
 import json
 import os
@@ -29,20 +29,20 @@ from litlab.train import train
 FASHION = (
     *("data=fashion", "data.batch_size=64", "data.normalize=false", "model=mlp"),
     *("optimizer=sgd", "optimizer.lr=0.01", "optimizer.momentum=0", "optimizer.nesterov=false", "scheduler=none"),
-)  # the tutorial's; all else is as litlab has it by default: validation, metrics, logging, checkpoints
+)  # as in the tutorial; the rest is litlab's default: validation, metrics, logging, checkpoints
 
 
-class Contest(NamedTuple):
-    """What is trained, and by which loops beside litlab's; the last is what all are compared to."""
+class Case(NamedTuple):
+    """What is trained, and the loops that litlab is compared with; the ratios are to the last of them."""
 
     overrides: tuple[str, ...]
     loops: tuple[str, ...]
 
 
 MODELS = {
-    "usual": Contest((*FASHION, "model.hidden_sizes=[256,128]"), ("tutorial", "raw")),
-    "tiny": Contest((*FASHION, "model.hidden_sizes=[20]"), ("tutorial", "raw")),
-    "sine": Contest(("experiment=sine_polynomial",), ("by hand",)),
+    "usual": Case((*FASHION, "model.hidden_sizes=[256,128]"), ("tutorial", "raw")),
+    "tiny": Case((*FASHION, "model.hidden_sizes=[20]"), ("tutorial", "raw")),
+    "sine": Case(("experiment=sine_polynomial",), ("by hand",)),
 }
 
 
@@ -55,15 +55,15 @@ def benchmark(
     log_dir: Path = Path("logs"),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Measure each of the models, and with `compiled` each once more with task.compile=true.
+    """Measure each model; with `compiled`, also with task.compile=true.
 
     Args:
-        models: names out of MODELS.
-        rounds: epochs that count; one more goes ahead.
-        threads: of the CPU.
-        compiled: beside the raw loop alone.
-        log_dir: its disk takes the runs, which are removed.
-        overrides: more of them, as for scripts/train.py.
+        models: names in MODELS.
+        rounds: epochs that are measured, after one that warms up.
+        threads: CPU threads.
+        compiled: also compiled, compared with the raw loop only.
+        log_dir: where the runs are written, and then removed.
+        overrides: further ones, as for scripts/train.py.
     """
     report: dict[str, Any] = {"started": datetime.now().astimezone().isoformat(timespec="seconds"), "git": git_state()}
     report["environment"] = environment() | describe_machine() | {"threads": threads}
@@ -84,42 +84,42 @@ def benchmark(
 
 
 def build_config(folder: Path, rounds: int, overrides: Sequence[str], loops: Sequence[str]) -> DictConfig:
-    """The config of a run in `folder` with the rival loops at its side."""
+    """The config of a run in `folder` with `BaselineLoops`."""
     with initialize_config_dir(str(CONF), **VERSION_BASE):
         config = compose("train", list(overrides))
     config.paths.run_dir, config.trainer.max_epochs = str(folder), 1 + rounds
-    rivals = {
+    baselines = {
         "_target_": "litlab.callbacks.baseline_loops.BaselineLoops",
         "loops": list(loops),
-        "file": str(folder / "rivals.json"),
+        "file": str(folder / "baselines.json"),
     }
-    config.callbacks = {**config.callbacks, "rivals": rivals}
+    config.callbacks = {**config.callbacks, "baselines": baselines}
     return config
 
 
 def measure(config: DictConfig) -> dict[str, Any]:
-    """Run `train` as it is, and summarize the times of its epochs and of its rivals'."""
+    """Run `train`, and summarize the epoch times of litlab and of the baseline loops."""
     started = time.perf_counter()
     result = train(config)
-    told = json.loads(Path(config.callbacks.rivals.file).read_text(encoding="utf-8"))
-    seconds = told["seconds"]
-    if told["validation"]:
-        seconds["... + validation"] = [sum(pair) for pair in zip(seconds["litlab"], told["validation"], strict=True)]
-    base = statistics.median(seconds[config.callbacks.rivals.loops[-1]][1:])
+    report = json.loads(Path(config.callbacks.baselines.file).read_text(encoding="utf-8"))
+    seconds = report["seconds"]
+    if report["validation"]:
+        seconds["... + validation"] = [sum(pair) for pair in zip(seconds["litlab"], report["validation"], strict=True)]
+    base = statistics.median(seconds[config.callbacks.baselines.loops[-1]][1:])
     return {
-        "samples": told["samples"],
-        "batch_size": told["batch_size"],
+        "samples": report["samples"],
+        "batch_size": report["batch_size"],
         "steps": result.steps,
-        "seconds_startup": told["began"] - started,
+        "seconds_startup": report["started"] - started,
         "seconds_compiling": result.seconds_compiling,
-        "loops": {loop: summarize(times, base, told["samples"]) for loop, times in seconds.items()},
-        "loss": told["loss"],
-        "distance": told["distance"],
+        "loops": {loop: summarize(times, base, report["samples"]) for loop, times in seconds.items()},
+        "loss": report["loss"],
+        "distance": report["distance"],
     }
 
 
 def summarize(times: list[float], base: float, samples: int) -> dict[str, Any]:
-    """A loop's epochs in numbers; the first, which warms up, counts for nothing."""
+    """Statistics of a loop's epochs, without the first, which warms up."""
     median = statistics.median(times[1:])
     return {
         "seconds": times[1:],
@@ -133,7 +133,7 @@ def summarize(times: list[float], base: float, samples: int) -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the times depend on, the load by other processes included."""
+    """What the times depend on, including the load of other processes."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -147,7 +147,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def save(report: dict[str, Any], file: Path | None, log_dir: Path = Path("logs")) -> Path:
-    """Write the report, to log_dir/benchmark/<date>.json if no file is named; where it is."""
+    """Write the report to `file`, or else to log_dir/benchmark/<date>.json; the path."""
     file = file or log_dir / "benchmark" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}.json"
     write(file, report)
     return file
@@ -174,11 +174,11 @@ def show(report: dict[str, Any]) -> None:
             f"loops differ by at most {distance:.1g}"
         )
     machine, console = report["environment"], Console(soft_wrap=True, highlight=False)
-    console.width = max(console.width, 100)  # a number that is cut is no number
+    console.width = max(console.width, 100)  # so that no number is cut off
     console.print(table)
     console.print("\n".join(notes))
     console.print(
-        f"median of {report['rounds']} epochs by turns in one process, ratio to the raw loop (sine: by hand); "
+        f"median of {report['rounds']} epochs, interleaved in one process; ratio to the raw loop (sine: by hand); "
         f"{machine['cpu']}, {machine['cpus']} cores, load {machine['load_average']:.1f} at the start; "
         f"threads {machine['threads']}; torch {machine['torch']}"
     )

@@ -1,1 +1,1 @@
-"""What watches one run."""
+"""Callbacks of a run."""

@@ -1,4 +1,4 @@
-"""Other ways to train the same model on the same batches, by turns with litlab: what the benchmark compares."""
+"""Other training loops for the same model and batches, which the benchmark compares litlab with."""
 
 import copy
 import json
@@ -26,26 +26,26 @@ Epoch = Callable[[nn.Module, Optimizer, Tensor], None]  # model, optimizer, the 
 
 
 class BaselineLoops(L.Callback):
-    """Trains copies of the model beside it: after each of litlab's epochs, the same epoch in each of the loops.
+    """After each of litlab's epochs, trains copies of the model for the same epoch, one copy in each loop.
 
-    All loops begin with the same weights and see the same batches in the same order, so that they must come to the
-    same weights; litlab's time is what `Stopwatch` took, which rests meanwhile.
+    All loops start from the same weights and see the same batches in the same order, so they must end with the same
+    weights. litlab's time is what `Stopwatch` took, which is paused meanwhile.
 
     Args:
-        loops: names out of LOOPS.
-        file: is written at the end of training: JSON as `_report` makes it.
+        loops: names in LOOPS.
+        file: JSON, written at the end of training; see `_report`.
     """
 
     def __init__(self, loops: list[str], file: str) -> None:
         self.names, self.file = loops, Path(file)
         self.seconds: dict[str, list[float]] = {name: [] for name in loops}
         self.validation: list[float] = []
-        self.began = 0.0
+        self.started = 0.0
         self._loops: dict[str, tuple[Epoch, nn.Module, Optimizer]] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Copy the model, once for each loop."""
-        self.began = time.perf_counter()
+        """Copy the model for each loop."""
+        self.started = time.perf_counter()
         task, loader = cast(Task, pl_module), train_loader(trainer)
         self._loss = task.loss
         for name in self.names:
@@ -61,11 +61,10 @@ class BaselineLoops(L.Callback):
         self.validation[-1] += time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Let each of the other loops go through the epoch that litlab has just been through."""
-        stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
-        loader = train_loader(trainer)
+        """Run the epoch that litlab has just finished in each loop."""
+        stopwatch, loader = running_stopwatch(trainer), train_loader(trainer)
         stopwatch.pause()
-        torch.set_flush_denormal(False)  # `train` sets it; PyTorch by itself does not
+        torch.set_flush_denormal(False)  # PyTorch's default; litlab.train sets it
         for name, (epoch, model, optimizer) in self._loops.items():
             started = time.perf_counter()
             epoch(model, optimizer, loader.order(0))
@@ -76,19 +75,18 @@ class BaselineLoops(L.Callback):
         stopwatch.resume()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what was measured."""
-        stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
-        report = self._report(stopwatch.epochs, cast(Task, pl_module).model, train_loader(trainer))
+        """Write the report."""
+        report = self._report(running_stopwatch(trainer).epochs, cast(Task, pl_module).model, train_loader(trainer))
         self.file.write_text(json.dumps(report), encoding="utf-8")
 
     def _report(self, epochs: list[float], model: nn.Module, loader: TensorLoader) -> dict[str, object]:
-        """Seconds of each epoch by loop; the final loss and distance from litlab's weights, which prove the work."""
-        models = {"litlab": model} | {name: rival for name, (_, rival, _) in self._loops.items()}
+        """Epoch times by loop; final losses, and distances from litlab's weights, which prove the work."""
+        models = {"litlab": model} | {name: other for name, (_, other, _) in self._loops.items()}
         with torch.no_grad():
             weights = {name: nn.utils.parameters_to_vector(each.parameters()) for name, each in models.items()}
             loss = {name: float(self._loss(each(loader.inputs), loader.targets)) for name, each in models.items()}
         return {
-            "began": self.began,
+            "started": self.started,
             "samples": len(loader.inputs) * loader.passes,
             "batch_size": loader.batch_size,
             "seconds": self.seconds | {"litlab": epochs},
@@ -98,6 +96,11 @@ class BaselineLoops(L.Callback):
         }
 
 
+def running_stopwatch(trainer: L.Trainer) -> Stopwatch:
+    """The trainer's stopwatch."""
+    return next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
+
+
 def train_loader(trainer: L.Trainer) -> TensorLoader:
     """The loader of the training split."""
     loader = trainer.train_dataloader
@@ -105,7 +108,7 @@ def train_loader(trainer: L.Trainer) -> TensorLoader:
 
 
 def raw_epoch(loader: TensorLoader) -> Epoch:
-    """The shortest loop that PyTorch has, over tensors in memory."""
+    """The shortest PyTorch loop, over tensors in memory."""
     inputs, targets, batch_size = loader.inputs, loader.targets, loader.batch_size
 
     def epoch(model: nn.Module, optimizer: Optimizer, order: Tensor) -> None:
@@ -119,11 +122,11 @@ def raw_epoch(loader: TensorLoader) -> Epoch:
 
 
 def tutorial_epoch(loader: TensorLoader) -> Epoch:
-    """The tutorial's loop (seeds/004): torchvision's set, ToTensor for each sample, DataLoader."""
+    """The tutorial's loop (seeds/004): torchvision's data set, ToTensor for each sample, DataLoader."""
     device, batch_size, images = loader.inputs.device, loader.batch_size, Images(loader.inputs, loader.targets)
 
     def epoch(model: nn.Module, optimizer: Optimizer, order: Tensor) -> None:
-        # The tutorial's shuffle=True draws an order and turns it into a list, just so; this is litlab's order.
+        # The tutorial's shuffle=True draws an order and makes a list of it, too; here it is litlab's order.
         batches: DataLoader[tuple[Tensor, int]] = DataLoader(images, batch_size, sampler=order.tolist())
         model.train()
         for data, target in batches:
@@ -138,7 +141,7 @@ def tutorial_epoch(loader: TensorLoader) -> Epoch:
 
 
 def by_hand_epoch(loader: TensorLoader) -> Epoch:
-    """The loop of seeds/000, section 5: a cubic polynomial on one full batch, its gradient written by hand."""
+    """The loop of seeds/000, section 5: full-batch steps of a cubic polynomial, with the gradient written by hand."""
     x, y = loader.inputs.flatten(), loader.targets
 
     def epoch(model: nn.Module, optimizer: Optimizer, order: Tensor) -> None:
@@ -147,7 +150,7 @@ def by_hand_epoch(loader: TensorLoader) -> Epoch:
         a, b, c, d = coefficients.detach().flatten().clone()
         for _ in range(loader.passes):
             y_pred = a * x**3 + b * x**2 + c * x + d
-            (y_pred - y).pow(2).sum().item()  # the document looks at it in each step
+            (y_pred - y).pow(2).sum().item()  # the document reads the loss in each step
             grad_y_pred = 2.0 * (y_pred - y)
             grad_a = (grad_y_pred * x**3).sum()
             grad_b = (grad_y_pred * x**2).sum()
@@ -171,16 +174,16 @@ LOOPS: dict[str, Callable[[TensorLoader], Epoch]] = {
 
 
 class Images(MNIST):
-    """torchvision's own way to a sample (a PIL image, then ToTensor), on the images of litlab's training split.
+    """torchvision's MNIST (a PIL image per sample, then ToTensor) of the images of litlab's training split.
 
-    Its constructor is left out: it reads the whole training split, from files under a folder of its own.
+    MNIST's constructor is skipped, because it reads the whole training split from files.
 
     Args:
-        inputs: (N, 1, height, width), multiples of 1/255, as bytes divided by 255 are.
+        inputs: (N, 1, height, width), bytes divided by 255.
         targets: (N,).
 
     Raises:
-        RequestError: the inputs are no such images.
+        RequestError: the inputs are other images.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor) -> None:
@@ -188,4 +191,4 @@ class Images(MNIST):
         self.data = (inputs.squeeze(1) * 255).round().to("cpu", torch.uint8)
         self.targets = targets.cpu()
         if not torch.equal(self.data.unsqueeze(1).float() / 255, inputs.cpu()):
-            raise RequestError("data: the tutorial's loop needs grey images of bytes, not normalized: data=fashion")
+            raise RequestError("data: the tutorial's loop needs grey images that are not normalized: data=fashion")

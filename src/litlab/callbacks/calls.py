@@ -1,4 +1,4 @@
-"""What other people's callbacks need: a call at every step, or Lightning's automatic optimization."""
+"""What callbacks of other packages need: a call at every step, or Lightning's automatic optimization."""
 
 from typing import Any
 
@@ -17,48 +17,45 @@ from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
 BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end")
 
-# They change what Lightning itself does around `training_step`, which under manual optimization it leaves to the task:
-# the first would average the weights but never step its scheduler, the second raises in the middle of the set-up, the
-# finders change a setting when the scheduler has been made for the old one.
+# They change what Lightning does around `training_step`, which is the task's business under manual optimization: the
+# first would average the weights but never step its scheduler, the second raises during setup, and the finders change a
+# setting after the scheduler was made for the old one.
 AUTOMATIC_ONLY: dict[type[L.Callback], str] = {
-    StochasticWeightAveraging: "take lightning.pytorch.callbacks.WeightAveraging, which averages at every step",
+    StochasticWeightAveraging: "use lightning.pytorch.callbacks.WeightAveraging, which averages at every step",
     GradientAccumulationScheduler: "set trainer.accumulate_grad_batches, which is the same in all epochs",
-    LearningRateFinder: "take tune=lr",
-    BatchSizeFinder: "take tune=batch_size",
+    LearningRateFinder: "use tune=lr",
+    BatchSizeFinder: "use tune=batch_size",
 }
 
 
 def counts_batches(callback: Any) -> bool:
-    """Whether a callback is to be called at every step, because it has a hook around batches or optimizer steps.
+    """Whether a callback must be called at every step, because it has a hook around batches or optimizer steps.
 
-    One that has such a hook and does not count its calls says so by a class attribute `counts_batches = False`.
+    A class whose hook does not count its calls says so by an attribute `counts_batches = False`.
     """
     if not getattr(callback, "counts_batches", True):
         return False
-    if isinstance(callback, ModelCheckpoint) and not _saves_by_step(callback):
-        return False
+    if (
+        isinstance(callback, ModelCheckpoint)
+        and type(callback).on_train_batch_end is ModelCheckpoint.on_train_batch_end
+    ):
+        return every_n_train_steps(callback) > 0  # its own hook does nothing otherwise
     return any(has_hook(callback, hook, L.Callback) for hook in (*BATCH_HOOKS, *STEP_HOOKS))
 
 
 def refuse_automatic_only(name: str, callback: L.Callback) -> None:
-    """Refuse a callback that does nothing, or harm, under manual optimization.
+    """Refuse a callback that does nothing or harm under manual optimization.
 
     Args:
-        name: of the callback in the config.
-        callback: built.
+        name: the callback's name in the config.
+        callback: the object.
 
     Raises:
-        RequestError: naming it, and what to take instead.
+        RequestError: with what to use instead.
     """
     needs = "needs Lightning's automatic optimization, and litlab's tasks take their steps themselves"
     for kind, instead in AUTOMATIC_ONLY.items():
         if isinstance(callback, kind):
             raise RequestError(f"callbacks.{name}: {kind.__name__} {needs}; {instead}")
     if isinstance(callback, ModelCheckpoint) and train_time_interval(callback) is not None:
-        raise RequestError(f"callbacks.{name}.train_time_interval: {needs}; take every_n_train_steps or every_n_epochs")
-
-
-def _saves_by_step(callback: ModelCheckpoint) -> bool:
-    """Whether it does anything when a batch ends. A subclass with a hook of its own may."""
-    own = type(callback).on_train_batch_end is not ModelCheckpoint.on_train_batch_end
-    return own or every_n_train_steps(callback) > 0
+        raise RequestError(f"callbacks.{name}.train_time_interval: {needs}; use every_n_train_steps or every_n_epochs")

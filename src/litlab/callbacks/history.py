@@ -15,14 +15,14 @@ from litlab.tasks.position import position
 
 
 class History(L.Callback):
-    """Keeps each epoch's metrics on the host, for curves and hints, and leaves them in the run directory.
+    """Keeps each epoch's metrics on the host, for curves and hints, and writes them to the run directory.
 
-    As with `Stopwatch`, an epoch ends where the next one begins: its training loss is known only after the callbacks'
+    As in `Stopwatch`, an epoch ends where the next one begins: its training loss is known only after the callbacks'
     `on_train_epoch_end`.
     """
 
     def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []  # by metric; those of validation only where it took place
+        self.epochs: list[dict[str, float]] = []  # by metric; with validation metrics only if there was a validation
         self._running = self._validated = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -31,46 +31,46 @@ class History(L.Callback):
         self._running = True
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The validation metrics are this epoch's, and not what Lightning remembers of an earlier one."""
+        """The validation metrics are now this epoch's, not left over from an earlier one."""
         self._validated = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The last epoch is over."""
         self._note(trainer)
         self._running = False
-        self._leave(trainer)
+        self._write(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """The epochs so far are a stopped run's history."""
-        with contextlib.suppress(OSError):  # on a full disk the exception is what counts
-            self._leave(trainer)
+        """Write the epochs so far."""
+        with contextlib.suppress(OSError):  # a full disk must not hide the exception
+            self._write(trainer)
 
     def write(self, folder: Path) -> None:
-        """Write history.csv: a line per epoch, of full precision; empty where an epoch has no such metric."""
+        """Write history.csv: a row per epoch, in full precision; empty cells where an epoch lacks a metric."""
         names = sorted({name for epoch in self.epochs for name in epoch})
         text = io.StringIO()
-        lines = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
-        lines.writeheader()
-        lines.writerows({"epoch": number, **epoch} for number, epoch in enumerate(self.epochs, start=1))
+        rows = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
+        rows.writeheader()
+        rows.writerows({"epoch": number, **epoch} for number, epoch in enumerate(self.epochs, start=1))
         write_whole(folder / HISTORY, text.getvalue().encode())
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the epochs that are done, with the one that ends here."""
+        """Keep the finished epochs, including the one that ends now."""
         done = position(trainer, cast(Task, pl_module).losses.batches)["epoch"]
         ends = [self._metrics(trainer)] if done > len(self.epochs) else []
         checkpoint["callbacks"][self.state_key] = {"epochs": [*self.epochs[:done], *ends]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """A resumed run carries on the earlier epochs."""
+        """A resumed run continues the earlier epochs."""
         self.epochs = [{str(name): float(value) for name, value in each.items()} for each in state_dict["epochs"]]
 
     def best(self, metric: str, mode: str) -> int | None:
-        """The epoch, counted from 1, with the best value (of equal ones the first); None if no epoch has the metric."""
+        """The first epoch, counted from 1, with the best value; None if no epoch has the metric."""
         values = {number: epoch[metric] for number, epoch in enumerate(self.epochs, start=1) if metric in epoch}
         choose: Any = max if mode == "max" else min
         return choose(values, key=values.__getitem__) if values else None
 
-    def _leave(self, trainer: L.Trainer) -> None:
+    def _write(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero and self.epochs:
             self.write(Path(trainer.default_root_dir))
 

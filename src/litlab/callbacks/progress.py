@@ -10,16 +10,16 @@ from rich.console import Console
 
 from litlab.tasks.base import Task
 
-INTERVAL = 0.25  # seconds between two drawings; one takes about 1 ms
+INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
 
 
 class Progress(ProgressBar):
-    """Epoch, loss, monitored metric and speed, drawn a few times a second; nothing where the output is no terminal.
+    """Shows epoch, loss, monitored metric and speed, a few times a second; nothing unless the output is a terminal.
 
-    It reads what is on the host already: drawing makes no device wait.
+    It reads only what is on the host already, so drawing does not synchronize a device.
     """
 
-    counts_batches = False  # it draws by the clock: see `litlab.callbacks.calls`
+    counts_batches = False  # it draws by time; see `litlab.callbacks.calls`
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,15 +31,15 @@ class Progress(ProgressBar):
         self._enabled = self._console.is_terminal
 
     def disable(self) -> None:
-        """Draw nothing; the Trainer calls this on all ranks but the first."""
+        """Show nothing; the Trainer calls this on all ranks but the first."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Draw again."""
+        """Show the bar again."""
         self._enabled = self._console.is_terminal
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The bar appears."""
+        """Show the bar."""
         if not self._enabled:
             return
         self._bar = progress.Progress(
@@ -49,14 +49,14 @@ class Progress(ProgressBar):
             progress.TextColumn("{task.fields[text]}"),
             progress.TimeElapsedColumn(),
             console=self._console,
-            auto_refresh=False,  # a second thread would take turns with the training
+            auto_refresh=False,  # a refreshing thread would slow down training
             transient=True,
         )
         self._task = self._bar.add_task("", epoch="", text="")
         self._bar.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The bar begins anew."""
+        """Reset the bar."""
         if self._bar is not None:
             last = trainer.max_epochs if trainer.max_epochs not in (None, -1) else "?"
             self._bar.reset(self._task, total=trainer.num_training_batches)
@@ -66,7 +66,7 @@ class Progress(ProgressBar):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The bar moves on, if it is time."""
+        """Advance the bar, if it is time."""
         if self._bar is None or time.monotonic() - self._drawn < INTERVAL:
             return
         task, now = cast(Task, pl_module), time.monotonic()
@@ -81,11 +81,11 @@ class Progress(ProgressBar):
         self._bar.refresh()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The bar disappears."""
+        """Remove the bar."""
         self._stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """The bar disappears."""
+        """Remove the bar."""
         self._stop()
 
     def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Batches out of tensors that are in memory: no Dataset, no workers, no Python per sample."""
+"""Batches from tensors in memory: no Dataset, no workers, no Python code per sample."""
 
 import itertools
 import math
@@ -15,35 +15,33 @@ Batch = tuple[Tensor, Tensor]
 class Shard(NamedTuple):
     """One rank's part of a batch that several ranks share.
 
-    Every rank gets one of every batch, for all must take every step: DDP waits for all. The parts are as equal as can
-    be; of a batch with fewer samples than there are ranks, some parts are idle: another's sample stands in, and does
-    not count.
+    Each rank gets a part of every batch, because DDP waits for all ranks in every step. The sizes differ by one at most.
+    If a batch has fewer samples than there are ranks, some parts are idle: they repeat a sample, with weight 0.
     """
 
     inputs: Tensor  # (n, ...)
     targets: Tensor  # (n, ...)
-    whole: Tensor  # the targets of all parts
+    whole: Tensor  # the targets of the whole batch
     idle: bool
 
 
 class TensorLoader:
     """Iterates over the batches of one split.
 
-    A batch is gathered by one index operation on the device where the tensors are. Each pass over the data has an
-    order of its own, which depends on `seed`, the epoch and the pass alone: a resumed run goes on with the orders of
-    an undisturbed one, and every device sees the same.
+    A batch is gathered by one index operation on the device that holds the tensors. The order of each pass depends on
+    `seed`, the epoch and the pass alone: a resumed run continues with the same orders, and all devices have the same.
 
     Args:
         inputs: shape (N, ...).
         targets: shape (N, ...).
-        batch_size: samples in a batch of all ranks together; the last one of a pass may be smaller.
-        drop_last: leave such a smaller one out, unless it is all there is.
-        shuffle: a new random order in each pass.
-        seed: of the orders.
-        epoch: tells the number of the epoch that begins.
-        passes: over the data in one iteration.
-        rank: this process among `world_size`; it takes every world_size-th sample of a batch.
-        world_size: processes that share each batch; of more than one, the batches are `Shard`s.
+        batch_size: samples in a batch, over all ranks; the last one of a pass may be smaller.
+        drop_last: drop a smaller last batch, unless it is the only one.
+        shuffle: draw a new order for each pass.
+        seed: seed of the orders.
+        epoch: returns the number of the current epoch.
+        passes: passes over the data in one iteration.
+        rank: rank of this process; it takes every world_size-th sample of a batch.
+        world_size: processes that share each batch; the batches of several are `Shard`s.
     """
 
     def __init__(
@@ -63,7 +61,7 @@ class TensorLoader:
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.shuffle, self.seed, self.passes = batch_size, shuffle, seed, passes
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
-        self.left_out: dict[int, int] = {}  # of an epoch, the first batches: a resumed run has had them
+        self.skip: dict[int, int] = {}  # by epoch, batches that the resumed run has already taken
         whole = len(inputs) - len(inputs) % batch_size if drop_last else 0
         self.used = whole or len(inputs)  # samples of one pass
 
@@ -71,13 +69,13 @@ class TensorLoader:
         return self.passes * math.ceil(self.used / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch | Shard]:
-        start = self.left_out.get(self.epoch(), 0)
+        start = self.skip.get(self.epoch(), 0)
         if self.shuffle or self.world_size > 1:
             indices = (index for number in range(self.passes) for index in self.order(number).split(self.batch_size))
             for index in itertools.islice(indices, start, None):
                 if self.world_size > 1:
                     yield self._shard(index)
-                else:  # the same as inputs[index], in a quarter of the time
+                else:  # in a quarter of the time of inputs[index]
                     yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
         else:
             inputs = self.inputs[: self.used].split(self.batch_size)
@@ -86,7 +84,7 @@ class TensorLoader:
             yield from itertools.islice(passes, start, None)
 
     def order(self, number: int) -> Tensor:
-        """The samples of one pass in turn, drawn on the CPU so that they are the same on every device."""
+        """The sample indices of one pass, drawn on the CPU so that they are the same on every device."""
         size = len(self.inputs)
         if not self.shuffle:
             return torch.arange(self.used, device=self.inputs.device)
@@ -95,7 +93,7 @@ class TensorLoader:
         return torch.randperm(size, generator=generator)[: self.used].to(self.inputs.device)
 
     def _shard(self, index: Tensor) -> Shard:
-        """This rank's part of a batch: every sample is in one rank's part, and in one only."""
+        """This rank's part of a batch: every sample is in the part of exactly one rank."""
         idle = self.rank >= len(index)
         mine = index[:1] if idle else index[self.rank :: self.world_size]
         whole = self.targets.index_select(0, index)
@@ -103,13 +101,13 @@ class TensorLoader:
 
 
 class SizedLoader(Sized, Protocol):
-    """What `Chunks` wraps: `TensorLoader`, torch's `DataLoader`, ..."""
+    """What `Chunks` wraps: a `TensorLoader` or a `DataLoader` of torch."""
 
     def __iter__(self) -> Iterator[Any]: ...
 
 
 class Chunks:
-    """Lists of `size` successive batches of a loader: what one `training_step` works off."""
+    """Lists of `size` successive batches of a loader: the input of one `training_step`."""
 
     def __init__(self, loader: SizedLoader, size: int) -> None:
         self.loader, self.size = loader, size

@@ -1,4 +1,4 @@
-"""One loaded copy of a data set for all jobs of a sweep that run in the same process."""
+"""One loaded copy of a data set for all jobs of a sweep in the same process."""
 
 import functools
 import os
@@ -15,37 +15,37 @@ from litlab.data.splits import Split
 
 Splits = dict[str, Split]
 
-# Settings that choose batches out of finished splits.
+# Settings that do not change the splits.
 OF_BATCHES = {"batch_size", "eval_batch_size", "shuffle", "drop_last", "passes_per_epoch"}
 
 
 class SharedCopy:
-    """The finished splits of the data set that was loaded last, and of no other: memory does not grow with a sweep."""
+    """The final splits of the data set that was loaded last, and of no other: memory does not grow with a sweep."""
 
     def __init__(self) -> None:
-        # Key, splits, attributes and versions as one tuple, for jobs may run in threads.
+        # Key, splits, attributes and versions in one tuple, because jobs may run in threads.
         self._kept: tuple[Any, Splits, dict[str, Any], Any] = (None, {}, {}, None)
 
     def get(self, settings: Mapping[str, Any], data: object, load: Callable[[], Splits]) -> Splits:
-        """The splits that are kept if they are of the same settings and files, else those that `load` gives.
+        """The kept splits if they are of the same settings and files, else the result of `load`.
 
-        Splits are not kept where loading draws from the global random generators, whose seed is another in another job,
-        and no longer once one was changed in place.
+        Splits are not kept if loading draws from the global random generators, which each job seeds differently, nor
+        after one was changed in place.
 
         Args:
-            settings: of the data set, with its class as `_target_`.
-            data: the data set; attributes that loading sets are set again.
-            load: loads, carves and normalizes.
+            settings: those of the data set, with its class as `_target_`.
+            data: the data set; it gets the attributes that loading sets.
+            load: loads, splits and normalizes.
 
         Returns:
-            a new dict of tensors that other jobs use, too: not to be changed in place.
+            a new dict of shared tensors, not to be changed in place.
         """
         key, (kept, splits, attributes, versions) = _key(settings), self._kept
         if kept == key and versions == _versions(splits):
             vars(data).update(attributes)
             return dict(splits)
         del splits
-        self._kept = (None, {}, {}, None)  # before anything is loaded: two copies would need twice the memory
+        self._kept = (None, {}, {}, None)  # before loading, because two copies would need twice the memory
         state, before = _random_state(), dict(vars(data))
         splits = load()
         attributes = {name: value for name, value in vars(data).items() if value is not before.get(name, before)}
@@ -57,22 +57,22 @@ class SharedCopy:
 
 @functools.lru_cache(maxsize=1)
 def shared_copy(sweep: str) -> SharedCopy:
-    """What this process's jobs of one sweep share, and no other run; `sweep` is its folder.
+    """What the jobs of one sweep, named by its folder, share in this process.
 
-    It is kept at the level of the module because nothing that a launcher gives to a job outlives the job.
+    It lives in the module because nothing that a launcher gives to a job outlives the job.
     """
     return SharedCopy()
 
 
 def _key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What splits depend on: settings, files, and threads, which order the sums of mean and standard deviation."""
+    """What splits depend on: settings, files, and the number of threads, which changes the rounding of statistics."""
     used = sorted((name, value) for name, value in settings.items() if name not in OF_BATCHES)
     files = [_state_of_files(value) for _, value in used if isinstance(value, str)]
-    return repr(used), files, torch.get_num_threads()  # by repr, for 1 == 1.0, but val_size=1 is one sample
+    return repr(used), files, torch.get_num_threads()  # repr, because 1 == 1.0, but val_size=1 is one sample
 
 
 def _state_of_files(path: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of a file, or of those that lie in a folder; empty if there is no such path."""
+    """Name, size and modification time of a file, or of the files in a folder; empty if the path does not exist."""
     if os.path.isdir(path):
         with os.scandir(path) as entries:
             files = [entry.path for entry in entries if entry.is_file()]
@@ -82,13 +82,13 @@ def _state_of_files(path: str) -> list[tuple[str, int, int]]:
 
 
 def _versions(splits: Splits) -> list[int] | None:
-    """How often each tensor was changed in place, views of it included; None if one does not tell."""
+    """How often each tensor was changed in place; None if one does not count it."""
     tensors = [tensor for split in splits.values() for tensor in split]
     return None if any(map(torch.is_inference, tensors)) else [version(tensor) for tensor in tensors]
 
 
 def _random_state() -> bytes:
-    """Of the global generators of Python, NumPy and torch."""
+    """The state of the global generators of Python, NumPy and torch."""
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     states = [state.numpy() for state in (torch.get_rng_state(), *devices)]
     return pickle.dumps((random.getstate(), np.random.get_state(), states))

@@ -144,7 +144,7 @@ class TensorData(L.LightningDataModule):
         if len(self.splits[part].inputs) < trainer.world_size:  # each rank needs a sample for its metrics
             raise RequestError(
                 f"trainer.devices: {trainer.world_size} in all cannot share {len(self.splits[part].inputs)} samples "
-                f"({part} split); take trainer=cpu, or see data.val_size and data.test_size"
+                f"({part} split); use trainer=cpu, or see data.val_size and data.test_size"
             )
         device = trainer.strategy.root_device  # the whole split moves there once, not batch by batch
         split = self.splits[part] = Split(*(tensor.to(device) for tensor in self.splits[part]))

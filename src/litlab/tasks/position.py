@@ -80,7 +80,7 @@ def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
             f"resume_from: was saved within an epoch of {at['of']} batches, and this run's has {length}; leave "
             "data.batch_size and the data as they were"
         )
-    loader.left_out = {at["epoch"]: at["batches"]}
+    loader.skip = {at["epoch"]: at["batches"]}
 
 
 def random_states(trainer: L.Trainer) -> list[dict[str, Any]]:
