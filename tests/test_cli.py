@@ -125,6 +125,8 @@ LATE_MISTAKES = {  # told by torch, Lightning or the data
     "trainer.precision=31": ("trainer", "32"),
     "trainer.accelerator=abacus": ("trainer", "abacus", "cpu"),
     "trainer.max_epohcs=3": ("trainer.max_epohcs", "max_epochs"),
+    "trainer.devices=1000": ("error: trainer.devices=1000: this machine has ", " CPU cores; take at most "),
+    "~scheduler.total_steps": ("error: scheduler.total_steps: You must define either total_steps OR",),
     "optimizer.momentum=0": ("optimizer", "momentum"),  # with Nesterov
 }
 

@@ -18,7 +18,7 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.compat import hydra as compat
-from litlab.config.hydra_errors import blamed, guess, why_not_built
+from litlab.config.hydra_errors import blame_setting, build_error, suggestion
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.signatures import signature
 from litlab.config.trust import trusted, verify
@@ -26,7 +26,7 @@ from litlab.data.samples import model_arguments
 from litlab.data.shared import shared_copy
 from litlab.data.tensors import TensorData
 from litlab.distributed import gpus
-from litlab.distributed.devices import refuse_what_cannot_be_shared
+from litlab.distributed.devices import refuse_missing_devices, refuse_what_cannot_be_shared
 from litlab.distributed.launcher import Launcher, SignalConnector
 from litlab.distributed.ranks import place
 from litlab.errors import RequestError
@@ -65,7 +65,7 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
         cause = error.__cause__
         if isinstance(cause, RequestError):
             raise cause from None
-        raise RequestError(blamed(group, config, why_not_built(cause or error))) from error
+        raise RequestError(blame_setting(group, config, build_error(cause or error))) from error
 
 
 def build_data(config: DictConfig) -> TensorData:
@@ -128,6 +128,7 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     _check_device(str(settings.get("accelerator")))
     if (here := place()) and settings.get("devices") == "auto":
         settings |= {"devices": here.local_world_size, "num_nodes": here.world_size // here.local_world_size}
+    refuse_missing_devices(settings)
     settings["devices"] = gpus.device(settings, torch.cuda.device_count())
     # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
     counted = [f"trainer.{name}" for name, idle in COUNTED.items() if repr(settings.get(name, idle)) != repr(idle)]
@@ -230,7 +231,7 @@ def _check_targets(task: Task, data: TensorData) -> None:
 def _check_monitor(task: Task) -> None:
     higher_is_better = _metrics(task)
     if task.monitor not in higher_is_better:
-        what = f"there is no such metric{guess(task.monitor, higher_is_better)}"
+        what = f"there is no such metric{suggestion(task.monitor, higher_is_better)}"
         raise RequestError(f"task.monitor={task.monitor}: {what}; choose from {', '.join(higher_is_better)}")
     higher = higher_is_better[task.monitor]  # None: the metric does not tell
     if higher is not None and task.mode != (right := "max" if higher else "min"):
@@ -248,7 +249,7 @@ def _check_watched(config: DictConfig, task: Task) -> None:
     for setting, metric in watched.items():
         known = [*_metrics(task), *(("epoch", "step") if setting.startswith("callbacks.") else ())]
         if metric is not None and metric not in known:
-            what = f"there is no such metric{guess(str(metric), known)}"
+            what = f"there is no such metric{suggestion(str(metric), known)}"
             raise RequestError(f"{setting}={metric}: {what}; choose from {', '.join(_metrics(task))}")
 
 

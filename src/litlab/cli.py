@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from litlab import signals
 from litlab.config.arguments import arguments
 from litlab.config.choices import CONF, help_text
-from litlab.config.hydra_errors import hydra_message, place, what
+from litlab.config.hydra_errors import error_location, format_error, hydra_message
 from litlab.errors import Interrupted, RequestError, RunError
 from litlab.files import is_full_disk
 
@@ -162,7 +162,7 @@ def tell(error: BaseException) -> int:
     message = hydra_message(error)
     if message is not None:
         return _say(message, 2)
-    return _say(f"{what(error)} ({place(error)}; {DEBUG}=1 shows the whole traceback)", 1)
+    return _say(f"{format_error(error)} ({error_location(error)}; {DEBUG}=1 shows the whole traceback)", 1)
 
 
 def _help(text: str) -> int:

@@ -118,7 +118,10 @@ EXAMPLES = {  # what is typed: the whole line
     "callbacks.last=1": "callbacks.last=1: must be settings with a class (_target_); ~callbacks.last leaves it out",
     "tune=lr tune.min_lr=abc": "tune.min_lr=abc: must be a number above 0",
     "data=breast_cancer model=mlp_periodic model.embedding.d_embedding=1.5": (
-        "model.embedding.d_embedding=1.5: must be a whole number, such as 24"
+        "model.embedding.d_embedding=1.5: must be a whole number from 1, such as 24"
+    ),
+    "data=breast_cancer model=mlp_periodic model.embedding.frequency_init_scale=-0.5": (
+        "model.embedding.frequency_init_scale=-0.5: must be a number above 0, such as 0.01"
     ),
     "scheduler.pct_start=${nowhere}": "scheduler.pct_start=${nowhere}: Interpolation key 'nowhere' not found",
 }

@@ -100,3 +100,16 @@ def test_what_lightning_finds_when_it_begins_is_told_with_its_setting():
 
     error = MisconfigurationException("You requested to check 0.5 of the `val_dataloader`; see `limit_val_batches`.")
     assert mistakes.hydra_message(error).startswith("trainer.limit_val_batches: You requested to check 0.5 of")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "told"),
+    [
+        ({"max_lr": 0.1}, "define total_steps OR (epochs", "scheduler.total_steps: define total_steps OR (epochs"),
+        ({"epochs": 3}, "define total_steps OR (epochs", "scheduler.epochs=3: define total_steps OR (epochs"),
+        ({}, "the optimizer is none", "scheduler: the optimizer is none"),  # it is no setting
+    ],
+)
+def test_another_librarys_error_is_told_with_its_setting(settings, message, told):
+    target = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
+    assert mistakes.blame_setting("scheduler", target | settings, ValueError(message)) == told

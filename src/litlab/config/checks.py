@@ -75,6 +75,11 @@ RANGES: dict[str, dict[str, Any]] = {
         "eps": NonNegativeFloat,
         "alpha": NonNegativeFloat,
     },
+    "rtdl_num_embeddings.PeriodicEmbeddings": {
+        "d_embedding": PositiveInt,
+        "n_frequencies": PositiveInt,
+        "frequency_init_scale": PositiveFloat,
+    },
     "lightning.pytorch.trainer.trainer.Trainer": {
         "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"],
         "devices": PositiveInt

@@ -1,14 +1,15 @@
-"""What errors mean to the user: those of Hydra, and those of a user's own data and models."""
+"""What errors mean to the user: those of Hydra, and those of the classes that a config names."""
 
+import functools
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from litlab.config.signatures import signature
+from litlab.config.signatures import REQUIRED, signature
 from litlab.escape import one_line
 
 # Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
@@ -18,7 +19,7 @@ EXTRAS = {
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/launcher/ray": "ray",
 }
-# What other programs call a setting.
+# Other programs' names for a setting.
 ALIASES = {
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "num_train_epochs", "nb_epoch"), "trainer.max_epochs"),
     **dict.fromkeys(("learning_rate", "base_lr", "init_lr"), "optimizer.lr"),
@@ -33,24 +34,19 @@ ALIASES = {
     **dict.fromkeys(("hidden_size", "hidden_dim", "units"), "model.hidden_sizes"),
     "random_state": "seed",
 }
-SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To use it| requires --multirun)")
-
-
 LITLAB = Path(__file__).parents[1]
-OF_USERS = ("data", "models")  # folders of litlab's in which users put files of their own
-PACKAGES = {"site-packages", "dist-packages"}
-SETTINGS = re.compile(r"unexpected keyword argument|missing \d+ required")
+USER_FOLDERS = ("data", "models")  # of litlab's: users put files of their own there
+INSTALLED = {"site-packages", "dist-packages"}
+SWEEP_VALUES = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To| requires --multirun)")
+WRONG_ARGUMENTS = re.compile(r"unexpected keyword argument|missing \d+ required")
 
 
-def own_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """Where an error arose in what litlab has called: the innermost frame that is of no installed package.
-
-    None where the error is litlab's own, or no such file took part.
-    """
+def user_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost frame of the user's own code that litlab has called; None where the error is litlab's own."""
     found = None
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if path.is_relative_to(LITLAB) and path.relative_to(LITLAB).parts[0] not in OF_USERS:
+        if path.is_relative_to(LITLAB) and path.relative_to(LITLAB).parts[0] not in USER_FOLDERS:
             found = None
         elif not _is_installed(path):
             found = frame
@@ -59,113 +55,124 @@ def own_frame(error: BaseException) -> traceback.FrameSummary | None:
 
 def _is_installed(path: Path) -> bool:
     library = Path(sysconfig.get_path("stdlib"))
-    return str(path).startswith("<") or bool(PACKAGES & set(path.parts)) or path.is_relative_to(library)
+    return str(path).startswith("<") or bool(INSTALLED & set(path.parts)) or path.is_relative_to(library)
 
 
-def place(error: BaseException) -> str:
-    """The file and line that an error is to be looked for at: the user's own, or else the innermost."""
-    frame = own_frame(error) or traceback.extract_tb(error.__traceback__)[-1]
+def error_location(error: BaseException) -> str:
+    """The file and line to look at: in the user's own code, or else where the error was raised."""
+    frame = user_frame(error) or traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def what(error: BaseException) -> str:
-    """The type of an error and what it says, in one line; and what is to be done, where that is known."""
-    said = ": ".join(filter(None, (type(error).__name__, one_line(error))))
-    if "while checking arguments for embedding" in said and "Float" in said:
-        said += "; inputs are float32, unless their class sets num_tokens (they stay int64 then)"
-    return said
+def format_error(error: BaseException) -> str:
+    """An error's type and message on one line, and the remedy where it is known."""
+    text = ": ".join(filter(None, (type(error).__name__, one_line(error))))
+    if "while checking arguments for embedding" in text and "Float" in text:
+        text += "; inputs are float32, unless their class sets num_tokens (they stay int64 then)"
+    return text
 
 
-def why_not_built(error: BaseException) -> str:
-    """Why what a config names could not be built.
+def build_error(error: BaseException) -> str:
+    """Why a class of a config could not be built.
 
-    What concerns a setting is told as it is: an unknown one, and a ValueError that a class raises itself. Of anything
-    else that a user's own class has raised, its type and place too.
+    The message alone where it is about a setting: an unknown one, or a ValueError that the user's class itself raises.
+    Other errors of the user's classes come with their type and location.
     """
-    frame, said = own_frame(error), one_line(error)
+    frame, message = user_frame(error), one_line(error)
     raised_there = frame is not None and frame == traceback.extract_tb(error.__traceback__)[-1]
-    of_a_setting = (isinstance(error, ValueError) and raised_there) or SETTINGS.search(said)
-    if frame is None or (said and of_a_setting):
-        return said or type(error).__name__
-    return f"{what(error)} ({place(error)})"
+    about_setting = (isinstance(error, ValueError) and raised_there) or WRONG_ARGUMENTS.search(message)
+    if frame is None or (message and about_setting):
+        return message or type(error).__name__
+    return f"{format_error(error)} ({error_location(error)})"
 
 
 def hydra_message(error: BaseException) -> str | None:
-    """What a mistake on the command line or in a YAML means to the user; None if the error is something else."""
+    """What a mistake on the command line or in a YAML means to the user; None for other errors."""
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        if extra := EXTRAS.get(f"{group}/{name}"):
-            install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
-            return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
-        options = sorted(error.options)
-        what = f"there is no conf/{group}/{name}.yaml{guess(name, options)}"
-        return f"{group}={name}: {what}; choose from {', '.join(options)}"
     cause = error.__cause__
+    if isinstance(error, MissingConfigException) and error.options:
+        return _unknown_choice(error.missing_cfg_file or "", sorted(error.options))
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
-        known = [str(key) for key in cause.parent_node if not str(key).startswith("_")]
-        if elsewhere := _elsewhere(cause):
-            return f"{cause.full_key}: there is no such setting{elsewhere}"
-        what = f"there is no such setting{guess(cause.full_key.rpartition('.')[2], known)}"
-        return f"{cause.full_key}: {what}; there are {', '.join(known)} (+{cause.full_key}=... adds one)"
-    if isinstance(error, HydraException) and (several := SEVERAL.match(one_line(error))):
+        return _unknown_setting(cause)
+    if isinstance(error, HydraException) and (several := SWEEP_VALUES.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
     if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key and cause is None:
         return f"{error.full_key}: is missing, and the program needs it; leave out ~{error.full_key}"
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, by its name: importing it takes seconds
-        return blamed("trainer", signature("lightning.pytorch.Trainer").parameters, one_line(error))
+        return blame_setting("trainer", {"_target_": "lightning.pytorch.Trainer"}, error)
     if isinstance(error, HydraException | OmegaConfBaseException):
         override = getattr(error, "override", None)  # what could not be parsed
         return (f"{override}: " if override else "") + one_line(error).split(" See https")[0]
-    frames = traceback.extract_tb(error.__traceback__)
-    if (
-        isinstance(error, OSError)
-        and error.filename
-        and any(Path(frame.filename).parts[-2:] == ("hydra", "main.py") for frame in frames)
-    ):
-        return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
+    if isinstance(error, OSError) and error.filename:
+        files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+        if any(file.parts[-2:] == ("hydra", "main.py") for file in files):
+            return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
     return None
 
 
-def _elsewhere(error: Any) -> str:
-    """Where else in the config there is a setting of that name or meaning, as a question; nothing if nowhere."""
+def _unknown_choice(file: str, options: list[str]) -> str:
+    group, _, name = file.rpartition("/")
+    if extra := EXTRAS.get(file):
+        install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
+        return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
+    there_is_none = f"there is no conf/{file}.yaml{suggestion(name, options)}"
+    return f"{group}={name}: {there_is_none}; choose from {', '.join(options)}"
+
+
+def _unknown_setting(error: Any) -> str:
+    """Args: error: of OmegaConf's, with its node and its key."""
     from omegaconf import DictConfig, OmegaConf
 
     from litlab.compat.omegaconf import root
 
-    name, config = error.full_key.rpartition(".")[2], root(error.parent_node)
-    if name in ALIASES and OmegaConf.select(config, ALIASES[name].rpartition(".")[0] or ALIASES[name]) is not None:
-        return f" (did you mean {ALIASES[name]}?)"
-    nodes = config.items_ex(resolve=False)
-    found = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
-    return f" (did you mean {' or '.join(found)}?)" if found else ""
+    key, config = error.full_key, root(error.parent_node)
+    name = key.rpartition(".")[2]
+    alias = ALIASES.get(name, "")
+    if alias and OmegaConf.select(config, alias.rpartition(".")[0] or alias) is not None:
+        elsewhere = [alias]
+    else:
+        nodes = config.items_ex(resolve=False)
+        elsewhere = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
+    if elsewhere:
+        return f"{key}: there is no such setting (did you mean {' or '.join(elsewhere)}?)"
+    known = [str(each) for each in error.parent_node if not str(each).startswith("_")]
+    listed = f"there are {', '.join(known)} (+{key}=... adds one)"
+    return f"{key}: there is no such setting{suggestion(name, known)}; {listed}"
 
 
-def guess(name: str, known: Iterable[str]) -> str:
-    """The known name that a wrong one looks like, as a question; nothing if there is none."""
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name that is closest to a wrong one, as a question; empty if none is close."""
     known = list(known)
     near = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def blamed(group: str, settings: Mapping[str, Any], message: str) -> str:
-    """What a class of others says of the settings it was given, after the one that it speaks of.
+def blame_setting(path: str, made: Any, error: BaseException | str) -> str:
+    """What another library's class says of its settings, after the setting that it speaks of.
 
     Args:
-        group: where the settings lie.
-        settings: what was given, or what can be given where that is not known.
-        message: of what the class raised.
+        path: of the settings in the config.
+        made: the settings, with their `_target_`; or the callable, a partial, that was made of them.
+        error: what the class raised, or its message.
     """
-    if message.startswith(f"{group}."):
+    message = one_line(error)
+    if message.startswith(f"{path}."):
         return message
+    if callable(made):
+        function = made.func if isinstance(made, functools.partial) else made
+        target = f"{function.__module__}.{getattr(function, '__qualname__', '')}"
+        made = {"_target_": target, **getattr(made, "keywords", {})}
+    target = str(made.get("_target_"))
     if message.startswith("Error l"):  # Hydra's "loading" and "locating"
-        return f"{group}._target_={settings.get('_target_')}: {message}"
+        return f"{path}._target_={target}: {message}"
     words = re.findall(r"\w+", message.lower())
-    spoken_of = [name for name in sorted(settings, key=len, reverse=True) if str(name).lower() in words]
-    if not spoken_of:
-        return f"{group}: {message}"
-    value = settings[spoken_of[0]]
+    given = [name for name in sorted(map(str, made), key=len, reverse=True) if name.lower() in words]
+    optional = [name for name, each in signature(target).parameters.items() if each.default is not REQUIRED]
+    left_out = [name for word in words for name in optional if name.lower() == word]
+    if not given:
+        return f"{path}.{left_out[0]}: {message}" if left_out else f"{path}: {message}"
+    value = made[given[0]]
     told = f"={value}" if isinstance(value, str | int | float | list | tuple | None) else ""
-    return f"{group}.{spoken_of[0]}{told}: {message}"
+    return f"{path}.{given[0]}{told}: {message}"

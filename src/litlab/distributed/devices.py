@@ -1,11 +1,35 @@
 """What a run on several devices needs, held against the config before any process is started."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import lightning.pytorch as L
+import torch
 from lightning.pytorch.strategies import DDPStrategy
 
 from litlab.data.tensors import TensorData
 from litlab.distributed import ranks
+from litlab.distributed.gpus import GPU
+from litlab.distributed.launcher import cores
 from litlab.errors import RequestError
+
+MANY = 8  # processes that may share fewer CPU cores, as in a trial of ddp on a small machine
+
+
+def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
+    """Hold `trainer.devices` against the machine: Lightning would start any number of processes on a CPU.
+
+    Raises:
+        RequestError: there are fewer.
+    """
+    asked = settings.get("devices")
+    if type(asked) is not int:
+        return
+    on_gpu = settings.get("accelerator") in GPU and torch.cuda.is_available()
+    there = torch.cuda.device_count() if on_gpu else max(cores(), MANY)
+    if asked > there:
+        found = f"PyTorch finds {there} GPUs" if on_gpu else f"this machine has {cores()} CPU cores"
+        raise RequestError(f"trainer.devices={asked}: {found}; take at most {there}")
 
 
 def refuse_what_cannot_be_shared(trainer: L.Trainer, data: TensorData) -> None:

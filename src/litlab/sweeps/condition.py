@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litlab.config.hydra_errors import guess
+from litlab.config.hydra_errors import suggestion
 from litlab.errors import RequestError
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -74,7 +74,9 @@ class Condition:
             return values.get(name, MISSING)
         if "." in name:
             known = ", ".join(self.settings)
-            raise self._refuse(f"{name} is not a setting of this sweep{guess(name, self.settings)}; there are {known}")
+            raise self._refuse(
+                f"{name} is not a setting of this sweep{suggestion(name, self.settings)}; there are {known}"
+            )
         return {"true": True, "false": False, "null": None}.get(name, name)
 
     def _compare(self, comparison: ast.cmpop, left: Any, right: Any) -> bool:

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from litlab.config.hydra_errors import blamed
+from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
-from litlab.escape import one_line
 from litlab.tasks.evaluation import Evaluation
 from litlab.tasks.losses import LossWeight, TrainingLosses
 from litlab.tasks.schedule import Schedule
@@ -151,9 +150,7 @@ class Task(Training, Evaluation):
         try:
             optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
         except (TypeError, ValueError) as error:
-            raise RequestError(
-                blamed("optimizer", getattr(self.make_optimizer, "keywords", {}), one_line(error))
-            ) from error
+            raise RequestError(blame_setting("optimizer", self.make_optimizer, error)) from error
         if self.schedule is None:
             return optimizer
         scheduler = self.schedule.start(optimizer, self.trainer, self.accumulate)

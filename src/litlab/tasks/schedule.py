@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from litlab.config.hydra_errors import blamed
+from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import PositiveInt
 from litlab.errors import RequestError
-from litlab.escape import one_line
 from litlab.tasks.position import batches_per_epoch
 
 AUTO = "auto"
@@ -53,7 +52,7 @@ class Schedule:
         try:
             self.scheduler = self.make(optimizer, **dict.fromkeys(auto, self._length))
         except (TypeError, ValueError, ArithmeticError, KeyError) as error:
-            raise RequestError(blamed("scheduler", self.make.keywords, one_line(error))) from error
+            raise RequestError(blame_setting("scheduler", self.make, error)) from error
         assert self.scheduler is not None
         if isinstance(self.scheduler, ReduceLROnPlateau) and self.interval == "step":
             raise RequestError("scheduler.interval=step: a plateau shows at the end of an epoch; take epoch")
