@@ -139,8 +139,8 @@ def test_what_is_watched_is_a_metric(compose, words, setting):
     [
         ("trainer.strategy=abc", "trainer.strategy=abc: You selected an invalid strategy name"),
         ("trainer.devices=[5] trainer.accelerator=cpu", "trainer.devices=[5]: "),
-        ("model.activation=Linear", "model.activation=Linear: is no activation; try ReLU, GELU or Sigmoid"),
-        ("model.activation=Module", "model.activation=Module: is no activation; try ReLU, GELU or Sigmoid"),
+        ("model.activation=Linear", "model.activation=Linear: is not an activation; try ReLU, GELU or Sigmoid"),
+        ("model.activation=Module", "model.activation=Module: is not an activation; try ReLU, GELU or Sigmoid"),
     ],
 )
 def test_an_error_of_a_class_begins_with_the_setting_it_speaks_of(compose, words, told):

@@ -1,27 +1,27 @@
-"""Files that are whole, or as they were before, whatever happens while they are written."""
+"""Atomic writes, and full disks."""
 
 import errno
 import os
 import secrets
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk is full, or the user's part of it
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk is full, or the user's quota
 
 
 def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> None:
-    """Write a file beside and rename it: who reads meanwhile, or after a crash, finds the old one or the new one.
+    """Write a file atomically: readers, also after a crash, see the old content or the new one.
 
-    The file beside has a name that nobody can guess and must not exist, so that a link planted in a shared folder leads
-    nowhere; a link at `path` itself is replaced, and what it points to stays.
+    A temporary file is renamed. Its name cannot be guessed and must not exist, so a link planted in a shared folder is
+    not followed. A link at `path` is replaced; its target stays.
 
     Args:
-        path: where to; folders above it are made.
-        content: the whole of it.
-        once: do not replace a file that is there, not even one that another process puts there at this moment.
+        path: the file; missing folders are created.
+        content: all of its content.
+        once: do not replace an existing file, not even one that another process creates at the same moment.
 
     Raises:
-        FileExistsError: for `once`.
-        OSError: it cannot be written; what was there stays.
+        FileExistsError: with `once`, if the file exists.
+        OSError: it cannot be written; the old content stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{secrets.token_hex(8)}.aside")
@@ -38,8 +38,8 @@ def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> 
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Whether an error says that the disk is full, or comes of one that does: Lightning's loggers raise another."""
-    seen = set[int]()  # an error that is raised again out of one that it caused is its own context
+    """Whether an error, or one that caused it, says that the disk is full: Lightning's loggers raise another one."""
+    seen = set[int]()  # an error that is raised again from one that it caused is its own context
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in FULL:
             return True

@@ -263,6 +263,6 @@ def test_images_are_for_a_network_that_sees_neighbours() -> None:
         "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not"
     ]
     assert said(images.permute(0, 2, 3, 1), NUMBER, val_size=0.2) == [
-        "input_shape = (6, 5, 3) looks like height x width x channels, and channels come first: "
+        "input_shape = (6, 5, 3) looks like height x width x channels, but channels come first: "
         "permute(0, 3, 1, 2) in load(), and input_shape = (3, 6, 5)"
     ]

@@ -37,7 +37,7 @@ def test_any_image_will_do(shape, global_pooling):
 
 
 TURNED = (
-    "input_shape = (16, 16, 3) looks like height x width x channels, and channels come first: "
+    "input_shape = (16, 16, 3) looks like height x width x channels, but channels come first: "
     "permute(0, 3, 1, 2) in load(), and input_shape = (3, 16, 16)"
 )
 
@@ -45,12 +45,12 @@ TURNED = (
 @pytest.mark.parametrize(
     ("shape", "settings", "said"),
     [
-        ((1, 8, 8), {"channels": [4] * 4}, "images of 8x8 are too small for 4 stages; take fewer"),
-        ((1, 8, 8), {"padding": 0}, "images of 8x8 are too small for 2 stages; take fewer, or model.padding=1"),
+        ((1, 8, 8), {"channels": [4] * 4}, "images of 8x8 are too small for 4 stages; use fewer"),
+        ((1, 8, 8), {"padding": 0}, "images of 8x8 are too small for 2 stages; use fewer, or model.padding=1"),
         (
             (1, 8, 8),
             {"channels": [4] * 4, "padding": 0},
-            "8x8 are too small for 4 stages; take fewer",
+            "8x8 are too small for 4 stages; use fewer",
         ),
         (
             (1, 4, 4),
@@ -58,7 +58,7 @@ TURNED = (
             "4x4 are too small for 1 stage; model.padding=2",
         ),
         ((1, 1, 1), {"channels": [4]}, "images of 1x1 are too small for 1 stage; try model=mlp"),
-        ((3, 16, 3), {}, "images of 16x3 are too small for 2 stages; take fewer"),
+        ((3, 16, 3), {}, "images of 16x3 are too small for 2 stages; use fewer"),
         ((16, 16, 3), {}, f"images of 16x3 are too small for 2 stages; {TURNED}"),
     ],
 )

@@ -68,5 +68,7 @@ def test_an_embedding_of_columns(compose):
 
 def test_an_embedding_of_images_is_refused(compose):
     config = compose("data=digits", "model=mlp_periodic")
-    with pytest.raises(RequestError, match=r"model=mlp_periodic\): is for the columns of .* 1x8x8; try model=mlp"):
+    with pytest.raises(
+        RequestError, match=r"\(model=mlp_periodic\): needs rows of a table, but these samples are 1x8x8; try"
+    ):
         build_task(config, build_data(config))

@@ -35,5 +35,5 @@ def test_degree(degree):
 
 
 def test_several_columns_are_refused():
-    with pytest.raises(RequestError, match="one column, these are 1x8x8"):
+    with pytest.raises(RequestError, match="one column, but these are 1x8x8"):
         Polynomial((1, 8, 8), 10)

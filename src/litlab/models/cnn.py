@@ -13,30 +13,30 @@ from litlab.models.mlp import MLP, activation_class
 
 
 class CNN(nn.Sequential):
-    """Stages of convolutions, the last of each with a pooling, and fully connected layers on top.
+    """Stages of convolutions, each with a pooling at its end, and fully connected layers on top.
 
-    A convolution is followed by batch normalization, if asked for, and the nonlinearity. A pooling comes right behind
-    its convolution (as in LeCun et al. 1998): what follows has a quarter of the work. For max pooling and a
-    nonlinearity that rises everywhere, such as ReLU, the order of the two makes no difference. Images are kept with
-    their channels last in memory. Both together halve the time of a step on a CPU.
+    A convolution is followed by optional batch normalization and the activation. Pooling comes right after its
+    convolution (as in LeCun et al. 1998), so what follows has a quarter of the work; for max pooling and a monotonic
+    activation, such as ReLU, the order makes no difference. Images are channels-last in memory. Both together halve the
+    time of a step on a CPU.
 
     Args:
         input_shape: (channels, height, width) of one image.
         num_outputs: width of the last layer.
-        channels: of each stage's convolutions.
+        channels: output channels of the convolutions, one number per stage.
         convs_per_stage: convolutions in each stage.
         kernel_size: of the convolutions, in pixels.
-        padding: zeros around their inputs, in pixels; kernel_size // 2 keeps the size of the image (odd kernels).
+        padding: zero padding, in pixels; kernel_size // 2 keeps the size of the image (odd kernels).
         pooling: max or avg, at the end of each stage.
         pool_size: in pixels; the image shrinks by this factor.
-        global_pooling: take each channel's mean over the image that is left, instead of all its pixels.
+        global_pooling: average each channel over the remaining image, instead of flattening it.
         batch_norm: Ioffe and Szegedy 2015, arXiv:1502.03167.
-        hidden_sizes: widths of fully connected layers before the last.
-        activation: a class of torch.nn by name.
-        dropout: share of the top's inputs, and of its hidden layers, set to zero in training.
+        hidden_sizes: widths of the fully connected layers before the last.
+        activation: name of a class of torch.nn.
+        dropout: probability, for the inputs and the hidden units of the fully connected layers.
 
     Raises:
-        RequestError: the samples are no images, or too small for so many stages.
+        RequestError: the samples are not images, or too small for so many stages.
         ValueError: no such activation in torch.nn.
     """
 
@@ -64,7 +64,7 @@ class CNN(nn.Sequential):
         sizes = shrink(padding, len(channels))
         if not sizes:
             same, fewer = kernel_size // 2, any(shrink(padding, count) for count in range(1, len(channels)))
-            remedies = ["take fewer"] * fewer + [f"model.padding={same}"] * bool(shrink(same, len(channels)))
+            remedies = ["use fewer"] * fewer + [f"model.padding={same}"] * bool(shrink(same, len(channels)))
             stages = f"{len(channels)} stage{'s' if len(channels) != 1 else ''}"
             raise RequestError(
                 f"model.channels={list(channels)}: images of {image[0]}x{image[1]} are too small for {stages}; "
@@ -73,7 +73,7 @@ class CNN(nn.Sequential):
         layers: list[nn.Module] = []
         for next_width in channels:
             for number in range(1, convs_per_stage + 1):
-                # The normalization has a bias of its own.
+                # Batch normalization has its own bias.
                 layers.append(nn.Conv2d(width, next_width, kernel_size, padding=padding, bias=not batch_norm))
                 if number == convs_per_stage:
                     layers.append((nn.MaxPool2d if pooling == "max" else nn.AvgPool2d)(pool_size))
@@ -95,18 +95,18 @@ class CNN(nn.Sequential):
 
 
 def channels_last(input_shape: Sequence[int]) -> str:
-    """What to do about images (height, width, channels), as many programs keep them; nothing for other samples."""
+    """How to fix images of shape (height, width, channels); nothing for other samples."""
     if len(input_shape) != 3 or input_shape[2] not in (1, 3, 4) or input_shape[0] in (1, 3, 4):
         return ""
     height, width, channels = input_shape
     return (
-        f"input_shape = {tuple(input_shape)} looks like height x width x channels, and channels come first: "
+        f"input_shape = {tuple(input_shape)} looks like height x width x channels, but channels come first: "
         f"permute(0, 3, 1, 2) in load(), and input_shape = {(channels, height, width)}"
     )
 
 
 def _no_image(input_shape: Sequence[int]) -> str:
-    """What samples of another number of dimensions are, and what to do."""
+    """What samples of another rank are, and what to do."""
     shape = tuple(input_shape)
     if len(shape) == 2:
         return f"input_shape = {shape} has no channels: unsqueeze(1) in load(), and input_shape = {(1, *shape)}"
@@ -115,7 +115,7 @@ def _no_image(input_shape: Sequence[int]) -> str:
 
 
 def _shrink(sizes: Sequence[int], convs: int, kernel_size: int, pool_size: int, padding: int, stages: int) -> list[int]:
-    """Height and width behind so many stages; nothing where nothing is left."""
+    """Height and width after so many stages; empty if nothing is left."""
     for _ in range(stages):
         sizes = [(size + convs * (2 * padding - kernel_size + 1)) // pool_size for size in sizes]
         if min(sizes) < 1:

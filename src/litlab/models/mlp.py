@@ -13,10 +13,10 @@ from litlab.errors import RequestError
 
 
 def activation_class(name: str) -> type[nn.Module]:
-    """A class of torch.nn.
+    """An activation class of torch.nn.
 
     Raises:
-        ValueError: there is none of that name, or it is no activation.
+        ValueError: there is no such class, or it is not an activation.
     """
     found = getattr(nn, name, None)
     if not isinstance(found, type):
@@ -25,25 +25,25 @@ def activation_class(name: str) -> type[nn.Module]:
     parameters = inspect.signature(found).parameters.values()
     needs_settings = any(each.default is each.empty and each.kind not in optional for each in parameters)
     if not issubclass(found, nn.Module) or found.forward is nn.Module.forward or needs_settings:
-        raise ValueError(f"model.activation={name}: is no activation; try ReLU, GELU or Sigmoid")
+        raise ValueError(f"model.activation={name}: is not an activation; try ReLU, GELU or Sigmoid")
     return found
 
 
 class MLP(nn.Sequential):
-    """Linear layers with a nonlinearity between them; without hidden layers, one linear map.
+    """Linear layers with an activation between them; without hidden layers, one linear layer.
 
     Args:
-        input_shape: of one sample; it is flattened.
+        input_shape: shape of one sample, which is flattened.
         num_outputs: width of the last layer.
-        hidden_sizes: widths of the layers in between.
-        activation: a class of torch.nn by name.
-        dropout: share of each hidden layer set to zero in training.
-        zero_init: all weights begin at 0, which only a linear map can leave.
-        embedding: makes of a number of columns F the module before all others: (N, F) to (N, F, D).
+        hidden_sizes: widths of the hidden layers.
+        activation: name of a class of torch.nn.
+        dropout: probability, for the hidden units.
+        zero_init: start from zero weights; only a network without hidden layers can learn from there.
+        embedding: called with the number of columns F, returns the first module: (N, F) to (N, F, D).
 
     Raises:
-        RequestError: an embedding, and the samples are no table.
-        ValueError: no such activation in torch.nn.
+        RequestError: an embedding for samples that are not rows of a table.
+        ValueError: torch.nn has no such activation.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class MLP(nn.Sequential):
             if len(input_shape) != 1:
                 shape = "x".join(map(str, input_shape))
                 raise RequestError(
-                    "model.embedding (model=mlp_periodic): is for the columns of a table, "
-                    f"these samples are {shape}; try model=mlp"
+                    "model.embedding (model=mlp_periodic): needs rows of a table, "
+                    f"but these samples are {shape}; try model=mlp"
                 )
             layers.insert(0, embedding(input_shape[0]))
             sizes[0] = layers[0](torch.zeros(1, *input_shape)).numel()

@@ -11,14 +11,14 @@ from litlab.errors import RequestError
 
 
 class Polynomial(nn.Module):
-    """a x^3 + b x^2 + c x + d, for degree 3; drawn from the standard normal distribution at first.
+    """a x^3 + b x^2 + c x + d, for degree 3; initialized from the standard normal distribution.
 
     Attributes:
-        coefficients: (degree + 1, num_outputs), the highest power's first: a, b, c, d.
+        coefficients: (degree + 1, num_outputs), from the highest power down: a, b, c, d.
 
     Args:
-        input_shape: of one sample, which is one number.
-        num_outputs: polynomials, each with coefficients of its own.
+        input_shape: shape of one sample, which is one number.
+        num_outputs: number of polynomials.
         degree: the highest power.
 
     Raises:
@@ -29,7 +29,7 @@ class Polynomial(nn.Module):
         super().__init__()
         if math.prod(input_shape) != 1:
             shape = "x".join(map(str, input_shape))
-            raise RequestError(f"model=polynomial: needs data of one column, these are {shape}; try model=linear")
+            raise RequestError(f"model=polynomial: needs data of one column, but these are {shape}; try model=linear")
         self.degree = degree
         self.coefficients = nn.Parameter(torch.randn(degree + 1, num_outputs))
 
@@ -38,5 +38,5 @@ class Polynomial(nn.Module):
         x = inputs.flatten(1)
         powers = [x, torch.ones_like(x)]
         for _ in range(self.degree - 1):
-            powers.insert(0, powers[0] * x)  # Tensor.pow with a tensor of exponents takes ten times as long
+            powers.insert(0, powers[0] * x)  # ten times as fast as Tensor.pow with a tensor of exponents
         return torch.cat(powers, 1) @ self.coefficients
