@@ -7,7 +7,7 @@ import inspect
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from litlab.config.checks import GIVEN, PROGRAM, RANGES, check
+from litlab.config.checks import PROGRAM, RANGES, RESERVED, check
 from litlab.config.signatures import signature
 from litlab.errors import RequestError
 
@@ -288,8 +288,8 @@ def test_every_range_is_of_a_parameter_that_there_is():
         ]
         known = {each for one in own for each in inspect.signature(one).parameters}
         assert set(ranges) <= known, place
-    assert {"logger", "callbacks", "plugins", "default_root_dir"} <= set(GIVEN["trainer"])
-    for group, given in GIVEN.items():
+    assert {"logger", "callbacks", "plugins", "default_root_dir"} <= set(RESERVED["trainer"])
+    for group, given in RESERVED.items():
         if group in CLASSES and group != "model":
             assert set(given) <= set(signature(CLASSES[group]).parameters)
 

@@ -1,19 +1,20 @@
-"""What a request must satisfy: read from the config alone, before torch is imported and data are loaded.
+"""Validation of a config before torch is imported and data are loaded.
 
-The class that takes a setting (`_target_`) says what it may be, by the types of its signature. Where those of torch and
-Lightning say too little, RANGES does, by class and parameter. No rule goes by a setting's name alone.
+Settings are held against the signature of their class (`_target_`). Where the types of torch and Lightning say too
+little, RANGES does, by class and parameter. No rule goes by a setting's name alone.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.config.choices import CONF
-from litlab.config.signatures import REQUIRED, Parameter, Signature, signature
+from litlab.config.hydra_errors import suggestion
+from litlab.config.signatures import REQUIRED, Signature, signature
 from litlab.config.values import (
     ExistingFile,
     Fraction,
@@ -24,8 +25,8 @@ from litlab.config.values import (
     PositiveInt,
     Range,
     Seed,
+    describe,
     fits,
-    spoken,
 )
 from litlab.errors import RequestError
 
@@ -34,7 +35,9 @@ Batches = PositiveInt | Annotated[float, Range(above=0, at_most=1, such_as=1.0)]
 BatchesOrNone = NonNegativeInt | Annotated[float, Range(0, 1, such_as=1.0)]
 Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time DD:HH:MM:SS")] | dict[str, int]
 
-# Settings that belong to the program, not to a class that is built.
+MISSING = object()
+
+# Settings of the program itself.
 PROGRAM: dict[str, Any] = {
     "seed": Seed,
     "threads": Annotated[int, Range(1, 1024, such_as=1)] | None,
@@ -49,7 +52,7 @@ PROGRAM: dict[str, Any] = {
     "sweep.draw_seed": Seed,
     "sweep.max_jobs": Annotated[int, Range(1, such_as=10000)],
 }
-# Where others' signatures say too little: module or class, parameter, what it may be.
+# Where other libraries' signatures say too little: by module or class, and parameter.
 RANGES: dict[str, dict[str, Any]] = {
     "torch.optim.lr_scheduler": {
         "max_lr": PositiveFloat | list[PositiveFloat],
@@ -118,12 +121,12 @@ RANGES: dict[str, dict[str, Any]] = {
         "patience": NonNegativeInt,
     },
 }
-# What litlab itself gives to the class of a group, and what to set instead.
-DATA_GIVE = dict.fromkeys(("input_shape", "num_outputs", "num_tokens"), "the data give it")
+# Parameters that litlab fills in, and what to do instead of setting them.
+FROM_DATA = dict.fromkeys(("input_shape", "num_outputs", "num_tokens"), "the data give it")
 MODULE_SETTINGS = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
-GIVEN: dict[str, dict[str, str]] = {
-    "model": DATA_GIVE,
-    "task": {"num_outputs": DATA_GIVE["num_outputs"]}
+RESERVED: dict[str, dict[str, str]] = {
+    "model": FROM_DATA,
+    "task": {"num_outputs": FROM_DATA["num_outputs"]}
     | {name: f"choose {name}=NAME" for name in ("model", "optimizer", "augmentation")}
     | {"schedule": "choose scheduler=NAME"}
     | {name: f"set trainer.{name}" for name in MODULE_SETTINGS},
@@ -141,188 +144,182 @@ GIVEN: dict[str, dict[str, str]] = {
 BUILT = ("data", "model", "task", "optimizer", "trainer")  # groups without which nothing can be built
 ORDER = ("data", "model", "augmentation", "task", "optimizer", "scheduler", "trainer")
 SCHEDULE = "litlab.tasks.schedule.Schedule"  # takes its part of the settings in `scheduler`
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")
-HYDRAS = re.compile(r"_(target|partial|recursive|convert|args)_")
+INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
+TARGET = re.compile(r"[^\W\d]\w*(\.\w+)+|.*\$\{.*")
+HYDRA_KEY = re.compile(r"_(target|partial|recursive|convert|args)_")
+
+Mistakes = Iterator[tuple[str, str]]  # the setting, and the line about it
 
 
 class Node(NamedTuple):
-    """A part of the config that names what it is to become: its place, its settings, and their signature."""
+    """A part of the config that names a class."""
 
     path: str
-    settings: dict[str, Any]  # interpolations as they are written
-    takes: Signature
+    target: str
+    settings: dict[str, Any]  # of the class; interpolations are not resolved
+    partial: bool
+    signature: Signature
+
+    def hint(self, name: str) -> Any:
+        """What a parameter may be: by RANGES, or else by its type."""
+        parameter = self.signature.parameters[name]
+        ranges = next((RANGES[owner] for owner in RANGES if f"{parameter.owner}.".startswith(f"{owner}.")), {})
+        hint = ranges.get(name) or parameter.hint
+        if self.path == "scheduler" and fits(1, hint) and not fits(0.5, hint):
+            return hint | Literal["auto"]  # the length of the run
+        return hint
 
 
-def check(config: DictConfig, typed: Sequence[str] = (), only: str = "") -> None:
-    """Hold a config against what its classes take.
+def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "") -> None:
+    """Hold a composed config against the signatures of its classes.
 
     Args:
         config: composed.
-        typed: the overrides, as they were typed.
-        only: the program's settings that begin so, and nothing else.
+        overrides: as typed on the command line.
+        only: check nothing but the program's settings with this prefix.
 
     Raises:
-        RequestError: all that is wrong, a line each.
+        RequestError: all mistakes, a line each.
     """
     mistakes = dict(_program_mistakes(config, only))
     if not only:
-        plain: Any = OmegaConf.to_container(config, resolve=False)
-        for node in _nodes(plain):
-            for setting, text in _mistakes(config, node, typed):
+        raw: Any = OmegaConf.to_container(config, resolve=False)
+        for node in (node for group in sorted(raw, key=_rank) for node in _nodes(group, raw[group])):
+            for setting, text in _node_mistakes(config, node, overrides):
                 mistakes.setdefault(setting, text)
-        mistakes |= {group: text for group, text in _unbuildable(plain) if group not in mistakes}
+        mistakes |= {setting: text for setting, text in _group_mistakes(raw) if setting not in mistakes}
     if mistakes:
         raise RequestError("\n".join(mistakes.values()))
 
 
-def _program_mistakes(config: DictConfig, only: str) -> Iterator[tuple[str, str]]:
+def _program_mistakes(config: DictConfig, prefix: str) -> Mistakes:
     for setting, hint in PROGRAM.items():
-        group, _, name = setting.rpartition(".")
-        node = OmegaConf.select(config, group) if group else config
-        if setting.startswith(only) and isinstance(node, DictConfig) and name in node:
-            value = node[name]
-            if not fits(value, hint):
-                example = 0 if setting == "seed" else None
-                yield setting, f"{setting}={value}: must be {spoken(hint, example)}"
+        value = OmegaConf.select(config, setting, default=MISSING)
+        if setting.startswith(prefix) and value is not MISSING and not fits(value, hint):
+            yield setting, f"{setting}={value}: must be {describe(hint, 0 if setting == 'seed' else None)}"
 
 
-def _nodes(plain: dict[str, Any]) -> Iterator[Node]:
-    """All that name a class: data, model, ..., and each callback and logger, and what lies in them."""
-    groups = sorted(plain, key=lambda group: ORDER.index(group) if group in ORDER else len(ORDER))
-    pending = [(group, plain[group]) for group in groups if group not in ("hydra", "paths", "sweep", "reference")]
-    while pending:
-        path, settings = pending.pop(0)
-        if not isinstance(settings, dict):
-            continue
-        target = settings.get("_target_")
-        if isinstance(target, str) and "${" not in target and "_args_" not in settings:
-            takes = signature(target)
-            yield Node(path, settings, _with_rhythm(takes) if path == "scheduler" else takes)
-        pending[:0] = [(f"{path}.{name}", each) for name, each in settings.items()]
+def _rank(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
-def _with_rhythm(takes: Signature) -> Signature:
-    """A scheduler's signature and the settings by which `litlab.tasks.schedule` steps it."""
+def _nodes(path: str, settings: Any) -> Iterator[Node]:
+    """A part of the config and all parts in it, where they name a class."""
+    if path in ("hydra", "paths", "sweep", "reference") or not isinstance(settings, dict):
+        return
+    target = settings.get("_target_")
+    if isinstance(target, str) and "${" not in target and "_args_" not in settings:
+        own = {name: value for name, value in settings.items() if f"{path}.{name}" not in PROGRAM}
+        own = {name: value for name, value in own.items() if not HYDRA_KEY.fullmatch(name)}
+        takes = _scheduler_signature(target) if path == "scheduler" else signature(target)
+        yield Node(path, target, own, bool(settings.get("_partial_")), takes)
+    for name, each in settings.items():
+        yield from _nodes(f"{path}.{name}", each)
+
+
+def _scheduler_signature(target: str) -> Signature:
+    """A scheduler's, and the settings by which `litlab.tasks.schedule` steps it."""
+    takes = signature(target)
     own = {name: each for name, each in signature(SCHEDULE).parameters.items() if each.default is not REQUIRED}
     return Signature(takes.parameters | own, takes.others)
 
 
-def _hint(path: str, name: str, parameter: Parameter) -> Any:
-    """What a parameter may be: by RANGES, or else by its type."""
-    ranges = next((RANGES[place] for place in RANGES if f"{parameter.owner}.".startswith(f"{place}.")), {})
-    hint = ranges.get(name) or parameter.hint
-    if path == "scheduler" and fits(1, hint) and not fits(0.5, hint):
-        return hint | Literal["auto"]  # the length of the run
-    return hint
-
-
-def _mistakes(config: DictConfig, node: Node, typed: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The wrong settings of a node, and what is wrong with each."""
-    path, takes, given = node.path, node.takes, GIVEN.get(node.path, {})
-    target, name_of_class = node.settings["_target_"], node.settings["_target_"].rpartition(".")[2]
-    settings = {name: value for name, value in node.settings.items() if not HYDRAS.fullmatch(name)}
-    if path == "tune":
-        settings.pop("apply", None)  # the program's
-    strange = [name for name in settings if name not in takes.parameters and name not in given]
-    if strange and not takes.others:
-        if any(word.lstrip("+").startswith(f"{path}._target_=") for word in typed):
-            yield f"{path}._target_", _of_another(path, target, strange)
-            return  # the rest is the other class's, too
-        known = [name for name in takes.parameters if name not in given]
-        for name in strange:
-            yield f"{path}.{name}", f"{path}.{name}: {name_of_class} does not take it{_guess(name, known)}"
+def _node_mistakes(config: DictConfig, node: Node, overrides: Sequence[str]) -> Mistakes:
+    path, settings, (parameters, others) = node.path, node.settings, node.signature
+    reserved, class_name = RESERVED.get(path, {}), node.target.rpartition(".")[2]
+    unknown = [name for name in settings if not others and name not in parameters and name not in reserved]
+    if unknown and any(word.lstrip("+").startswith(f"{path}._target_=") for word in overrides):
+        yield f"{path}._target_", _other_class(path, node.target, unknown)
+        return  # the remaining settings belong to the class of the YAML, too
+    known = [name for name in parameters if name not in reserved]
+    takes = f"; it takes {', '.join(known) or 'no settings'}"
+    for name in unknown:
+        meant = suggestion(name, known) or takes
+        yield f"{path}.{name}", f"{path}.{name}: {class_name} does not take it{meant}"
     for name, value in settings.items():
-        if name in given and (name in takes.parameters or not takes.others):
-            yield f"{path}.{name}", f"{path}.{name}: cannot be set; {given[name]}"
-        elif name in takes.parameters:
-            parameter = takes.parameters[name]
-            yield from _wrong_value(config, f"{path}.{name}", value, _hint(path, name, parameter), parameter.default)
-    if path in GIVEN or not node.settings.get("_partial_"):  # what completes others' partials is not known
-        for name, parameter in takes.parameters.items():
-            if parameter.default is REQUIRED and name not in settings and name not in given:
-                needs = spoken(_hint(path, name, parameter))
-                yield f"{path}.{name}", f"{path}.{name}: is missing; {name_of_class} needs {needs}"
-    if path == "model" and not takes.others and (unfit := {"input_shape", "num_outputs"} - set(takes.parameters)):
-        names = " and ".join(sorted(unfit))
-        yield "model._target_", f"model._target_={target}: must take {names}, which the data give to every model"
-    if target == "torch.optim.SGD" and settings.get("nesterov") is True and not settings.get("momentum"):
+        if name in reserved and (name in parameters or not others):
+            yield f"{path}.{name}", f"{path}.{name}: cannot be set; {reserved[name]}"
+        elif name in parameters:
+            yield from _value_mistakes(config, f"{path}.{name}", value, node.hint(name), parameters[name].default)
+    if path in RESERVED or not node.partial:  # who completes another partial is not known
+        for name in known:
+            if parameters[name].default is REQUIRED and name not in settings:
+                needs = describe(node.hint(name))
+                yield f"{path}.{name}", f"{path}.{name}: is missing; {class_name} needs {needs}"
+    if path == "model" and not others and (missing := sorted({"input_shape", "num_outputs"} - set(parameters))):
+        must_take = f"must take {' and '.join(missing)}, which the data give to every model"
+        yield "model._target_", f"model._target_={node.target}: {must_take}"
+    if node.target == "torch.optim.SGD" and settings.get("nesterov") is True and not settings.get("momentum"):
         momentum = f"{path}.momentum={settings.get('momentum')}"
-        yield (
-            f"{path}.momentum",
-            f"{momentum}: Nesterov's needs one above 0; set {path}.nesterov=false, too",
-        )
+        yield f"{path}.momentum", f"{momentum}: Nesterov's needs one above 0; set {path}.nesterov=false, too"
 
 
-def _wrong_value(config: DictConfig, setting: str, value: Any, hint: Any, default: Any) -> Iterator[tuple[str, str]]:
+def _value_mistakes(config: DictConfig, setting: str, value: Any, hint: Any, default: Any) -> Mistakes:
     if hint is Any:
         return
     if isinstance(value, str) and "${" in value:
-        source = REFERENCE.fullmatch(value)
-        if not value.startswith("${") and fits(value, hint):  # a text with a reference in it stays a text
+        source = INTERPOLATION.fullmatch(value)
+        if not value.startswith("${") and fits(value, hint):  # text around an interpolation: the result is text
             return
         try:
             found = OmegaConf.select(config, setting)
         except OmegaConfBaseException as error:
             group = source[1].split(".")[0] if source else ""
-            if group in BUILT and group not in config:  # that is told
-                return
-            yield source[1] if source else setting, f"{setting}={value}: {str(error).splitlines()[0]}"
+            if group in config or group not in BUILT:  # a missing group is reported as such
+                yield source[1] if source else setting, f"{setting}={value}: {str(error).splitlines()[0]}"
             return
         value = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
-        setting = source[1] if source else setting  # that is where it can be mended
-    if not fits(value, hint) and (type(value) is not type(default) or value != default):  # True is 1
-        yield setting, f"{setting}={value}: must be {spoken(hint, default)}"
+        setting = source[1] if source else setting  # where the value is set
+    if not fits(value, hint) and (type(value) is not type(default) or value != default):  # True == 1
+        yield setting, f"{setting}={value}: must be {describe(hint, default)}"
 
 
-def _of_another(path: str, target: str, strange: Sequence[str]) -> str:
+def _other_class(path: str, target: str, unknown: Sequence[str]) -> str:
     """The settings in a YAML are those of its class: another class needs a YAML of its own."""
     group = path.split(".")[0]
     fitting = [
-        file.stem
-        for file in sorted((CONF / group).glob("*.yaml"))
+        f"{group}={file.stem}"
+        for file in _options(group)
         if re.search(rf"^_target_: *{re.escape(target)}\s", file.read_text(encoding="utf-8"), re.MULTILINE)
     ]
-    instead = f"choose {' or '.join(f'{group}={name}' for name in fitting)}, or " if fitting and group == path else ""
-    away = " ".join(f"~{path}.{name}" for name in strange)
+    instead = f"choose {' or '.join(fitting)}, or " if fitting and group == path else ""
     return (
-        f"{path}._target_={target}: does not take {', '.join(strange)}, which the chosen {group} sets; "
-        f"{instead}write conf/{group}/NAME.yaml for it, or leave out {away}"
+        f"{path}._target_={target}: does not take {', '.join(unknown)}, which the chosen {group} sets; "
+        f"{instead}write conf/{group}/NAME.yaml for it, or leave out {' '.join(f'~{path}.{name}' for name in unknown)}"
     )
 
 
-def _unbuildable(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Choices that are no settings or name no class."""
-    trains = "trainer" in plain or "model" in plain  # scripts/describe.py has only data
+def _options(group: str) -> list[Path]:
+    return sorted((CONF / group).glob("*.yaml"))
+
+
+def _group_mistakes(raw: Mapping[str, Any]) -> Mistakes:
+    """Groups that are missing, have no settings, or name no class."""
+    trains = "trainer" in raw or "model" in raw  # scripts/describe.py has only data
     for group in (*BUILT, "scheduler", "tune", "callbacks", "logger", "augmentation"):
-        choose = f"choose one of {', '.join(file.stem for file in sorted((CONF / group).glob('*.yaml')))}"
-        if group not in plain:
+        choose = f"choose one of {', '.join(file.stem for file in _options(group))}"
+        settings = raw.get(group, MISSING)
+        if settings is MISSING:
             if trains:
                 yield group, f"{group}: is missing; {choose}"
-            continue
-        settings = plain[group]
-        if not isinstance(settings, dict):
+        elif not isinstance(settings, dict):
             yield group, f"{group}={settings}: is no choice; {choose}"
         elif group in ("callbacks", "logger"):
             for name, each in settings.items():
-                yield from _no_class(f"{group}.{name}", each, f"~{group}.{name} leaves it out")
+                yield from _target_mistakes(f"{group}.{name}", each, f"~{group}.{name} leaves it out")
         elif settings or group in BUILT:
-            yield from _no_class(group, settings, choose)
+            yield from _target_mistakes(group, settings, choose)
 
 
-def _no_class(path: str, settings: Any, remedy: str) -> Iterator[tuple[str, str]]:
+def _target_mistakes(path: str, settings: Any, remedy: str) -> Mistakes:
     if not isinstance(settings, dict):
         yield path, f"{path}={settings}: must be settings with a class (_target_); {remedy}"
         return
     for name, each in settings.items():
         if isinstance(each, dict) and "_target_" in each:
-            yield from _no_class(f"{path}.{name}", each, f"see {path}")
+            yield from _target_mistakes(f"{path}.{name}", each, f"see {path}")
     target, partial = settings.get("_target_"), settings.get("_partial_", False)
-    if not isinstance(target, str) or not re.fullmatch(r"[^\W\d]\w*(\.\w+)+|.*\$\{.*", target):
+    if not isinstance(target, str) or not TARGET.fullmatch(target):
         yield f"{path}._target_", f"{path}._target_={target}: must be a class, such as package.module.Class; {remedy}"
     if not isinstance(partial, bool):
         yield f"{path}._partial_", f"{path}._partial_={partial}: must be true or false"
-
-
-def _guess(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else f"; it takes {', '.join(known) or 'no settings'}"

@@ -1,6 +1,6 @@
-"""What a setting may be: ranges for the annotations of a signature, and whether a plain value fits an annotation.
+"""Types of settings: constraints for the annotations of a signature, and whether a plain value satisfies one.
 
-A class says so where it says its types:
+A class declares them where it declares its types:
 
     def __init__(self, input_shape, num_outputs, width: PositiveInt = 64, pooling: Literal["max", "avg"] = "max"):
 """
@@ -15,6 +15,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 NoneType = type(None)
 SEQUENCES = (list, tuple, Sequence, MutableSequence, Iterable, Collection)
+NAMES: dict[Any, tuple[str, str]] = {  # of one, and of many
+    float: ("a number", "numbers"),
+    int: ("a whole number", "whole numbers"),
+    str: ("a text", "texts"),
+    Path: ("a path", "paths"),
+    Any: ("a value", "values"),
+    bool: ("true or false", "true or false"),
+}
 
 
 @dataclass(frozen=True)
@@ -100,52 +108,47 @@ Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value (of YAML: numbers, texts, lists, dicts) is what a hint asks for; true where it is unclear.
+    """Whether a plain YAML value (number, text, list, dict) is of a type; true where that cannot be decided.
 
-    An int is a float as well, and a bool is neither. No float may be infinite or NaN. A dict with `_target_` may become
-    anything.
+    An int is a float, too; a bool is neither. Floats must be finite. A dict with `_target_` may become anything.
     """
     if isinstance(value, Mapping) and "_target_" in value:
         return True
     origin, arguments = get_origin(hint), get_args(hint)
+    kind = origin or hint
     if origin is Annotated:
         return fits(value, arguments[0]) and all(each.holds(value) for each in arguments[1:])
     if origin in (Union, types.UnionType):
         return any(fits(value, each) for each in arguments)
     if origin is Literal:
         return any(type(value) is type(each) and value == each for each in arguments)
-    if (origin or hint) in SEQUENCES:
-        return isinstance(value, Sequence) and not isinstance(value, str) and _all_fit(value, origin, arguments)
-    if (origin or hint) in (dict, Mapping):
+    if kind in SEQUENCES:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            return False
+        if origin is tuple and Ellipsis not in arguments:
+            return len(value) == len(arguments) and all(map(fits, value, arguments))
+        return not arguments or all(fits(each, arguments[0]) for each in value)
+    if kind in (dict, Mapping):
         return isinstance(value, Mapping)
-    if hint is float:
+    if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if hint is int:
+    if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, str, NoneType):
-        return isinstance(value, hint)
-    if hint is Path:
-        return isinstance(value, str)
-    return hint is not Instance
+    if kind in (bool, str, NoneType):
+        return isinstance(value, kind)
+    return isinstance(value, str) if kind is Path else kind is not Instance
 
 
-def _all_fit(values: Sequence[Any], origin: Any, hints: tuple[Any, ...]) -> bool:
-    if origin is tuple and Ellipsis not in hints:
-        return len(values) == len(hints) and all(map(fits, values, hints))
-    return not hints or all(fits(each, hints[0]) for each in values)
-
-
-def spoken(hint: Any, default: Any = None) -> str:
-    """A hint in words for "must be ...", with an example; `default` is one where the hint has no other."""
+def describe(hint: Any, default: Any = None) -> str:
+    """A type in words, to follow "must be", with an example; `default` is one where the type has no other."""
     parts = [each for each in _alternatives(hint) if each is not Instance]
-    words_of = [value for each in parts if get_origin(each) is Literal for value in get_args(each)]
-    told = [each for each in parts if get_origin(each) is not Literal and each is not NoneType]
-    told = [each for each in told if (get_origin(each) or each) is not dict] or told  # the others are simpler to type
-    texts = [*map(_words, told), *([_words(Literal[tuple(words_of)])] if words_of else [])]
-    words = ", or ".join(dict.fromkeys(texts)) or "an object (_target_: ...)"
-    if (example := _example(parts, default)) is not None:
-        words += f", such as {example}"
-    return words + (", or null" if NoneType in parts else "")
+    literals = tuple(value for each in parts if get_origin(each) is Literal for value in get_args(each))
+    others = [each for each in parts if get_origin(each) is not Literal and each is not NoneType]
+    others = [each for each in others if (get_origin(each) or each) is not dict] or others  # dicts are hard to type
+    words = map(_words, [*others, *([Literal[literals]] if literals else [])])
+    text = ", or ".join(dict.fromkeys(words)) or "an object (_target_: ...)"
+    example = _example(parts, default)
+    return text + ("" if example is None else f", such as {example}") + (", or null" if NoneType in parts else "")
 
 
 def _alternatives(hint: Any) -> list[Any]:
@@ -154,40 +157,33 @@ def _alternatives(hint: Any) -> list[Any]:
     return [hint]
 
 
-def _words(hint: Any, many: bool = False) -> str:
-    """One alternative, "a whole number from 1"; of many, "whole numbers from 1"."""
+def _words(hint: Any, plural: bool = False) -> str:
+    """One alternative: "a whole number from 1"; plural: "whole numbers from 1"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        told = [each.words for each in arguments[1:] if hasattr(each, "words")]
-        return " ".join(told) or _words(arguments[0], many) + "".join(map(str, arguments[1:]))
+        own = [each.words for each in arguments[1:] if hasattr(each, "words")]
+        return " ".join(own) or _words(arguments[0], plural) + "".join(map(str, arguments[1:]))
     if origin is Literal:
         return ("one of " if len(arguments) > 1 else "") + ", ".join(map(str, arguments))
     if (origin or hint) in SEQUENCES:
         if origin is tuple and Ellipsis not in arguments:
-            each = " and ".join(dict.fromkeys(_one(each, many=len(set(arguments)) == 1) for each in arguments))
+            each = " and ".join(dict.fromkeys(_either(each, plural=len(set(arguments)) == 1) for each in arguments))
             return f"a list of {len(arguments)} {each}"
-        return f"a list of {_one(arguments[0], many=True)}" if arguments else "a list"
-    if hint is bool:
-        return "true or false"
-    names = {float: ("a number", "numbers"), int: ("a whole number", "whole numbers")}
-    names |= {str: ("a text", "texts"), Path: ("a path", "paths"), Any: ("a value", "values")}
-    return names.get(origin or hint, ("settings in braces",) * 2)[many]
+        return f"a list of {_either(arguments[0], plural=True)}" if arguments else "a list"
+    return NAMES.get(origin or hint, ("settings in braces",) * 2)[plural]
 
 
-def _one(hint: Any, many: bool = False) -> str:
-    return " or ".join(_words(each, many) for each in _alternatives(hint) if each is not Instance)
+def _either(hint: Any, plural: bool) -> str:
+    return " or ".join(_words(each, plural) for each in _alternatives(hint) if each is not Instance)
 
 
 def _example(parts: Sequence[Any], default: Any) -> Any:
-    for part in parts:
-        for mark in get_args(part)[1:] if get_origin(part) is Annotated else ():
-            if getattr(mark, "such_as", None) is not None:
-                return mark.such_as
-        if get_origin(part) in SEQUENCES and default and isinstance(default, list | tuple):
-            return list(default)
-    numbers = any(part in (int, float) or _is_range(part) for part in parts)
-    return default if numbers and isinstance(default, int | float) and not isinstance(default, bool) else None
-
-
-def _is_range(hint: Any) -> bool:
-    return get_origin(hint) is Annotated and isinstance(get_args(hint)[1], Range)
+    """The first `such_as` of a type, or else the default where it is a number or a list."""
+    marks = [mark for part in parts if get_origin(part) is Annotated for mark in get_args(part)[1:]]
+    ranges = [mark for mark in marks if isinstance(mark, Range)]
+    if given := [each.such_as for each in ranges if each.such_as is not None]:
+        return given[0]
+    if isinstance(default, list | tuple) and any(get_origin(part) in SEQUENCES for part in parts):
+        return list(default) or None
+    is_number = ranges or any(part in (int, float) for part in parts)
+    return default if is_number and type(default) in (int, float) else None
