@@ -4,11 +4,11 @@ import csv
 
 import pytest
 from scipy import stats
-from sweep_results import job
+from sweep_results import job, rank
 
-from litlab.sweeps.columns import columns, identity
+from litlab.sweeps.columns import columns
 from litlab.sweeps.confidence import comparison, interval
-from litlab.sweeps.leaderboard import rank
+from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.report import as_markdown, print_leaderboard
 from litlab.sweeps.rows import Row
 from litlab.sweeps.summary import as_csv, jobs_as_csv
@@ -28,10 +28,20 @@ def rows(*values: list[float], seeds: int = 0, **more: object) -> list[Row]:
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
-    (row,) = rows([1.0, 2.0, 3.0])
-    assert interval(row) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)  # t of 2 at 97.5%
+    width = 4.3027 / 3**0.5  # t of 2 at 97.5%
+    (row,) = rows([1.0, 2.0, 3.0], metric="val/loss")
+    assert interval(row) == pytest.approx((2 - width, 2 + width), abs=1e-4)
     assert interval(rows([1.0, 1.0])[0]) == (1.0, 1.0)
     assert interval(rows([1.0])[0]) is None
+
+
+def test_an_interval_ends_where_the_metric_ends() -> None:
+    for metric, low, high in (("accuracy", 0, 1), ("r2", -3.7, 1), ("rmse", 0, 4.7), ("other", -3.7, 4.7)):
+        assert interval(rows([0.0, 0.5, 1.0 + 0.0], metric=f"val/{metric}")[0]) is not None
+        (row,) = rows([-0.5, 0.5, 1.5], metric=f"val/{metric}")
+        assert interval(row) == pytest.approx(
+            (max(0.5 - 4.3027 / 3**0.5, low), min(0.5 + 4.3027 / 3**0.5, high)), abs=1e-4
+        )
 
 
 def test_two_rows_are_compared_pair_by_pair() -> None:
@@ -64,7 +74,9 @@ def test_folds_are_replicates_whose_training_samples_are_shared() -> None:
     ]
     board = rank(jobs)
     assert board.columns == [LR, "data.folds"] and [row.n for row in board.rows] == [5, 5]
-    assert len({identity(each, replicates=False) for each in jobs}) == 2 and columns(jobs[:5:4]) == [LR, "data.folds"]
+    results = [JobResult.of(each) for each in jobs]
+    assert len({each.identity(replicates=False) for each in results}) == 2
+    assert columns(results[:5:4]) == [LR, "data.folds"]
     plain = stats.t.interval(0.95, 4, 0.85, stats.sem([0.8, 0.9, 0.85, 0.8, 0.9]))
     wider = ((1 / 5 + 1 / 4) / (1 / 5)) ** 0.5  # Nadeau and Bengio 2003
     assert interval(board.rows[0])[1] - 0.85 == pytest.approx((plain[1] - 0.85) * wider)

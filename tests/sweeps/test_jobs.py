@@ -26,6 +26,7 @@ from litlab.runs.result import write
 from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
+from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.naming import differing, folder_name, unlike
 from litlab.sweeps.plan import Plan
@@ -613,8 +614,8 @@ def test_the_line_of_a_job():
     result = {"status": "completed", "seconds": 12.34, "monitor": {"metric": "val/accuracy", "best": 0.89123}}
     result |= {"metrics": {"val/accuracy": 0.5, "test/accuracy": 0.8876, "test/loss": 1.0}}
     expected = "3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s"
-    assert line("3/9", "lr=0.1 seed=0", result) == expected
-    assert line("3/9", "", {"status": "failed", "error": "no\n good"}) == "3/9  failed: no good"
+    assert line("3/9", "lr=0.1 seed=0", JobResult.of(result)) == expected
+    assert line("3/9", "", JobResult("failed", error="no\n good")) == "3/9  failed: no good"
 
 
 def test_the_score_of_a_job():

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_results import failed, job, save
+from sweep_results import failed, job, rank, save
 
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
-from litlab.sweeps.leaderboard import Leaderboard, rank, read
+from litlab.sweeps.leaderboard import Leaderboard, read, read_and_rank
 from litlab.sweeps.planned import save as save_plan
 from litlab.sweeps.report import print_leaderboard, table
 from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize
@@ -42,7 +42,7 @@ def test_one_row_per_setting_over_its_seeds_the_best_first() -> None:
 
 def test_a_test_on_the_training_split_is_marked() -> None:
     board = rank([job({LR: 0.1}, 0.9, 0.5), job({LR: 0.2}, 0.8, 0.75, test_split="train")])
-    assert board.remarks == ["the test of 1 setting is on the training split (data.test_on_train=true)"]
+    assert board.remarks == ["1 setting is tested on the training split (data.test_on_train=true)"]
     assert [row[3] for row in table(board, 9)] == ["test/accuracy", "0.5000", "0.7500 (train)"]
     for text, splits in ((as_csv(board), ["test", "train"]), (jobs_as_csv(board), ["", "train"])):
         assert [row["test_split"] for row in csv.DictReader(io.StringIO(text))] == splits
@@ -61,8 +61,7 @@ def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.003), (1, 0.02), (1, 0.1), (4, 0.3)]
     assert board.winners == board.rows[:1]
     assert board.remarks == [
-        "3 settings share the best val/accuracy; the first of them is no better than the others: val/loss does not "
-        "tell them apart either"
+        "3 settings tie for the best val/accuracy; val/loss does not separate the first two either"
     ]
 
 
@@ -70,7 +69,7 @@ def test_of_equal_ones_the_lower_validation_loss_goes_first() -> None:
     losses = {0.003: 0.5, 0.02: 0.25, 0.1: 0.375}
     board = rank([job({LR: lr}, 0.9, metrics={"val/loss": loss}) for lr, loss in losses.items()])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.02), (1, 0.1), (1, 0.003)]
-    assert board.remarks == ["3 settings share the best val/accuracy; the first of them has the lowest val/loss"]
+    assert board.remarks == ["3 settings tie for the best val/accuracy; the first has the lowest val/loss"]
 
 
 def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
@@ -86,8 +85,7 @@ def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
     assert [row.n for row in board.rows] == [3, 1, 2]
     assert board.winners == board.rows[:1]
     assert board.remarks == [
-        "2 settings are not ranked, because not all of their seeds have a value: a mean over those that survived "
-        "flatters"
+        "2 settings are not ranked: some of their seeds have no value, and the mean of the others would be too good"
     ]
     assert rank(lost).winners == [] and rank(lost).metrics == [("val/accuracy", "max")]
 
@@ -223,7 +221,7 @@ def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_ap
     for number in range(50):
         edited["settings"]["model"][f"new{number}"] = number
     board = rank([other(0.1), edited])
-    assert len(board.columns) == 30 and board.remarks == ["22 more settings differ, and have no column"]
+    assert len(board.columns) == 30 and board.remarks == ["22 more settings differ, but have no column"]
 
 
 def test_several_metrics_are_ranked_each_by_itself() -> None:
@@ -313,14 +311,17 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
         (tmp_path / f"odd{number}").mkdir()
         (tmp_path / f"odd{number}" / "result.json").write_bytes(content)
     save(tmp_path / "good", [job({LR: 0.1}), job({LR: 0.2})])
-    results = {Path(result["run_dir"]).name: result for result in read([tmp_path])}
+    results = {result.run_dir.name: result for result in read([tmp_path])}
     for number, (content, why) in enumerate(cases):
         result = results[f"odd{number}"]
-        assert result["status"] == "unreadable" and why in result["error"], (content[:300], why, result.get("error"))
+        assert result.status == "unreadable" and why in result.error, (content[:300], why, result.error)
     board = summarize([tmp_path])
     assert board.jobs == {"completed": 2, "unreadable": len(cases)}
     assert len(board.rows) == 2 + len(cases) and board.rows[0].values == (0.1,)
-    assert len(board.remarks) == 7 and board.remarks[5] == f"nor can {len(cases) - 5:,} more, which jobs.csv names"
+    assert (
+        len(board.remarks) == 7
+        and board.remarks[5] == f"{len(cases) - 5:,} more files cannot be read; jobs.csv lists them"
+    )
 
 
 @pytest.mark.parametrize("content", STRANGE)
@@ -342,7 +343,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "zero" / "result.json").symlink_to("/dev/zero")
     (tmp_path / "loop" / "result.json").symlink_to("result.json")
     (tmp_path / "folder" / "result.json").mkdir()
-    errors = {Path(result["run_dir"]).name: result["error"] for result in read([tmp_path])}
+    errors = {result.run_dir.name: result.error for result in read([tmp_path])}
     assert errors.keys() == {"pipe", "zero", "loop"}
     assert errors["pipe"] == errors["zero"] == "no regular file" and "symbolic links" in errors["loop"]
 
@@ -361,7 +362,7 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> Non
     assert told(board)[:2] == [(1, 0.1, 0.6, 3, "completed"), (2, 0.3, 0.1, 1, "completed")]
     assert told(board)[2:] == [(None, 0.2, 0.7, 1, "1 of 3 completed")]
     row = board.rows[2]
-    assert [each["seed"] for each in row.jobs] == [0, 1, 2] and row.replicates == ["seeds"]
+    assert [each.value("seed") for each in row.jobs] == [0, 1, 2] and row.replicates == ["seeds"]
     assert row.overrides == ["optimizer.lr=0.2"]
     assert "jobs: 5 completed, 5 not begun." in (folder / "summary.md").read_text()
     assert len((folder / "jobs.csv").read_text().splitlines()) == 6
@@ -390,9 +391,9 @@ def test_reading_bears_what_is_half_written_foreign_or_dead(tmp_path: Path) -> N
     (folder / "0" / "checkpoints" / "result.json").write_text("not this one", encoding="utf-8")
     (folder / "9").mkdir()  # a job that has not begun
     results = read([folder])
-    assert [Path(result["run_dir"]).name for result in results] == ["0", "1", "2", "3"]
-    assert [result["status"] for result in results] == ["completed", "died", "unreadable", "unreadable"]
-    board = rank(results)
+    assert [result.run_dir.name for result in results] == ["0", "1", "2", "3"]
+    assert [result.status for result in results] == ["completed", "died", "unreadable", "unreadable"]
+    board = read_and_rank([folder])
     first, second, *unreadable = told(board)
     assert [first, second] == [(1, 0.1, 0.9, 1, "completed"), (None, 1, None, 0, "died")]
     assert unreadable[0] == (
@@ -411,7 +412,7 @@ def test_a_job_that_runs_is_running(tmp_path: Path) -> None:
     from litlab.runs.heartbeat import this_process
 
     folder = save(tmp_path, [failed({LR: 1}, status="running", error=None, process=this_process())])
-    assert [result["status"] for result in read([folder])] == ["running"]
+    assert [result.status for result in read([folder])] == ["running"]
 
 
 def test_several_folders_are_joined_each_result_once(tmp_path: Path) -> None:
@@ -427,7 +428,7 @@ def test_several_folders_are_joined_each_result_once(tmp_path: Path) -> None:
         "summary_line.png",
     }
     assert not (tmp_path / "a" / "summary.csv").exists()
-    assert [row.values for row in rank(read([tmp_path])).rows] == [(0.2,), (0.1,)]
+    assert [row.values for row in read_and_rank([tmp_path]).rows] == [(0.2,), (0.1,)]
 
 
 @pytest.mark.parametrize(("name", "why"), [("absent", "no such folder"), ("empty", "no result.json below it")])

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from sweep_results import failed, job
+from sweep_results import failed, job, rank
 
 from litlab.runs.report import print_result
 from litlab.runs.result import Result
-from litlab.sweeps.leaderboard import rank
 from litlab.sweeps.report import print_leaderboard
 
 LR = "optimizer.lr"

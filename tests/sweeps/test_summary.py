@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_results import failed, job, save
+from sweep_results import failed, job, rank, save
 
-from litlab.sweeps.columns import as_typed
-from litlab.sweeps.leaderboard import Leaderboard, rank, read
+from litlab.sweeps.job_result import as_typed
+from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
 from litlab.sweeps.pictures import draw, pictures
 from litlab.sweeps.report import as_markdown, print_leaderboard
 from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize, write
@@ -89,14 +89,14 @@ def test_markdown_reads_well(board: Leaderboard) -> None:
         "",
         "- a remark",
         "",
-        "Made 2026-11-22 01:02:03 +0000 from the result.json of each job.",
+        "Made 2026-11-22 01:02:03 +0000 from each job's result.json.",
     ]
 
 
 def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Looked for where the jobs lie now, not where they say that they were."""
     jobs = [job({LR: 0.1}, best, seed=seed, checkpoint="/gone/best.ckpt") for seed, best in enumerate((0.5, 0.9, 0.7))]
-    board = rank(read([save(tmp_path / "s", jobs)]))
+    board = read_and_rank([save(tmp_path / "s", jobs)])
     assert "checkpoint" not in as_markdown(board, folder=tmp_path)
     for seed in "012":
         (tmp_path / "s" / seed / "checkpoints").mkdir()
@@ -295,11 +295,11 @@ def test_the_curves_of_all_jobs_are_in_one_picture(tmp_path: Path) -> None:
     """From history.csv: the best rows by name, each job thin and their mean thick; a single epoch is no curve."""
     jobs = [job({LR: lr}, best, seed=seed) for lr, best in ((0.1, 0.9), (0.2, 0.8), (0.3, 0.7)) for seed in (0, 1)]
     folder = save(tmp_path / "s", jobs)
-    assert "summary_curves" not in pictures(rank(read([folder])))
+    assert "summary_curves" not in pictures(read_and_rank([folder]))
     for number in range(6):
         lines = [f"{epoch},{'' if epoch == 2 else number + epoch}" for epoch in range(1, 4 if number < 4 else 2)]
         (folder / str(number) / "history.csv").write_text("\n".join(["epoch,val/accuracy", *lines]))
-    (axes,) = pictures(rank(read([folder])))["summary_curves"].axes
+    (axes,) = pictures(read_and_rank([folder]))["summary_curves"].axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["lr=0.1", "lr=0.2"]
     thick = {line.get_label(): line.get_xydata().tolist() for line in axes.lines if line.get_linewidth() == 2}
     assert thick == {"lr=0.1": [[1, 1.5], [3, 3.5]], "lr=0.2": [[1, 3.5], [3, 5.5]]}
@@ -309,5 +309,5 @@ def test_the_curves_of_all_jobs_are_in_one_picture(tmp_path: Path) -> None:
     (folder / "0" / "history.csv").write_bytes(b"\xff\x00 no csv")
     (folder / "1" / "history.csv").unlink()
     (folder / "1" / "history.csv").symlink_to("/dev/zero")
-    (axes,) = pictures(rank(read([folder])))["summary_curves"].axes
+    (axes,) = pictures(read_and_rank([folder]))["summary_curves"].axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["lr=0.2"]

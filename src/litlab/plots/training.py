@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-AT_MOST_ONE = {"accuracy", "precision", "recall", "f1", "auroc", "r2"}  # metrics with this upper bound
+# The lowest and highest value of a metric; losses may have any.
+RANGES = dict.fromkeys(("accuracy", "precision", "recall", "f1", "auroc", "calibration_error"), (0.0, 1.0))
+RANGES |= {"r2": (-math.inf, 1.0), "rmse": (0.0, math.inf), "mae": (0.0, math.inf)}
 
 
 def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best: int | None = None) -> Figure:
@@ -45,8 +47,8 @@ def curves(history: Sequence[Mapping[str, float]], metrics: Sequence[str], best:
             panel.axvline(best, color=GREY, linestyle=":", label=f"best epoch: {best}")
         if min(drawn) > 0 and max(drawn) > 30 * min(drawn):
             log_axis(panel.yaxis)
-        elif name in AT_MOST_ONE and panel.get_ylim()[1] > 1 >= max(drawn):
-            panel.set_ylim(top=1)
+        elif name in RANGES and panel.get_ylim()[1] > RANGES[name][1] >= max(drawn):
+            panel.set_ylim(top=RANGES[name][1])
             for line in panel.lines:
                 line.set_clip_on(False)  # a line along the edge is not cut in half
         panel.set(xlabel="epoch", ylabel=name)

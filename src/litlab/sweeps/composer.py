@@ -15,8 +15,8 @@ from litlab.config import trust
 from litlab.config.checks import check
 from litlab.errors import RequestError
 from litlab.runs.result import settings
-from litlab.sweeps.columns import identity
 from litlab.sweeps.job import Job
+from litlab.sweeps.job_result import NOT_BEGUN, JobResult
 
 
 class Composer:
@@ -40,7 +40,7 @@ class Composer:
         try:
             composed = self._compose(job.overrides)
             job.settings = settings(composed)
-            job.identity = identity({"settings": job.settings})
+            job.identity = JobResult(NOT_BEGUN, settings=job.settings).identity()
             trust.check(composed, job.settings)
             check(composed, job.overrides)
         except (HydraException, OmegaConfBaseException, RequestError) as error:

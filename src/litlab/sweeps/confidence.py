@@ -4,19 +4,27 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from litlab.runs.result import StoredResult
-from litlab.sweeps.columns import REPLICATES, comparable, value
-from litlab.sweeps.rows import Row, validation
+from litlab.plots.training import RANGES
+from litlab.sweeps.job_result import REPLICATES, comparable
+from litlab.sweeps.rows import Row
 
 LEVEL = 0.95
-FEWEST = 3  # values of a comparison: two can agree by chance, and their interval would be a point
-ROUNDING = 1e-6  # of metrics in float32, relative: a smaller difference is none
+MIN_VALUES = 3  # of a comparison: two can agree by chance, and their interval would be a point
+ROUNDING = 1e-6  # of metrics in float32, relative: smaller differences are none
 Interval = tuple[float, float]
 
 
 def interval(row: Row) -> Interval | None:
-    """The 95% confidence interval of a row's mean validation metric over seeds and folds; None for fewer than two."""
-    return _of_mean(list(_values(row).values()), _folds(row)) if row.is_whole and row.n > 1 else None
+    """The 95% confidence interval of a row's mean validation metric over seeds and folds; None for fewer than two.
+
+    It is clipped to the values that the metric can have: Student's interval of an accuracy near 1 reaches beyond, and
+    the mean cannot lie there, so that clipping costs no coverage.
+    """
+    if not row.is_whole or row.n < 2:
+        return None
+    low, high = _of_mean(list(_values(row).values()), _folds(row))
+    lowest, highest = RANGES.get((row.metric or "").partition("/")[2], (-math.inf, math.inf))
+    return max(low, lowest), min(high, highest)
 
 
 def comparison(first: Row, second: Row) -> str | None:
@@ -25,7 +33,7 @@ def comparison(first: Row, second: Row) -> str | None:
     Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
     many rows, so the interval flatters the first.
     """
-    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < FEWEST:
+    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < MIN_VALUES:
         return None
     ours, theirs = _values(first), _values(second)
     if paired := ours.keys() == theirs.keys():
@@ -41,38 +49,28 @@ def comparison(first: Row, second: Row) -> str | None:
     if abs(difference) < ROUNDING * abs(fmean(theirs.values())):
         difference = 0.0
     how = f"paired over {len(ours)} {' and '.join(first.replicates)}" if paired else "not paired: the seeds differ"
-    shown = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
-    return (
-        f"the first row beats the second by {shown}"
-        if low > 0 and difference
-        else f"the second row may be as good: the first leads by {shown}"
-    )
+    by = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
+    if low > 0 and difference:
+        return f"the first row beats the second by {by}"
+    return f"the second row may be as good: the first leads by {by}"
 
 
 def _of_mean(numbers: Sequence[float], folds: int | None) -> Interval:
-    """Student's interval of a mean; of folds, which share training samples, as Nadeau and Bengio (2003) correct it."""
+    """Student's interval of a mean; over folds, which share training samples, corrected (Nadeau and Bengio 2003)."""
     from scipy import stats
 
-    shared = 1 / (folds - 1) if folds else 0.0  # validation samples per training sample
-    error = stdev(numbers) * math.sqrt(1 / len(numbers) + shared)
+    overlap = 1 / (folds - 1) if folds else 0.0  # validation samples per training sample
+    error = stdev(numbers) * math.sqrt(1 / len(numbers) + overlap)
     low, high = stats.t.interval(LEVEL, len(numbers) - 1, fmean(numbers), error) if error else [fmean(numbers)] * 2
     return float(low), float(high)
 
 
 def _values(row: Row) -> dict[str, float]:
     """The validation metric of each job, by its seed and fold."""
-    found: dict[str, float] = {}
-    for job in row.jobs:
-        best = validation(job)
-        if best is not None:
-            found[_replicate(job)] = float(best)
-    return found
-
-
-def _replicate(job: StoredResult) -> str:
-    return comparable(value(job, key) for key in REPLICATES)
+    known = ((comparable(map(job.value, REPLICATES)), job.validation) for job in row.jobs)
+    return {replicate: float(value) for replicate, value in known if value is not None}
 
 
 def _folds(row: Row) -> int | None:
-    folds = value(row.jobs[0], "data.folds") if "folds" in row.replicates else None
+    folds = row.jobs[0].value("data.folds") if "folds" in row.replicates else None
     return folds if isinstance(folds, int) and folds > 1 else None

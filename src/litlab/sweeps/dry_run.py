@@ -15,10 +15,10 @@ from omegaconf import DictConfig, open_dict
 
 from litlab import signals
 from litlab.errors import RunError
-from litlab.sweeps.columns import identity
 from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import quoted, read, results, resumed
 from litlab.sweeps.job import DUPLICATE, Job
+from litlab.sweeps.job_result import JobResult
 
 MAX_MEASURED = 4  # jobs
 NO_EFFECT = ("seed", "optimizer", "scheduler")  # settings that hardly change the time
@@ -77,7 +77,7 @@ def duration(seconds: float) -> str:
 def _list(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) -> list[Job]:
     """Print the jobs, with what is known of them; those that are to run."""
     known = results(folder).values() if folder else ()
-    completed = {identity(result) for result in known if result["status"] == "completed"}
+    completed = {JobResult.of(result).identity() for result in known if result["status"] == "completed"}
     pending: dict[str, Job] = {}
     for number, job in enumerate(jobs, 1):
         if job.mistake is not None:

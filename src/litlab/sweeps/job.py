@@ -14,8 +14,8 @@ from litlab.runs.heartbeat import is_alive_elsewhere, this_process
 from litlab.runs.recording import format_error
 from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import list_of, quoted, read
+from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing
-from litlab.sweeps.rows import validation
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class Job:
     @property
     def score(self) -> float | None:
         """The monitored metric, a finite number; None without one, and for a job that did not complete."""
-        result = self.final_result
-        found = None if result is None or result["status"] != "completed" else validation(result)
+        result = JobResult.of(self.final_result) if self.final_result else None
+        found = result.validation if result and result.is_completed else None
         return float(found) if found is not None and math.isfinite(found) else None
 
     def poll(self) -> bool:

@@ -12,19 +12,20 @@ from typing import Any
 
 from litlab.errors import RequestError
 from litlab.runs.heartbeat import is_alive
-from litlab.runs.result import FILE, StoredResult
+from litlab.runs.result import FILE
 from litlab.sweeps import reading
-from litlab.sweeps.columns import columns, identity, order
-from litlab.sweeps.planned import NOT_BEGUN, not_begun
-from litlab.sweeps.rows import UNFINISHED, UNREADABLE, Row, row_of
+from litlab.sweeps.columns import columns
+from litlab.sweeps.job_result import NOT_BEGUN, UNREADABLE, JobResult, sort_key
+from litlab.sweeps.planned import not_begun
+from litlab.sweeps.rows import UNFINISHED, Row
 
 MAX_COLUMNS = 30
-MAX_FILES = 5  # that a remark names
+MAX_FILES = 5  # that remarks name
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows: the ranked ones, the best first; then those of which some seeds have no value; then those without any."""
+    """Rows: the ranked ones, the best first; then those with values of some seeds only; then those without any."""
 
     columns: list[str]
     rows: list[Row]
@@ -34,7 +35,7 @@ class Leaderboard:
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
-        """What the rows are ranked by, each with its mode: one, if not several sweeps are joined."""
+        """What the rows are ranked by, each with its mode: one, unless several sweeps are joined."""
         return list(dict.fromkeys((row.metric, row.mode) for row in self.rows if row.metric and row.best.n))
 
     @property
@@ -58,20 +59,20 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
     results = read(folders)
     sweeps = defaultdict(list)
     for result in results:
-        if result["status"] != UNREADABLE:
-            sweeps[Path(result["run_dir"]).parent].append(result)
-    lacking = [not_begun(folder, there) for folder, there in sweeps.items()]
-    board = rank([*results, *(job for jobs, _ in lacking for job in jobs)])
-    del board.jobs[NOT_BEGUN]
-    if count := sum(count for _, count in lacking):
+        if result.run_dir and result.status != UNREADABLE:
+            sweeps[result.run_dir.parent].append(result)
+    planned = [not_begun(folder, begun) for folder, begun in sweeps.items()]
+    board = rank([*results, *(job for jobs, _ in planned for job in jobs)])
+    del board.jobs[NOT_BEGUN]  # only those whose setting has begun
+    if count := sum(count for _, count in planned):
         board.jobs[NOT_BEGUN] = count
     return board
 
 
-def read(folders: Sequence[Path]) -> list[StoredResult]:
-    """The results below these folders, each with its `run_dir`; one that says it runs but does not, `died`.
+def read(folders: Sequence[Path]) -> list[JobResult]:
+    """The results below these folders; one that claims to run but does not has the status died.
 
-    Of a file that is no result of a training there is the `status` unreadable, and why in `error`.
+    A file that is not the result of a training has the status unreadable, and the reason in `error`.
 
     Raises:
         RequestError: there is no such folder, or no result below it.
@@ -87,7 +88,7 @@ def read(folders: Sequence[Path]) -> list[StoredResult]:
 
 
 def _find(folder: Path) -> Iterator[Path]:
-    """Every result.json, not below a folder that has one: runs do not lie in runs, but have many files."""
+    """Every result.json; folders below one are skipped: runs do not lie in runs, but have many files."""
     for above, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
         if FILE in files:
@@ -95,110 +96,100 @@ def _find(folder: Path) -> Iterator[Path]:
             yield Path(above, FILE)
 
 
-def _read(file: Path) -> StoredResult:
+def _read(file: Path) -> JobResult:
     try:
-        result = reading.read(file)
-        if "question" in result:  # of describe.py
+        stored = reading.read(file)
+        if "question" in stored:  # of describe.py
             raise ValueError("not the result of a training")
     except (OSError, ValueError) as error:
-        return {"status": UNREADABLE, "error": " ".join(str(error).split()), "run_dir": str(file.parent)}
-    if result["status"] == "running" and not is_alive(result, file):
-        result["status"] = "died"
-    return result | {"run_dir": str(file.parent)}
+        return JobResult(UNREADABLE, file.parent, " ".join(str(error).split()))
+    result = JobResult.of(stored, file.parent)
+    is_dead = result.status == "running" and not is_alive(stored, file)
+    return replace(result, status="died") if is_dead else result
 
 
-def rank(results: Sequence[StoredResult]) -> Leaderboard:
+def rank(results: Sequence[JobResult]) -> Leaderboard:
     """One row per setting, over its seeds and folds; ranked by the mean of the monitored metric, never by the test."""
-    unreadable = [result for result in results if result["status"] == UNREADABLE]
-    jobs = counted([result for result in results if result["status"] != UNREADABLE])
+    unreadable = [result for result in results if result.status == UNREADABLE]
+    jobs = without_duplicates([result for result in results if result.status != UNREADABLE])
     settings = defaultdict(list)
     for job in jobs:
-        settings[identity(job, replicates=False)].append(job)
+        settings[job.identity(replicates=False)].append(job)
     names = columns([group[0] for group in settings.values()])
     shown = names[:MAX_COLUMNS]
-    rows = [row_of(group, shown) for group in [*settings.values(), *([each] for each in unreadable)]]
+    rows = [Row.of(group, shown) for group in [*settings.values(), *([each] for each in unreadable)]]
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    rows = list(_ranked(sorted(rows, key=lambda row: _place(row, metrics))))
-    remarks = [f"{each['run_dir']}/{FILE} cannot be read: {each['error']}" for each in unreadable[:MAX_FILES]]
+    rows = list(_ranked(sorted(rows, key=lambda row: _sort_key(row, metrics))))
+    remarks = [f"{each.run_dir}/{FILE} cannot be read: {each.error}" for each in unreadable[:MAX_FILES]]
     if more := len(unreadable) - len(remarks):
-        remarks.append(f"nor can {more:,} more, which jobs.csv names")
+        remarks.append(f"{more:,} more files cannot be read; jobs.csv lists them")
     if more := len(names) - len(shown):
-        remarks.append(f"{more:,} more settings differ, and have no column")
-    remarks += _unranked(rows) + [_tie(rows, metric) for metric in metrics if metric and _tied(rows, metric)]
-    if on_train := sum(row.is_tested_on_train for row in rows):
-        remarks.append(f"the test of {_settings_are(on_train)} on the training split (data.test_on_train=true)")
-    return Leaderboard(shown, rows, Counter(job["status"] for job in [*jobs, *unreadable]), remarks)
+        remarks.append(f"{more:,} more settings differ, but have no column")
+    remarks += _remarks(rows)
+    return Leaderboard(shown, rows, Counter(job.status for job in [*jobs, *unreadable]), remarks)
 
 
-def _unranked(rows: Sequence[Row]) -> list[str]:
-    """Why rows that completed have no rank."""
-    told = []
-    partly = sum(row.best.n > 0 and not row.is_whole for row in rows)
-    without = sum(bool(row.completed) and not row.best.n for row in rows)
-    if partly:
-        told.append(
-            f"{_settings_are(partly)} not ranked, because not all of {'its' if partly == 1 else 'their'} seeds have a "
-            "value: a mean over those that survived flatters"
-        )
-    if without:
-        told.append(
-            f"{_settings_are(without)} not ranked: without validation (data.val_size=0) there is nothing to select by, "
-            "and the test split is not for that"
-        )
-    return told
-
-
-def _settings_are(count: int) -> str:
-    return "1 setting is" if count == 1 else f"{count:,} settings are"
-
-
-def _tied(rows: Sequence[Row], metric: str) -> list[Row]:
-    """The rows that share the first rank, if there are several."""
-    first = [row for row in rows if row.rank == 1 and row.metric == metric]
-    return first if len(first) > 1 else []
-
-
-def _tie(rows: Sequence[Row], metric: str) -> str:
-    first, second, *_ = tied = _tied(rows, metric)
-    text = f"{len(tied)} settings share the best {metric}; the first of them "
-    if first.loss is not None and (second.loss is None or first.loss < second.loss):
-        return f"{text}has the lowest val/loss"
-    return f"{text}is no better than the others: val/loss does not tell them apart either"
-
-
-def counted(results: Sequence[StoredResult]) -> list[StoredResult]:
-    """Of results of the same settings and seed one: the completed one, else the newest.
+def without_duplicates(results: Sequence[JobResult]) -> list[JobResult]:
+    """Of results with the same settings and seed one: the completed one, else the newest.
 
     A job that could not be composed has no settings: it is the same as a later one of the same overrides.
     """
     composed: dict[tuple[str, ...], str] = {}
-    chosen: dict[str, StoredResult] = {}
-    settled = sorted(results, key=lambda each: (each["status"] == "completed", each.get("started") or ""))
-    for result in sorted(settled, key=lambda each: not each.get("settings")):
-        same, overrides = identity(result), tuple(result.get("overrides") or ())
-        if result.get("settings"):
-            composed[overrides] = same
-        elif result["status"] != "completed" and overrides in composed:
+    chosen: dict[str, JobResult] = {}
+    settled = sorted(results, key=lambda each: (each.is_completed, each.started))
+    for result in sorted(settled, key=lambda each: not each.settings):
+        identity, overrides = result.identity(), tuple(result.overrides)
+        if result.settings:
+            composed[overrides] = identity
+        elif not result.is_completed and overrides in composed:
             continue
-        chosen[same] = result
-    return sorted(chosen.values(), key=lambda each: each.get("started") or "")
+        chosen[identity] = result
+    return sorted(chosen.values(), key=lambda each: each.started)
 
 
-def _place(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
-    """Sorts rows: whole, with some values, without one, unfinished; of a metric the best first; then by setting."""
+def _sort_key(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
+    """Whole rows, those with some values, those without, unfinished ones; within a metric the best; then by setting."""
     if row.best.mean is not None:
         mean = -row.best.mean if row.mode == "max" else row.best.mean
         loss = math.inf if row.loss is None else row.loss
-        return 0 if row.is_whole else 1, metrics.index(row.metric), mean, loss, order(row.values)
+        return 0 if row.is_whole else 1, metrics.index(row.metric), mean, loss, sort_key(row.values)
     status = row.status.partition(":")[0]
-    return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, order(row.values)
+    return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, sort_key(row.values)
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:
     """Sorted rows with their ranks, which begin anew with each metric."""
     for (is_whole, _), group in groupby(rows, key=lambda row: (row.is_whole, row.metric)):
-        place, mean = 0, None
+        rank, mean = 0, None
         for number, row in enumerate(group, 1):
             if row.best.mean != mean:
-                place, mean = number, row.best.mean
-            yield replace(row, rank=place) if is_whole else row
+                rank, mean = number, row.best.mean
+            yield replace(row, rank=rank) if is_whole else row
+
+
+def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """Why rows that completed have no rank, which share the first one, and which were tested on the training split."""
+    if partly := sum(row.best.n > 0 and not row.is_whole for row in rows):
+        yield (
+            f"{_settings_are(partly)} not ranked: some of {'its' if partly == 1 else 'their'} seeds have no value, and "
+            "the mean of the others would be too good"
+        )
+    if without := sum(bool(row.completed) and not row.best.n for row in rows):
+        yield (
+            f"{_settings_are(without)} not ranked: without validation (data.val_size=0) there is nothing to rank by, "
+            "and the test split must not select"
+        )
+    for metric in dict.fromkeys(row.metric for row in rows):
+        first = [row for row in rows if row.rank == 1 and row.metric == metric]
+        if len(first) > 1:
+            losses = [math.inf if row.loss is None else row.loss for row in first[:2]]
+            is_told = losses[0] < losses[1]
+            yield f"{len(first)} settings tie for the best {metric}; " + (
+                "the first has the lowest val/loss" if is_told else "val/loss does not separate the first two either"
+            )
+    if on_train := sum(row.is_tested_on_train for row in rows):
+        yield f"{_settings_are(on_train)} tested on the training split (data.test_on_train=true)"
+
+
+def _settings_are(count: int) -> str:
+    return "1 setting is" if count == 1 else f"{count:,} settings are"

@@ -15,8 +15,8 @@ from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
-from litlab.runs.result import HISTORY, StoredResult
-from litlab.sweeps.columns import comparable, order
+from litlab.runs.result import HISTORY
+from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import plain, short_keys
 from litlab.sweeps.reading import read_file
@@ -89,18 +89,16 @@ def _differing(columns: Sequence[str], rows: Sequence[Row]) -> list[_Column]:
     for number, name in enumerate(columns):
         distinct = {comparable([row.values[number]]): row.values[number] for row in sorted(rows, key=_begun)}
         if len(distinct) > 1:
-            ordered = sorted(distinct.values(), key=lambda value: order([value])[0][:2])
+            ordered = sorted(distinct.values(), key=lambda value: sort_key([value])[0][:2])
             found.append(_Column(Setting(printable(name), ordered), [row.values[number] for row in rows]))
     return found[:MAX_SETTINGS]
 
 
 def _begun(row: Row) -> tuple[str, int, str]:
     """Sorts rows as their first jobs began: by the number of the folder, for several may begin in the same second."""
-    jobs = [(Path(job["run_dir"]), str(job.get("started") or "")) for job in row.begun]
-    return min(
-        (str(path.parent), int(number[0] if (number := re.match(r"\d+", path.name)) else 0), when)
-        for path, when in jobs
-    )
+    jobs = [(job.run_dir, job.started) for job in row.jobs if job.run_dir is not None]
+    numbered = [(folder, re.match(r"\d+", folder.name), started) for folder, started in jobs]
+    return min((str(folder.parent), int(number[0]) if number else 0, started) for folder, number, started in numbered)
 
 
 def _means(rows: Sequence[Row]) -> Array:
@@ -158,10 +156,10 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
     return curves(list(histories.values()), labels, metric)
 
 
-def _history(job: StoredResult, metric: str) -> Array:
+def _history(job: JobResult, metric: str) -> Array:
     """The metric of each epoch of a job, shape (epochs,), NaN where it was not computed; empty if it is unknown."""
     try:
-        lines = csv.DictReader(read_file(Path(job["run_dir"], HISTORY)).decode().splitlines())
+        lines = csv.DictReader(read_file(Path(str(job.run_dir), HISTORY)).decode().splitlines())
         values = [float(line.get(metric) or "nan") for line in lines]
     except (OSError, ValueError, csv.Error):  # of an earlier version, or anyone's
         return np.empty(0)

@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 from litlab.runs.heartbeat import is_alive_elsewhere
 from litlab.runs.report import quoted
 from litlab.runs.result import FILE
-from litlab.sweeps.columns import identity
 from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import claim_job, free_number, results, start_time
 from litlab.sweeps.job import DUPLICATE, Job
+from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing, unlike
 from litlab.sweeps.planned import save
 
@@ -108,10 +108,11 @@ class Plan:
         found = sorted(results(self.folder).items(), key=lambda item: item[1].get("started") or "")
         if not self.swept and self.config.sweep.resume is not None:  # it is named by what is its own among the earlier
             self.swept = unlike(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
-        completed = {identity(result): path for path, result in found if result["status"] == "completed"}
-        running = {identity(result): path for path, result in found if is_alive_elsewhere(result, path / FILE)}
+        identities = {path: JobResult.of(result).identity() for path, result in found}
+        completed = {identities[path]: path for path, result in found if result["status"] == "completed"}
+        running = {identities[path]: path for path, result in found if is_alive_elsewhere(result, path / FILE)}
         self._begun = running | completed
-        stopped = {identity(result): path for path, result in found if result["status"] == "interrupted"}
+        stopped = {identities[path]: path for path, result in found if result["status"] == "interrupted"}
         checkpoints = {job: path / "checkpoints" / "last.ckpt" for job, path in stopped.items()}
         self._stopped = {job: file for job, file in checkpoints.items() if file.is_file()}
         number = self.total or len(jobs)

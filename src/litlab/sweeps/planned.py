@@ -2,23 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from litlab.files import write_whole
-from litlab.runs.result import StoredResult
-from litlab.sweeps.columns import REPLICATES, identity, own_overrides, value
 from litlab.sweeps.job import Job
+from litlab.sweeps.job_result import NOT_BEGUN, REPLICATES, JobResult
 from litlab.sweeps.reading import read_file
 
 PLANNED = "planned.json"
-NOT_BEGUN = "not begun"  # the status of a job without a result.json
 
 
-def save(folder: Path, jobs: Iterable[Job], total: int) -> None:
+def save(folder: Path, jobs: Sequence[Job], total: int) -> None:
     """Write the jobs that this session of the sweep has planned so far.
 
     Args:
@@ -26,12 +24,13 @@ def save(folder: Path, jobs: Iterable[Job], total: int) -> None:
         jobs: the planned ones; one that could not be composed has a result already.
         total: how many there will be.
     """
-    planned = [_entry({"settings": job.settings, "overrides": job.overrides}) for job in jobs if not job.mistake]
-    content = {"total": total - sum(job.mistake is not None for job in jobs), "jobs": planned}
+    composed = [job for job in jobs if not job.mistake]
+    planned = [_entry(JobResult(NOT_BEGUN, settings=job.settings, overrides=job.overrides)) for job in composed]
+    content = {"total": total - (len(jobs) - len(composed)), "jobs": planned}
     write_whole(folder / PLANNED, json.dumps(content).encode())
 
 
-def not_begun(folder: Path, results: Sequence[StoredResult]) -> tuple[list[StoredResult], int]:
+def not_begun(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int]:
     """The planned jobs of the sweep in `folder` that have no result; none where no plan is left.
 
     Args:
@@ -44,7 +43,7 @@ def not_begun(folder: Path, results: Sequence[StoredResult]) -> tuple[list[Store
     try:
         planned = json.loads(read_file(folder / PLANNED))
         jobs, total = {entry["job"]: entry for entry in planned["jobs"]}, int(planned["total"])
-        found = {_digest(identity(result)): result for result in results}
+        found = {_digest(result.identity()): result for result in results}
         siblings = {jobs[job]["setting"]: result for job, result in found.items() if job in jobs}
         missing = [entry for job, entry in jobs.items() if job not in found and entry["setting"] in siblings]
         begun = sum(entry["job"] in found for entry in planned["jobs"])
@@ -53,12 +52,12 @@ def not_begun(folder: Path, results: Sequence[StoredResult]) -> tuple[list[Store
         return [], 0
 
 
-def _entry(job: StoredResult) -> dict[str, Any]:
+def _entry(job: JobResult) -> dict[str, Any]:
     return {
-        "overrides": own_overrides(job),
-        "replicates": {key: value(job, key) for key in REPLICATES},
-        "job": _digest(identity(job)),
-        "setting": _digest(identity(job, replicates=False)),
+        "overrides": job.own_overrides,
+        "replicates": {key: job.value(key) for key in REPLICATES},
+        "job": _digest(job.identity()),
+        "setting": _digest(job.identity(replicates=False)),
     }
 
 
@@ -66,12 +65,12 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_result(entry: dict[str, Any], sibling: StoredResult) -> StoredResult:
+def _without_result(entry: dict[str, Any], sibling: JobResult) -> JobResult:
     """What the result of a planned job would be, which differs from `sibling` by its seed or fold."""
-    settings = OmegaConf.create(sibling["settings"])
+    settings = OmegaConf.create(dict(sibling.settings))
     for key, replicate in entry["replicates"].items():
         if replicate is not None:
             OmegaConf.update(settings, key, replicate)
-    same = {name: sibling.get(name) for name in ("choices", "swept", "started")}
-    own = {"settings": OmegaConf.to_container(settings), "seed": entry["replicates"]["seed"]}
-    return same | own | {"overrides": entry["overrides"], "status": NOT_BEGUN, "error": None, "run_dir": None}
+    plain: Any = OmegaConf.to_container(settings)
+    same: Any = {"choices": sibling.choices, "swept": sibling.swept, "started": sibling.started}
+    return JobResult(NOT_BEGUN, overrides=entry["overrides"], settings=plain, **same)

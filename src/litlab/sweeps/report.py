@@ -13,12 +13,12 @@ from rich.table import Table
 from litlab import escape
 from litlab.plots.canvas import shortened
 from litlab.runs.report import as_text, quoted, widen
-from litlab.sweeps.columns import REPLICATES, as_typed, value
 from litlab.sweeps.confidence import comparison
+from litlab.sweeps.job_result import REPLICATES, UNREADABLE, as_typed
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
 from litlab.sweeps.rounding import decimals, spread
-from litlab.sweeps.rows import NAMES, UNREADABLE, Row, checkpoint, replicates, test_metric
+from litlab.sweeps.rows import Row, replicates, test_metric
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
 TOP = 10  # rows on the terminal
@@ -78,8 +78,8 @@ def winners(board: Leaderboard) -> Iterator[tuple[str, str | Path]]:
     """For each metric's winner the command that trains it, then the checkpoint of its best job; each with a label."""
     for row in board.winners:
         yield "the winner" if len(board.winners) == 1 else f"the winner by {row.metric}", command(row)
-        if (job := row.best_job) and (file := checkpoint(job)):
-            which = ", ".join(f"{key} {value(job, key)}" for key in REPLICATES if NAMES[key] in row.replicates)
+        if (job := row.best_job) and (file := job.weights):
+            which = ", ".join(f"{key} {job.value(key)}" for key, name in REPLICATES.items() if name in row.replicates)
             yield f"its checkpoint ({which}, the best of {row.n})" if which else "its checkpoint", file
 
 
@@ -115,7 +115,7 @@ def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path =
         lines += ["", f"![{name}]({name}.png)"]
     if board.remarks:
         lines += ["", *(f"- {escape.markdown(remark)}" for remark in board.remarks)]
-    return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from the result.json of each job.", ""])
+    return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from each job's result.json.", ""])
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.errors import RequestError
-from litlab.sweeps.columns import REPLICATES, parse
 from litlab.sweeps.condition import Condition
+from litlab.sweeps.job_result import REPLICATES, parse
 from litlab.sweeps.naming import key_of
 
 DIGITS = 4  # significant ones of a drawn number: a rate of 0.01234 is found again, and fits into a folder's name

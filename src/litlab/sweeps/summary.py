@@ -10,12 +10,11 @@ from typing import Any
 from litlab import escape
 from litlab.files import write_whole
 from litlab.plots import canvas
-from litlab.sweeps.columns import REPLICATES, as_typed, value
 from litlab.sweeps.confidence import interval
+from litlab.sweeps.job_result import REPLICATES, as_typed
 from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
 from litlab.sweeps.pictures import pictures
 from litlab.sweeps.report import as_markdown
-from litlab.sweeps.rows import NAMES, validation
 
 Cells = list[tuple[str, Any]]  # of a line of CSV, each with the name of its column
 
@@ -69,7 +68,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 *[("test_split", "train" if row.is_tested_on_train else "test")] * board.has_test_on_train,
                 ("status", row.status),
                 ("error", row.error),
-                ("run_dirs", ";".join(os.path.relpath(job["run_dir"], folder) for job in row.begun)),
+                ("run_dirs", ";".join(os.path.relpath(str(job.run_dir), folder) for job in row.begun)),
             ]
         )
     return _csv(lines)
@@ -78,26 +77,26 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
 def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     """A line per job, in the order of the leaderboard; `best` is of `metric`, at `epoch`."""
     jobs = [(row, job) for row in board.rows for job in row.begun]
-    tests = sorted({name for _, job in jobs for name in job.get("metrics") or () if name.startswith("test/")})
-    replicates = [key for key in REPLICATES if key == "seed" or any(NAMES[key] in row.replicates for row in board.rows)]
+    tests = sorted({name for _, job in jobs for name in job.metrics if name.startswith("test/")})
+    over = {name for row in board.rows for name in row.replicates}
+    replicates = [key for key, name in REPLICATES.items() if key == "seed" or name in over]
     lines: list[Cells] = []
     for row, job in jobs:
-        monitor, metrics = job.get("monitor") or {}, job.get("metrics") or {}
         lines.append(
             [
-                ("run_dir", os.path.relpath(job["run_dir"], folder)),
-                ("status", job["status"]),
-                *((key, as_typed(value(job, key))) for key in replicates),
+                ("run_dir", os.path.relpath(str(job.run_dir), folder)),
+                ("status", job.status),
+                *((key, as_typed(job.value(key))) for key in replicates),
                 *zip(board.columns, map(as_typed, row.values), strict=True),
-                ("metric", monitor.get("metric")),
-                ("mode", monitor.get("mode")),
-                ("best", validation(job)),
-                ("epoch", monitor.get("epoch")),
-                *((name, metrics.get(name)) for name in tests),
-                ("seconds_training", job.get("seconds_training")),
-                ("seconds", job.get("seconds")),
-                *[("test_split", job.get("test_split"))] * board.has_test_on_train,
-                ("error", job.get("error")),
+                ("metric", job.metric),
+                ("mode", job.mode),
+                ("best", job.validation),
+                ("epoch", job.epoch),
+                *((name, job.metrics.get(name)) for name in tests),
+                ("seconds_training", job.seconds_training),
+                ("seconds", job.seconds),
+                *[("test_split", job.test_split)] * board.has_test_on_train,
+                ("error", job.error),
             ]
         )
     return _csv(lines)

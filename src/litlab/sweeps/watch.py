@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from litlab.escape import printable
 from litlab.polling import polling
-from litlab.runs.result import StoredResult
 from litlab.sweeps.folder import read
+from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.plan import Plan
-from litlab.sweeps.rows import test_metric, validation
+from litlab.sweeps.rows import test_metric
 
 INTERVAL = 0.2  # seconds
 FINAL = ("completed", "failed", "interrupted")
@@ -28,7 +28,7 @@ def watching(plan: Plan) -> Iterator[None]:
             if result is not None and result["status"] in FINAL:
                 job.is_reported = True
                 reported += 1
-                print(line(f"{reported}/{total}", job.label(plan.swept), result), flush=True)
+                print(line(f"{reported}/{total}", job.label(plan.swept), JobResult.of(result)), flush=True)
 
     try:
         with polling(look, INTERVAL, "watch"):
@@ -37,15 +37,14 @@ def watching(plan: Plan) -> Iterator[None]:
         look()
 
 
-def line(count: str, label: str, result: StoredResult) -> str:
+def line(count: str, label: str, result: JobResult) -> str:
     """What a job's line says: `3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s`, or its error."""
     parts = [count, label]
-    if result["status"] == "completed":
-        metric = (result.get("monitor") or {}).get("metric")
-        test = test_metric(metric)
-        found = {metric: validation(result), test: (result.get("metrics") or {}).get(test)}
+    if result.is_completed:
+        test = test_metric(result.metric)
+        found = {result.metric: result.validation, test: result.metrics.get(test)}
         parts += [f"{name} {number:.4f}" for name, number in found.items() if number is not None]
-        parts += [f"{result['seconds']:.1f} s"]
+        parts += [f"{result.seconds:.1f} s"]
     else:
-        parts += [f"{result['status']}: {' '.join(str(result['error']).split())}"]
+        parts += [f"{result.status}: {' '.join(str(result.error).split())}"]
     return printable("  ".join(filter(None, parts)))
