@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from litlab.build import build_data, build_task
 from litlab.cli import tell
-from litlab.diagnostics.evidence import untrained_loss
 from litlab.errors import RequestError
+from litlab.tasks.baseline import untrained_loss
 from litlab.train import train
 
 OWN = """

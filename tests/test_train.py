@@ -195,7 +195,7 @@ def test_a_diverged_run_stops_at_once(compose, read_result, size):
         train(config, result)
     message = str(error.value)
     assert re.match(r"the loss is (nan|inf) at step \d+ \(epoch 1, learning rate 1000\): ", message)
-    assert "try optimizer.lr=0.1 (or tune=lr, which looks for one), " in message
+    assert "try optimizer.lr=0.1 (or tune=lr, which finds one), " in message
     step = int(message.split("at step ")[1].split()[0])
     assert 1 < step < 20  # within the first epoch
     read = read_result(run_dir)

@@ -13,7 +13,7 @@ from litlab.data.columns import Row, columns, describe_column
 from litlab.data.relations import relations, row_hashes
 from litlab.data.samples import faults
 from litlab.data.tensors import Split, TensorData
-from litlab.diagnostics.data_warnings import remarks
+from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
 
@@ -42,7 +42,7 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
     data.prepare_data()
     splits = data.raw_splits()
     found = look(data, splits)
-    found["remarks"] = remarks(config, data, found)
+    found["remarks"] = data_warnings(config, data, found)
     if result is not None:
         result.found = found
     draw(data, splits, Path(config.paths.run_dir) / "plots")

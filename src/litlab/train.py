@@ -18,9 +18,8 @@ from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.config.job import in_sweep
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.advice import after_divergence
-from litlab.diagnostics.evidence import unanswered
-from litlab.diagnostics.hints import hints_after
+from litlab.diagnostics.hints import after_divergence, hints_after
+from litlab.diagnostics.run_summary import unpredicted_classes
 from litlab.distributed.launcher import joined
 from litlab.errors import RequestError, RunError
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
@@ -84,12 +83,12 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result.monitor, result.checkpoint = select(task, trainer)
         result.update(**describe_weights(task))
         result.metrics |= evaluate(task, trainer, data, on_train=config.evaluate_train)
-        silent = unanswered(task, data)  # by what validation has left in the metrics
+        unpredicted = unpredicted_classes(task, data)  # by what validation has left in the metrics
         result.metrics |= test(task, trainer, data)
         result.test_split = "train" if getattr(data, "tests_on_train", False) else "test"
     history = next(each for each in trainer.callbacks if isinstance(each, History))
     seen = {name: value for name, value in result.metrics.items() if not name.startswith("test/")}
-    result.hints = hints_after(config, task, data, history.epochs, seen, result.steps, silent)
+    result.hints = hints_after(config, task, data, history.epochs, seen, result.steps, unpredicted)
     with signals.deferred():
         log_metrics(loggers, config, result)
     return result

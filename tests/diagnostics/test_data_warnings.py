@@ -1,4 +1,4 @@
-"""What is said of data made to have each trouble, and that nothing is said of data without."""
+"""Warnings about data made to have each problem, and none about data without."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from litlab.data.tensors import Split, TensorData
 from litlab.describe import look
-from litlab.diagnostics.data_warnings import remarks
+from litlab.diagnostics.data_warnings import data_warnings
 
 TARGET = {"_target_": "litlab.data.tensors.TensorData"}
 GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has
@@ -36,7 +36,7 @@ def said(
 
     data = Given(**settings)
     config = OmegaConf.create({"data": TARGET | yaml, "task": task or {}})
-    return remarks(config, data, look(data, data.raw_splits()))
+    return data_warnings(config, data, look(data, data.raw_splits()))
 
 
 def clean(columns: int = 3) -> torch.Tensor:
@@ -80,7 +80,7 @@ def _without_test(none: Split, yaml: dict[str, Any]) -> list[str]:
         def load(self) -> tuple[Split, None]:
             return Split(clean(), NUMBER), None
 
-    return remarks(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+    return data_warnings(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
 
 
 def test_of_wrong_labels_nothing_else_is_said() -> None:
@@ -98,7 +98,7 @@ def test_of_wrong_labels_nothing_else_is_said() -> None:
 def test_normalizing_is_proposed_as_one_types_it(yaml: dict[str, Any], typed: str) -> None:
     inputs = clean() * torch.tensor([1.0, 1.0, 500.0])
     (remark,) = said(inputs, NUMBER, yaml=yaml, val_size=0.2)
-    assert remark == f"the inputs are of unlike or unhandy size (0.986 to 497): try {typed}"
+    assert remark == f"the inputs are on very different or extreme scales (0.986 to 497): try {typed}"
     assert said(inputs, NUMBER, normalize=True, val_size=0.2) == []
 
 
@@ -116,13 +116,13 @@ def test_codes_get_no_advice_for_amounts(normalize: bool) -> None:
 
 
 def test_whole_numbers_may_be_tokens() -> None:
-    inputs, told = TOKENS.clone(), "if they are tokens, set num_tokens = 4401 in their class, else "
-    (remark,) = [each for each in said(inputs, NUMBER, val_size=0.2) if "size" in each]
-    assert remark.endswith(f"): {told}try data.normalize=true")
+    inputs, told = TOKENS.clone(), "try num_tokens = 4401 in their class if they are tokens, "
+    (remark,) = [each for each in said(inputs, NUMBER, val_size=0.2) if "scales" in each]
+    assert remark.endswith(f"): {told}data.normalize=true")
     inputs[0, 0] = 4400**2
     told = told.replace("4401", "19360001")
-    (remark,) = [each for each in said(inputs, NUMBER, normalize=True, val_size=0.2) if "far from" in each]
-    assert f"does not change: {told}take the logarithm" in remark
+    (remark,) = [each for each in said(inputs, NUMBER, normalize=True, val_size=0.2) if "outliers" in each]
+    assert f"=true keeps: {told}the logarithm or clipping in load(), trainer.gradient_clip_val=1" in remark
     test = Split(inputs[:5], NUMBER[:5])
     declared = said(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
     assert all("repeat the inputs" in each or "training split too" in each for each in declared)
@@ -132,8 +132,8 @@ def test_constant_columns_and_targets_are_told() -> None:
     inputs = clean()
     inputs[:, 1:] = 3.0
     assert said(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
-        "always the same: column 1, column 2; a model learns nothing from that, leave it out in load()",
-        "always the same: target: y; there is nothing to predict, so look at load()",
+        "constant: column 1, column 2; a model learns nothing from that, drop it in load()",
+        "constant: target: y; there is nothing to predict, check load()",
     ]
 
 
@@ -150,13 +150,13 @@ def test_constant_columns_and_targets_are_told() -> None:
 @pytest.mark.parametrize(
     ("task", "remedy"),
     [
-        ({}, "scale them in load()"),
-        ({"standardize_targets": False}, "try task.standardize_targets=true"),
+        ({}, "scaling them in load()"),
+        ({"standardize_targets": False}, "task.standardize_targets=true"),
         ({"standardize_targets": True}, ""),  # it is done inside
     ],
 )
 def test_targets_of_unhandy_size_are_told(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
-    told = f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: {remedy}"
+    told = f"the targets are on very different or extreme scales ({sizes}), which data.normalize keeps: try {remedy}"
     assert said(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
 
 
@@ -164,10 +164,10 @@ def test_what_lies_far_off_is_told_of_columns_and_targets() -> None:
     inputs, targets = clean(), NUMBER.clone()
     inputs[700, 2], targets[7] = 500.0, 50.0
     (remark,) = said(inputs, targets, normalize=True)[:1]
-    assert remark.startswith("a few values lie far from the others in column 2, target: y (column 2: mean 0.3")
+    assert remark.startswith("outliers in column 2, target: y (column 2: mean 0.3")
     images = clean(4).reshape(1500, 1, 2, 2)
     images[0, 0, 0, 0] = 500.0  # a pixel is no column
-    assert "far from the others in target: y (target: y: mean" in said(images, targets, normalize=True)[0]
+    assert "outliers in target: y (target: y: mean" in said(images, targets, normalize=True)[0]
 
 
 def test_columns_that_say_the_same_are_told() -> None:
@@ -175,8 +175,8 @@ def test_columns_that_say_the_same_are_told() -> None:
     inputs[:, 1] = inputs[:, 4] = inputs[:, 0]
     inputs[:, 3] = 2 * targets + 1
     assert said(inputs, targets, val_size=0.2) == [
-        "equal columns: column 0 = column 1 = column 4; one of each will do, leave the rest out in load()",
-        "column 3 tells the target exactly, but for a factor and a shift: leave it out in load(), unless it is known "
+        "equal columns: column 0 = column 1 = column 4; keep one of each, drop the rest in load()",
+        "column 3 gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
         "before the target is",
     ]
     inputs = clean(1).expand(1500, 7)
@@ -193,15 +193,14 @@ def test_what_occurs_twice_is_told() -> None:
     assert said(inputs, targets, test, classes=("no", "yes"), normalize=True)[:3] == [
         "2 of 1,500 training samples have the same inputs as one of another class: no model gets all of them right",
         "3 of 1,500 training samples repeat the inputs of another",
-        "3 of 3 test samples have inputs that are in the training split too: the test metrics flatter",
+        "3 of 3 test samples have inputs that are in the training split too: the test metrics are too good",
     ]
 
 
 def test_few_samples_are_told() -> None:
     (remark, _) = said(clean()[:40], NUMBER[::38], normalize=True)
     assert remark == (
-        "only 40 training samples: a run's result depends on the seed and the split, so take several seeds "
-        "(-m seed=0,1,2)"
+        "only 40 training samples: results depend on the seed and the split: try several seeds (-m seed=0,1,2)"
     )
 
 
@@ -211,7 +210,7 @@ def test_a_validation_is_proposed_where_it_has_samples(
     samples: int, proposed: bool, yaml: dict[str, Any], typed: str
 ) -> None:
     told = said(clean()[:samples], NUMBER[:samples], yaml=yaml)
-    assert (f"there is no validation split, so nothing can select weights: {typed} makes one" in told) is proposed
+    assert (f"there is no validation split, so nothing can select weights: try {typed}" in told) is proposed
     assert any("data.val_size" in remark for remark in told) is proposed
 
 
@@ -226,16 +225,16 @@ def of_classes(*counts: int, monitor: str = "val/accuracy", **settings: Any) -> 
 
 
 def test_a_class_without_samples_is_told() -> None:
-    assert of_classes(3, 3, 0) == ["no training sample of c: the model cannot learn it"]
-    assert of_classes(700, 0, 0) == ["all training samples are of a: there is nothing to tell apart, so look at load()"]
+    assert of_classes(3, 3, 0) == ["no training samples of 'c': the model cannot learn it"]
+    assert of_classes(700, 0, 0) == ["all training samples are of 'a': there is nothing to distinguish, check load()"]
 
 
 def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
     missing, balance = of_classes(8, 1, 0)
-    assert missing == "no training sample of c: the model cannot learn it"
+    assert missing == "no training samples of 'c': the model cannot learn it"
     assert balance == (
-        "the classes are out of balance (8 samples of a, 1 of b): try task.class_weights=balanced, "
-        "and look at F1 rather than at accuracy"
+        "imbalanced classes (8 samples of 'a', 1 of 'b'), where F1 tells more than accuracy: try "
+        "task.class_weights=balanced"
     )
 
 
@@ -251,7 +250,7 @@ def test_against_imbalance_weights_and_monitor_come_together(
     monitor: str, settings: dict[str, Any], together: str
 ) -> None:
     (remark,) = of_classes(700, 700, 100, monitor=monitor, **settings)
-    assert f": try task.class_weights=balanced{together}, and look at F1" in remark
+    assert remark.endswith(f", where F1 tells more than accuracy: try task.class_weights=balanced{together}")
 
 
 # ---- images

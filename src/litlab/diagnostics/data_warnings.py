@@ -1,162 +1,186 @@
-"""What to mind in a data set before training: a sentence for each trouble that its description shows."""
+"""What is wrong with a data set before training: a warning for each problem that its description shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from litlab.config.overrides import as_override, is_set
 from litlab.data.columns import Row
 from litlab.data.samples import some
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.advice import CODES, HUGE, NORMALIZED, SPREAD, STANDARDIZED, says, typed, unhandy
+from litlab.diagnostics.classes import ABSENT, IMBALANCED, Labelled
+from litlab.diagnostics.rule import Rule, diagnose
+from litlab.diagnostics.scales import (
+    HUGE,
+    NORMALIZED,
+    STANDARDIZED,
+    bad_scales,
+    input_scales,
+    inputs_of,
+    quantities,
+    targets_of,
+)
 from litlab.models.cnn import channels_last
 
 SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
-HANDY_TARGET = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
-IMBALANCE = 4.0  # times as many samples in one class as in another
+TARGET_SCALE = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
 FEW = 1000  # samples
 
 
-def remarks(config: DictConfig, data: TensorData, description: Mapping[str, Any]) -> list[str]:
-    """A sentence each, which names the setting.
+@dataclass(frozen=True)
+class Described(Labelled):
+    """A data set with its description, as `litlab.describe` makes it."""
+
+    data: TensorData
+    splits: Sequence[Row]
+    columns: Sequence[Row]
+    relations: Mapping[str, Any]
+
+    @property
+    def train(self) -> Row:
+        """The training split."""
+        return self.splits[0]
+
+
+def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str, Any]) -> list[str]:
+    """A sentence each, which names the setting to try.
 
     Args:
         config: names the settings that there are.
         data: described.
         description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` makes them.
     """
+    splits, columns, relations = (description[name] for name in ("splits", "columns", "relations"))
     faults = list(description["faults"])
-    if "test" not in [row["split"] for row in description["splits"]]:
-        faults.append(f"there is no test split; try {typed(config, 'data.test_size=0.2')}")
-    told = [f"training refuses these data: {each}" for each in faults]
-    told += [
-        *_columns(config, data, description["columns"]),
-        *_relations(description["relations"], description["splits"][0]["samples"]),
-    ]
-    told += _splits(config, data, description["splits"])
+    if "test" not in [row["split"] for row in splits]:
+        faults.append(f"there is no test split; try {as_override(config, 'data.test_size=0.2')}")
     counts = {row["class"]: row["train"] for row in description["classes"]}
-    if sum(counts.values()) == description["splits"][0]["samples"]:  # else labels are wrong, and so are the counts
-        told += _classes(config, data, counts)
-    if turned := channels_last(data.input_shape):
-        told.append(turned)
-    elif len(data.input_shape) == 3:
-        told.append("neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not")
-    return told
+    if sum(counts.values()) != splits[0]["samples"]:  # labels are wrong, and so are the counts
+        counts = {}
+    known = Described(config, counts, data.has_validation, data, splits, columns, relations)
+    refused = [f"training refuses these data: {each}" for each in faults]
+    return [*refused, *diagnose(COLUMNS, known), *_leaks(known), *diagnose(SAMPLES, known)]
 
 
-def _columns(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]:
-    targets = [row for row in rows if row["name"].startswith("target: ")]
-    inputs = [row for row in rows if row not in targets]
-    told = []
-    for what, those in (
-        ("a model learns nothing from that, leave it out in load()", inputs),
-        ("there is nothing to predict, so look at load()", targets),
-    ):
-        if constant := [row["name"] for row in those if not row["std"]]:
-            told.append(f"always the same: {some(constant)}; {what}")
-    unless_tokens = _unless_tokens(inputs) if len(data.input_shape) < 3 else ""
-    measured = [row for row in inputs if not _is_code(row)] if data.num_tokens is None else []
-    if not data.normalize and (sizes := _sizes(measured, SPREAD)):
-        normalize = typed(config, NORMALIZED) or "to normalize them in load()"
-        told.append(f"the inputs are of unlike or unhandy size ({sizes}): {unless_tokens}try {normalize}")
-    # What the task standardizes may be of any size whose square is a number.
-    judged = [row for row in targets if not says(config, STANDARDIZED) or row["std"] >= HUGE]
-    if sizes := _sizes(judged, HANDY_TARGET):
-        scale = typed(config, STANDARDIZED) if not says(config, STANDARDIZED) else ""
-        told.append(
-            f"the targets are of unlike or unhandy size ({sizes}), and data.normalize leaves them so: "
-            + (f"try {scale}" if scale else "scale them in load()")
-        )
-    judged = [*measured, *targets] if len(data.input_shape) < 3 else targets
-    skewed = [row for row in judged if abs(row["skewness"]) > SKEWED and row["values"] != "two"]
-    if skewed:
-        worst = max(skewed, key=lambda row: abs(row["skewness"]))
-        told.append(
-            f"a few values lie far from the others in {some([row['name'] for row in skewed])} ({worst['name']}: mean "
-            f"{worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}), which data.normalize=true does not "
-            f"change: {unless_tokens}take the logarithm or clip them in load(), or try trainer.gradient_clip_val=1"
-        )
-    return told
+def _constant(rows: Sequence[Row]) -> str:
+    return some([row["name"] for row in rows if not row["std"]])
 
 
-def _is_code(row: Row) -> bool:
-    """Whether a column is one of codes (answers, one-hot, class numbers), whose size and distribution mean nothing."""
-    whole = row["values"] in ("two", "whole") and row["min"].is_integer() and row["max"].is_integer()
-    return whole and row["min"] >= 0 and row["max"] <= CODES
+def _target_scales(known: Described) -> str:
+    # What the task standardizes may be of any scale whose square is a number.
+    standardized = is_set(known.config, STANDARDIZED)
+    judged = [row for row in targets_of(known.columns) if not standardized or row["std"] >= HUGE]
+    return bad_scales(judged, TARGET_SCALE)
 
 
-def _unless_tokens(rows: list[Row]) -> str:
-    """What comes before other advice where all inputs are whole numbers from 0, and so may be tokens."""
-    if any(row["values"] == "real" or not row["min"].is_integer() or row["min"] < 0 for row in rows):
+def _scale_targets(known: Described) -> list[str]:
+    setting = "" if is_set(known.config, STANDARDIZED) else as_override(known.config, STANDARDIZED)
+    return [setting or "scaling them in load()"]
+
+
+def _outliers(known: Described) -> str:
+    inputs = quantities(known.data, known.columns) if len(known.data.input_shape) < 3 else []
+    judged = [row for row in [*inputs, *targets_of(known.columns)] if row["values"] != "two"]
+    skewed = [row for row in judged if abs(row["skewness"]) > SKEWED]
+    if not skewed:
         return ""
-    return f"if they are tokens, set num_tokens = {max(row['max'] for row in rows) + 1:.0f} in their class, else "
+    worst = max(skewed, key=lambda row: abs(row["skewness"]))
+    extent = f"mean {worst['mean']:.4g}, from {worst['min']:.4g} to {worst['max']:.4g}"
+    return f"{some([row['name'] for row in skewed])} ({worst['name']}: {extent})"
 
 
-def _sizes(rows: list[Row], handy: float) -> str:
-    """Those of the columns that vary, if they are far from each other or from 1, by `handy` times; else nothing."""
-    return unhandy([max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0], handy)
+def _tokens(known: Described) -> str:
+    """What to try first where all inputs are whole numbers from 0, and so may be tokens."""
+    rows = inputs_of(known.columns)
+    amounts = any(row["values"] == "real" or not row["min"].is_integer() or row["min"] < 0 for row in rows)
+    if amounts or len(known.data.input_shape) > 2:
+        return ""
+    return f"num_tokens = {max(row['max'] for row in rows) + 1:.0f} in their class if they are tokens"
 
 
-def _relations(found: Mapping[str, Any], samples: int) -> list[str]:
-    told = []
-    if found["contradictions"]:
-        told.append(
-            f"{found['contradictions']:,} of {samples:,} training samples have the same inputs as one of another "
-            "class: no model gets all of them right"
-        )
-    if found["equal columns"]:
-        equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in found["equal columns"]])
-        told.append(f"equal columns: {equal}; one of each will do, leave the rest out in load()")
-    if telling := found["telling columns"]:
-        told.append(
-            f"{some(telling)} tells the target exactly, but for a factor and a shift: leave it out in load(), "
-            "unless it is known before the target is"
-        )
-    return told
+def _equal(known: Described) -> str:
+    return some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in known.relations["equal columns"]])
 
 
-def _classes(config: DictConfig, data: TensorData, counts: dict[str, int]) -> list[str]:
-    """Of the training samples of each class."""
-    there = {name: count for name, count in counts.items() if count}
-    absent = [name for name in counts if name not in there]
-    told = []
-    if len(there) == 1:
-        told.append(
-            f"all training samples are of {some(list(there))}: there is nothing to tell apart, so look at load()"
-        )
-    elif there and absent:
-        told.append(
-            f"no training sample of {some(absent)}: the model cannot learn {'it' if len(absent) == 1 else 'them'}"
-        )
-    if there and max(there.values()) >= IMBALANCE * min(there.values()):
-        rarest, common = (choose(there, key=there.__getitem__) for choose in (min, max))
-        remedy = "task.class_weights=balanced"
-        if data.has_validation and OmegaConf.select(config, "task.monitor") == "val/accuracy":
-            remedy += " task.monitor=val/f1"  # together: weights that accuracy selects are the common class's again
-        told.append(
-            f"the classes are out of balance ({there[common]:,} samples of {common}, {there[rarest]:,} of {rarest}): "
-            f"try {remedy}, and look at F1 rather than at accuracy"
-        )
-    return told
-
-
-def _splits(config: DictConfig, data: TensorData, rows: list[Row]) -> list[str]:
-    told, samples = [], rows[0]["samples"]
-    if rows[0]["duplicates"]:
-        told.append(f"{rows[0]['duplicates']:,} of {samples:,} training samples repeat the inputs of another")
-    for row in rows[1:]:
+def _leaks(known: Described) -> list[str]:
+    found = []
+    for row in known.splits[1:]:
         if row["also in train"]:
-            why = "; data.test_on_train=true wants it so" if data.test_on_train and row["split"] == "test" else ""
-            told.append(
-                f"{row['also in train']:,} of {row['samples']:,} {row['split']} samples have inputs that are in the "
-                f"training split too: the {row['split']} metrics flatter{why}"
+            part, wanted = row["split"], known.data.test_on_train and row["split"] == "test"
+            found.append(
+                f"{row['also in train']:,} of {row['samples']:,} {part} samples have inputs that are in the training "
+                f"split too: the {part} metrics are too good{', as data.test_on_train=true asks' if wanted else ''}"
             )
-    if samples < FEW:
-        told.append(
-            f"only {samples:,} training samples: a run's result depends on the seed and the split, so take several "
-            "seeds (-m seed=0,1,2)"
-        )
-    if not data.has_validation and round(0.1 * samples):  # as many as that share would be
-        val_size = typed(config, "data.val_size=0.1")
-        told.append(f"there is no validation split, so nothing can select weights: {val_size} makes one")
-    return told
+    return found
+
+
+COLUMNS = (
+    Rule(
+        lambda known: _constant(inputs_of(known.columns)),
+        lambda known: (
+            f"constant: {_constant(inputs_of(known.columns))}; a model learns nothing from that, drop it in load()"
+        ),
+    ),
+    Rule(
+        lambda known: _constant(targets_of(known.columns)),
+        lambda known: f"constant: {_constant(targets_of(known.columns))}; there is nothing to predict, check load()",
+    ),
+    Rule(
+        lambda known: input_scales(known.data, known.columns),
+        lambda known: input_scales(known.data, known.columns),
+        lambda known: [_tokens(known), as_override(known.config, NORMALIZED) or "normalizing them in load()"],
+    ),
+    Rule(
+        _target_scales,
+        lambda known: (
+            f"the targets are on very different or extreme scales ({_target_scales(known)}), which data.normalize keeps"
+        ),
+        _scale_targets,
+    ),
+    Rule(
+        _outliers,
+        lambda known: f"outliers in {_outliers(known)}, which data.normalize=true keeps",
+        lambda known: [_tokens(known), "the logarithm or clipping in load()", "trainer.gradient_clip_val=1"],
+    ),
+    Rule(
+        lambda known: known.relations["contradictions"],
+        "{0.relations[contradictions]:,} of {0.train[samples]:,} training samples have the same inputs as one of "
+        "another class: no model gets all of them right".format,
+    ),
+    Rule(_equal, lambda known: f"equal columns: {_equal(known)}; keep one of each, drop the rest in load()"),
+    Rule(
+        lambda known: known.relations["telling columns"],
+        lambda known: (
+            f"{some(known.relations['telling columns'])} gives the target away (the same up to scale and offset): drop "
+            "it in load(), unless it is known before the target is"
+        ),
+    ),
+    Rule(
+        lambda known: known.train["duplicates"],
+        "{0.train[duplicates]:,} of {0.train[samples]:,} training samples repeat the inputs of another".format,
+    ),
+)
+SAMPLES = (
+    Rule(
+        lambda known: known.train["samples"] < FEW,
+        "only {0.train[samples]:,} training samples: results depend on the seed and the split".format,
+        lambda _: ["several seeds (-m seed=0,1,2)"],
+    ),
+    Rule(
+        lambda known: not known.data.has_validation and round(0.1 * known.train["samples"]),  # as many as it would be
+        lambda _: "there is no validation split, so nothing can select weights",
+        lambda known: [as_override(known.config, "data.val_size=0.1")],
+    ),
+    ABSENT,
+    IMBALANCED,
+    Rule(
+        lambda known: channels_last(known.data.input_shape),
+        lambda known: channels_last(known.data.input_shape),
+    ),
+    Rule(
+        lambda known: len(known.data.input_shape) == 3 and not channels_last(known.data.input_shape),
+        lambda _: "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not",
+    ),
+)
