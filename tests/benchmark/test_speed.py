@@ -1,18 +1,24 @@
-"""The three loops on a small MNIST: they do the same work, and the report tells what they took."""
+"""The loops of the benchmark on a small MNIST: they do the same work, and the report has their times."""
 
 import hashlib
 import json
 import math
 import os
 import statistics
-import struct
 import subprocess
 import sys
+import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
+from small_fashion import idx_bytes
+
+from litlab.benchmark.speed import MODELS, benchmark, save, show
+from litlab.callbacks import baseline_loops
+from litlab.data import idx
+from litlab.errors import RequestError
+from litlab.train import train
 
 TRAIN, TEST, VAL, ROUNDS = 330, 40, 30, 3
 
@@ -20,12 +26,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small_mnist(tmp_path, monkeypatch):
     """Real IDX files; each label is one bright band of the image, so that a few steps learn something."""
-    import torch
-
-    from litlab.data import idx
-
     random = torch.Generator().manual_seed(0)
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -36,22 +38,19 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for image, label in zip(images, labels.tolist(), strict=True):
             image[2 * label : 2 * label + 4] += 150
         for file, values in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
-            header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-            (raw / file).write_bytes(header + values.numpy().tobytes())
+            (raw / file).write_bytes(idx_bytes(values))
             md5[file] = hashlib.md5((raw / file).read_bytes()).hexdigest()
     monkeypatch.setitem(idx.SOURCES, "MNIST", replace(idx.SOURCES["MNIST"], md5=md5))
     return tmp_path / "data"
 
 
 @pytest.fixture
-def report(small_mnist: Path, tmp_path: Path) -> dict[str, Any]:
-    from litlab.benchmark.speed import benchmark
-
+def report(small_mnist, tmp_path):
     settings = ["data=mnist", f"paths.data_dir={small_mnist}", f"data.val_size={VAL}", "optimizer.lr=0.1"]
     return benchmark(["tiny"], rounds=ROUNDS, log_dir=tmp_path / "logs", overrides=settings)
 
 
-def test_all_loops_train_alike(report: dict[str, Any], tmp_path: Path) -> None:
+def test_all_loops_train_alike(report, tmp_path):
     (measured,) = report["measurements"]
     assert (measured["model"], measured["compile"], measured["samples"]) == ("tiny", False, TRAIN - VAL)
     assert measured["steps"] == (1 + ROUNDS) * math.ceil((TRAIN - VAL) / 64)
@@ -62,17 +61,13 @@ def test_all_loops_train_alike(report: dict[str, Any], tmp_path: Path) -> None:
     assert not list((tmp_path / "logs").iterdir()), "the runs are to be removed"
 
 
-def test_report_is_what_the_times_give(
-    report: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from litlab.benchmark.speed import save, show
-
+def test_report_is_what_the_times_give(report, tmp_path, capsys):
     file = save(report, None, tmp_path / "logs")
     assert file.parent == tmp_path / "logs" / "benchmark"
-    told = json.loads(file.read_text(encoding="utf-8"))
-    assert {"cpu", "cpus", "threads", "torch", "lightning", "python"} <= told["environment"].keys()
-    assert "commit" in told["git"]
-    loops = told["measurements"][0]["loops"]
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    assert {"cpu", "cpus", "threads", "torch", "lightning", "python"} <= saved["environment"].keys()
+    assert "commit" in saved["git"]
+    loops = saved["measurements"][0]["loops"]
     assert list(loops) == ["tutorial", "raw", "litlab", "... + validation"]
     for loop in loops.values():
         assert len(loop["seconds"]) == ROUNDS
@@ -87,13 +82,7 @@ def test_report_is_what_the_times_give(
     assert all(name in shown for name in (*loops, "tiny", "ratio", "samples/s"))
 
 
-def test_the_sine_is_trained_as_by_hand_in_less_than_three_times_its_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import time
-
-    from litlab.benchmark.speed import benchmark
-
+def test_the_sine_is_trained_as_by_hand_in_less_than_three_times_its_time(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "perf_counter", time.thread_time)  # the work of others is not counted
     (measured,) = benchmark(["sine"], rounds=5, log_dir=tmp_path)["measurements"]
     assert list(measured["loops"]) == ["by hand", "litlab"]
@@ -106,42 +95,30 @@ def test_the_sine_is_trained_as_by_hand_in_less_than_three_times_its_time(
     assert min(ours / by_hand for ours, by_hand in rounds) < 3
 
 
-def test_the_baselines_do_not_count_as_litlab(compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import time
-
-    from litlab import train
-    from litlab.callbacks import baseline_loops
-
+def test_the_baselines_do_not_count_as_litlab(compose, monkeypatch, tmp_path):
     monkeypatch.setitem(baseline_loops.LOOPS, "raw", lambda loader: lambda model, optimizer, order: time.sleep(0.5))
     config = compose("trainer.max_epochs=2", "callbacks=none", "data.normalize=false")
     target = "litlab.callbacks.baseline_loops.BaselineLoops"
     config.callbacks = {"baselines": {"_target_": target, "loops": ["raw"], "file": str(tmp_path / "baselines.json")}}
-    result = train.train(config)
+    result = train(config)
     seconds = json.loads((tmp_path / "baselines.json").read_text(encoding="utf-8"))["seconds"]
     assert min(seconds["raw"]) >= 0.5
     assert result.seconds_training == pytest.approx(sum(seconds["litlab"]), abs=1e-3)
     assert min(seconds["litlab"]) < 0.5, "an epoch of the digits takes some 10 ms"
 
 
-def test_normalized_images_are_refused() -> None:
-    import torch
-
-    from litlab.callbacks.baseline_loops import Images
-    from litlab.errors import RequestError
-
+def test_normalized_images_are_refused():
     with pytest.raises(RequestError, match="data=fashion"):
-        Images(torch.randn(4, 1, 28, 28), torch.zeros(4, dtype=torch.long))
+        baseline_loops.Images(torch.randn(4, 1, 28, 28), torch.zeros(4, dtype=torch.long))
 
 
 @pytest.mark.parametrize("words", [("--models", "huge"), ("--rounds", "0"), ("--threads", "many")])
-def test_a_wrong_request_is_told_at_once(root: Path, words: tuple[str, ...]) -> None:
+def test_a_wrong_request_is_told_at_once(root, words):
     script = [sys.executable, str(root / "scripts" / "benchmark.py"), *words]
     done = subprocess.run(script, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root / "src")})
     assert done.returncode == 2
     assert words[1] in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_script_knows_the_models(root: Path) -> None:
-    from litlab.benchmark.speed import MODELS
-
+def test_the_script_knows_the_models(root):
     assert f"MODELS = {tuple(MODELS)}".replace("'", '"') in (root / "scripts" / "benchmark.py").read_text("utf-8")

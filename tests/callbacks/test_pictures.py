@@ -1,39 +1,47 @@
-"""Pictures of runs: the right ones, where they belong, and never a failed run."""
+"""Pictures of runs: the right ones, in the right places, and never a failed run."""
 
 import csv
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
-Train = Callable[..., Path]
+from litlab.callbacks import pictures as module
+from litlab.callbacks.history import History
+from litlab.callbacks.pictures import PICTURES, Tested, confident_mistakes, evaluating
+from litlab.data.breast_cancer import BreastCancer
+from litlab.data.digits import Digits
+from litlab.data.sine import Sine
+from litlab.plots import classification, regression
+from litlab.tasks.binary import Binary
+from litlab.tasks.classification import Classification
+from litlab.tasks.regression import Regression
+from litlab.train import train
+
+DIGITS = ("data=digits", "model=mlp")
 
 
 @pytest.fixture
-def train(compose: Callable[..., Any]) -> Train:
+def run(compose):
     """Train and test as the command does; the run directory."""
 
-    def trained(*overrides: str) -> Path:
-        from litlab.train import train
-
+    def ran(*overrides):
         config = compose(*overrides)
         train(config)
         return Path(config.paths.run_dir)
 
-    return trained
+    return ran
 
 
-def pictures(run_dir: Path) -> set[str]:
+def pictures(run_dir):
     return {file.stem for file in (run_dir / "plots").glob("*.png")}
 
 
-def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(train: Train) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    run_dir = train("data=digits", "model=mlp", "logger=tensorboard")
+def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(run):
+    run_dir = run(*DIGITS, "logger=tensorboard")
     names = {"confusion_matrix", "mistakes", "curves"}
     assert pictures(run_dir) == names
     events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"images": 0})
@@ -43,15 +51,10 @@ def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(train
     assert image.width > 300 and image.step > 0
 
 
-def test_one_column_regression_has_the_curve_of_the_untrained_model(
-    train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from litlab.plots import regression
-
-    drawn: dict[str, Any] = {}
-    fit = regression.fit
+def test_one_column_regression_has_the_curve_of_the_untrained_model(run, monkeypatch):
+    drawn, fit = {}, regression.fit
     monkeypatch.setattr(regression, "fit", lambda *args, **kwargs: fit(*(drawn.setdefault("args", args)), **kwargs))
-    run_dir = train("data=sine", "model=polynomial", "optimizer.lr=0.01", "scheduler=none", "data.passes_per_epoch=100")
+    run_dir = run("data=sine", "model=polynomial", "optimizer.lr=0.01", "scheduler=none", "data.passes_per_epoch=100")
     assert pictures(run_dir) == {"fit", "predicted_vs_actual", "residuals", "curves"}
     inputs, targets, before, after = drawn["args"]
     np.testing.assert_allclose(targets, np.sin(inputs), atol=1e-6)
@@ -59,120 +62,80 @@ def test_one_column_regression_has_the_curve_of_the_untrained_model(
 
 
 @pytest.mark.parametrize(("on_train", "split"), [(True, "training"), (False, "test")])
-def test_a_picture_says_of_which_split_it_is(on_train: bool, split: str) -> None:
-    from litlab.callbacks.pictures import PICTURES, Tested
-    from litlab.data.digits import Digits
-    from litlab.data.sine import Sine
-
+def test_a_picture_names_its_split(on_train, split):
     data, digits, values = Sine(), Digits(), np.linspace(0, 1, 4)
     data.tests_on_train = digits.tests_on_train = on_train
     tested = Tested(data, values[:, None], values, values, values)
-    drawn: dict[str, Any] = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
+    drawn = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
     assert f"4 {split} samples" in drawn["predicted_vs_actual"].axes[0].get_title()
     assert drawn["fit"].axes[0].get_title().endswith(f"; {split} samples")
     assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
-    matrix: Any = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
+    matrix = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
     assert f"10 {split} samples, accuracy 100.00%" in matrix.axes[0].get_title()
+    several_columns = tested._replace(inputs=np.zeros((4, 2)), before=None)
+    assert PICTURES["fit"](several_columns) is None
 
 
-def test_more_columns_than_one_draw_no_curve() -> None:
-    from litlab.callbacks.pictures import Tested, draw_fit
-    from litlab.data.sine import Sine
-
-    values = np.zeros((4, 1))
-    assert draw_fit(Tested(Sine(), np.zeros((4, 2)), values[:, 0], values, None)) is None
+def test_fast_dev_run_draws_nothing(run):
+    assert pictures(run(*DIGITS, "debug=fast_dev_run")) == set()
 
 
-def test_fast_dev_run_draws_nothing(train: Train) -> None:
-    assert pictures(train("data=digits", "model=mlp", "debug=fast_dev_run")) == set()
+@pytest.mark.parametrize(
+    ("owner", "name", "error", "left", "warning"),
+    [
+        (
+            *(classification, "confusion_matrix", "no ink\nanywhere", {"mistakes", "curves"}),
+            "plots/confusion_matrix.png could not be drawn: no ink anywhere",
+        ),
+        (module, "predict", "out of memory", {"curves"}, "no pictures of the test: out of memory"),
+    ],
+)
+def test_a_picture_that_fails_is_a_warning(run, monkeypatch, caplog, capsys, owner, name, error, left, warning):
+    def fail(*_):
+        raise RuntimeError(error)
 
-
-def test_a_picture_that_fails_is_a_warning(
-    train: Train,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from litlab.plots import classification
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("no ink\nanywhere")
-
-    monkeypatch.setattr(classification, "confusion_matrix", fail)
+    monkeypatch.setattr(owner, name, fail)
     with caplog.at_level(logging.WARNING, logger="litlab"):
-        assert pictures(train("data=digits", "model=mlp")) == {"mistakes", "curves"}
-    assert "plots/confusion_matrix.png could not be drawn: no ink" in caplog.text
-    assert 'raise RuntimeError("no ink' in caplog.text, "the traceback"
-    line = "warning: plots/confusion_matrix.png could not be drawn: no ink anywhere (train.log has the traceback)"
-    assert [told for told in capsys.readouterr().err.splitlines() if told.startswith("warning: ")] == [line]
+        assert pictures(run(*DIGITS)) == left
+    assert "raise RuntimeError(error)" in caplog.text, "the traceback"
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert lines == [f"warning: {warning} (train.log has the traceback)"]
 
 
-def test_a_model_that_cannot_be_asked_again_is_a_warning(
-    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from litlab.callbacks import pictures as module
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(module, "predict", fail)
-    assert pictures(train("data=digits", "model=mlp")) == {"curves"}
-    line = "warning: no pictures of the test: out of memory (train.log has the traceback)"
-    assert [told for told in capsys.readouterr().err.splitlines() if told.startswith("warning: ")] == [line]
-
-
-def test_the_names_of_mistakes_leave_room_for_how_sure_they_are() -> None:
-    from litlab.callbacks.pictures import Tested, draw_mistakes
-    from litlab.data.digits import Digits
-
+def test_the_names_of_mistakes_leave_room_for_their_probabilities():
     data = Digits()
     data.class_names = ("Ankle boot", "a class with quite a long name", r"cost $\frac$")
-    sure = np.array([[0.0, 0.0, 1.0], [0.0, 0.996, 0.004], [1.0, 0.0, 0.0]])
-    figure = draw_mistakes(Tested(data, np.ones((3, 1, 8, 8)), np.array([1, 0, 0]), sure, None))
-    assert figure is not None
+    probabilities = np.array([[0.0, 0.0, 1.0], [0.0, 0.996, 0.004], [1.0, 0.0, 0.0]])
+    figure = PICTURES["mistakes"](Tested(data, np.ones((3, 1, 8, 8)), np.array([1, 0, 0]), probabilities, None))
     assert [text.get_text() for text in figure.axes[0].texts] == [
         "cost …frac$ (100.0%)\nis a cla… name",
         "a cla… name (99.6%)\nis Ankle boot",
     ]
 
 
-def test_confident_mistakes_are_mistakes_the_surest_first() -> None:
-    from litlab.callbacks.pictures import confident_mistakes
-
+def test_confident_mistakes_are_mistakes_the_most_confident_first():
     random = np.random.default_rng(0)
     probabilities, targets = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
-    chosen = confident_mistakes(probabilities, targets)
-    predicted = probabilities.argmax(1)
+    chosen, predicted = confident_mistakes(probabilities, targets), probabilities.argmax(1)
     assert (predicted[chosen] != targets[chosen]).all()
     assert len(chosen) == (predicted != targets).sum()
     assert (np.diff(probabilities[chosen].max(1)) <= 0).all()
 
 
-def test_one_probability_stands_for_two_classes() -> None:
-    from litlab.callbacks.pictures import Tested, draw_confusion_matrix
-    from litlab.data.breast_cancer import BreastCancer
-
+def test_one_probability_stands_for_two_classes():
     tested = Tested(BreastCancer(), np.zeros((3, 3)), np.array([0, 1, 0]), np.array([0.25, 0.75, 0.875]), None)
     np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75], [0.125, 0.875]])
-    cells = {text.get_position()[::-1]: text.get_text() for text in draw_confusion_matrix(tested).axes[0].texts}
+    matrix = PICTURES["confusion_matrix"](tested)
+    cells = {text.get_position()[::-1]: text.get_text() for text in matrix.axes[0].texts}
     assert cells == {(0, 0): "1", (0, 1): "1", (1, 1): "1"}, "(actual, predicted)"
 
 
-def test_every_picture_that_a_task_names_exists() -> None:
-    from litlab.callbacks.pictures import PICTURES
-    from litlab.tasks.binary import Binary
-    from litlab.tasks.classification import Classification
-    from litlab.tasks.regression import Regression
-
+def test_every_picture_that_a_task_names_exists():
     for task in (Binary, Classification, Regression):
         assert task.pictures and set(task.pictures) <= PICTURES.keys()
 
 
-def test_evaluating_leaves_each_part_in_its_mode() -> None:
-    from torch import nn
-
-    from litlab.callbacks.pictures import evaluating
-
+def test_evaluating_leaves_each_part_in_its_mode():
     net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)).train()
     net[1].eval()  # frozen, say
     with evaluating(net):
@@ -180,10 +143,8 @@ def test_evaluating_leaves_each_part_in_its_mode() -> None:
     assert (net.training, net[0].training, net[1].training) == (True, True, False)
 
 
-def test_history_has_each_epochs_own_metrics(fit: Callable[..., Any]) -> None:
-    from litlab.callbacks.history import History
-
-    run = fit("data=digits", "model=mlp", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+def test_history_has_each_epochs_own_metrics(fit):
+    run = fit(*DIGITS, "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
     history = next(each for each in run.trainer.callbacks if isinstance(each, History))
     assert ["val/loss" in epoch for epoch in history.epochs] == [False, True, False]
     assert all("train/loss" in epoch for epoch in history.epochs)
@@ -191,6 +152,6 @@ def test_history_has_each_epochs_own_metrics(fit: Callable[..., Any]) -> None:
     assert history.best("train/loss", "min") == 3
     assert history.best("absent", "max") is None
     with Path(run.trainer.default_root_dir, "history.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert [line["epoch"] for line in lines] == ["1", "2", "3"] and lines[0]["val/loss"] == ""
-    assert [float(line["train/loss"]) for line in lines] == [epoch["train/loss"] for epoch in history.epochs]
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"] and rows[0]["val/loss"] == ""
+    assert [float(row["train/loss"]) for row in rows] == [epoch["train/loss"] for epoch in history.epochs]
