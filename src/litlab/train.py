@@ -85,7 +85,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result.metrics |= evaluate(task, trainer, data, on_train=config.evaluate_train)
         unpredicted = unpredicted_classes(task, data)  # by what validation has left in the metrics
         result.metrics |= test(task, trainer, data)
-        result.test_split = "train" if getattr(data, "tests_on_train", False) else "test"
+        result.test_split = getattr(data, "test_split", "test")
     history = next(each for each in trainer.callbacks if isinstance(each, History))
     seen = {name: value for name, value in result.metrics.items() if not name.startswith("test/")}
     result.hints = hints_after(config, task, data, history.epochs, seen, result.steps, unpredicted)

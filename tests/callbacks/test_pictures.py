@@ -61,10 +61,10 @@ def test_one_column_regression_has_the_curve_of_the_untrained_model(run, monkeyp
     assert ((after - targets) ** 2).mean() < ((before - targets) ** 2).mean() / 2
 
 
-@pytest.mark.parametrize(("on_train", "split"), [(True, "training"), (False, "test")])
-def test_a_picture_names_its_split(on_train, split):
+@pytest.mark.parametrize(("part", "split"), [("train", "training"), ("test", "test")])
+def test_a_picture_names_its_split(part, split):
     data, digits, values = Sine(), Digits(), np.linspace(0, 1, 4)
-    data.tests_on_train = digits.tests_on_train = on_train
+    data.test_split = digits.test_split = part
     tested = Tested(data, values[:, None], values, values, values)
     drawn = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
     assert f"4 {split} samples" in drawn["predicted_vs_actual"].axes[0].get_title()

@@ -47,7 +47,7 @@ class Tested(NamedTuple):
     @property
     def split(self) -> str:
         """The split that was tested, in words."""
-        return "training" if self.data.tests_on_train else "test"
+        return "training" if self.data.test_split == "train" else "test"
 
     @property
     def probabilities(self) -> Array:

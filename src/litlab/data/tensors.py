@@ -70,7 +70,7 @@ class TensorData(L.LightningDataModule):
         self.test_on_train, self.normalize = test_on_train, normalize
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
         self.steps_per_execution = 1  # batches in one call of the task's training_step
-        self.tests_on_train = False  # known once loaded: there may be an official test split
+        self.test_split = "test"  # or train, once loaded, where the test repeats the training split
         self.splits: dict[str, Split] = {}
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
@@ -127,9 +127,8 @@ class TensorData(L.LightningDataModule):
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
         train, test = as_splits(self, loaded)
-        self.tests_on_train = test is None and self.test_on_train
-        if self.tests_on_train:
-            test = train
+        if test is None and self.test_on_train:
+            test, self.test_split = train, "train"
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)
         if self.folds is not None:
