@@ -1,4 +1,4 @@
-"""The words of a command line, as Hydra wants them."""
+"""Command-line arguments, rewritten and checked before Hydra parses them."""
 
 import os
 import re
@@ -9,30 +9,31 @@ from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
-NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
 RESUME = re.compile(r"\+*sweep\.resume=(?!null$)")
+NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
+QUOTES = set("'\"")
 
 
 def arguments(words: Sequence[str]) -> list[str]:
-    """Options before overrides, for `a=1 -m b=2` would end in argparse's usage; `--dry-run` as the setting that it is.
+    """Options first, then overrides: argparse rejects `a=1 -m b=2`. `--dry-run` becomes an override.
 
-    A path that exists needs no quotes, whatever signs of Hydra's grammar are in it; nor does a sweep's condition.
+    Existing paths and a sweep's condition need no quotes, whatever characters of Hydra's grammar they contain.
 
     Raises:
-        RequestError: there is no such option, or one is missing.
+        RequestError: an option is unknown or refused, or an override chooses nothing.
     """
     overrides = [_quoted(word) for word in words if _is_override(word)]
     options = [word for word in words if not _is_override(word)]
     if "--dry-run" in options:
         options.remove("--dry-run")
         overrides.append("sweep.dry_run=true")
-    _check(options)
+    _check_options(options)
     for word in overrides:
-        _refuse_nothing_chosen(word)
-        _refuse_broken_interpolation(word)
-    if not {"-m", "--multirun"} & set(options) and not any(word.startswith(("-c", "--cfg")) for word in options):
+        _check_choice(word)
+        _check_interpolation(word)
+    if not any(word in ("-m", "--multirun") or word.startswith(("-c", "--cfg")) for word in options):
         if any(DRY_RUN.match(word) for word in overrides):
-            options.insert(0, "-m")  # the sweeper does it: nothing is left of a run that does not take place
+            options.insert(0, "-m")  # the sweeper does it, so that not even a run directory is left
         elif resume := next((word for word in overrides if RESUME.match(word)), None):
             raise RequestError(f"{resume}: goes on with a sweep, so it needs -m; resume_from goes on with a run")
     return options + overrides
@@ -44,23 +45,23 @@ def _is_override(word: str) -> bool:
 
 def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
-    special = set(value) & set(" =,(){}[]:") and not set(value) & set("'\"")
-    condition = key.lstrip("+") == "sweep.exclude" and not set(value) & set("'\"[")
-    return f"{key}='{value}'" if condition or (special and os.path.exists(value)) else word  # pathlib raises
+    is_condition = key.lstrip("+") == "sweep.exclude" and "[" not in value
+    is_path = bool(set(value) & set(" =,(){}[]:")) and os.path.exists(value)  # pathlib raises for a long one
+    return f"{key}='{value}'" if (is_condition or is_path) and not QUOTES & set(value) else word
 
 
-def _refuse_nothing_chosen(word: str) -> None:
-    """GROUP=null, GROUP=0.5 and ~GROUP: Hydra has no words for them, and nothing can be built of nothing."""
-    deleted, (group, _, value) = word.startswith("~"), word.lstrip("~+").partition("=")
-    if not (deleted or NO_NAME.search(value)) or not (CONF / group).is_dir() or not group:
+def _check_choice(word: str) -> None:
+    """Refuse GROUP=null, GROUP=0.5 and ~GROUP, for which Hydra has no message: nothing can be built of nothing."""
+    group, _, value = word.lstrip("~+").partition("=")
+    if not group or not (CONF / group).is_dir() or not (word.startswith("~") or NO_NAME.search(value)):
         return
     names = choices().get(group, {})
     take = f"take {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
     raise RequestError(f"{word}: chooses nothing; {take}")
 
 
-def _refuse_broken_interpolation(word: str) -> None:
-    """Of text that OmegaConf cannot read as an interpolation, Hydra says neither where it is nor what is wrong."""
+def _check_interpolation(word: str) -> None:
+    """Refuse what OmegaConf cannot parse: its own message does not say where that is."""
     if "${" not in word:
         return
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -71,25 +72,24 @@ def _refuse_broken_interpolation(word: str) -> None:
     try:
         OmegaConf.create([OverridesParser.create().parse_override(word).value()])
     except GrammarParseError as error:
-        raise RequestError(
-            f"{word}: is no interpolation; write ${{GROUP.SETTING}}, such as ${{data.batch_size}}"
-        ) from error
-    except (HydraException, OmegaConfBaseException):  # several values, or what Hydra tells well
+        instead = "write ${GROUP.SETTING}, such as ${data.batch_size}"
+        raise RequestError(f"{word}: is no interpolation; {instead}") from error
+    except (HydraException, OmegaConfBaseException):  # several values, or what Hydra reports well
         return
 
 
-def _check(options: Sequence[str]) -> None:
+def _check_options(options: Sequence[str]) -> None:
     from litlab.compat.hydra import options_parser
 
     def refuse(message: str) -> NoReturn:
         raise RequestError(f"{message}; --help shows what can be said")
 
     parser = options_parser()
-    parser.error = refuse  # type: ignore[method-assign]  # its own prints the usage, in many lines
+    parser.error = refuse  # type: ignore[method-assign]  # its own prints a long usage text
     asked = parser.parse_args(list(options))
     if asked.experimental_rerun is not None:
         raise RequestError(
             "--experimental-rerun: unpickles a file, which may run code; give the words of RUN/.hydra/overrides.yaml"
         )
-    if asked.config_path is not None:  # all that is read would be somebody else's, also what Hydra runs
+    if asked.config_path is not None:  # all configs would be somebody else's, with what they let Hydra run
         raise RequestError("--config-path: litlab composes what is in conf/; --config-dir=FOLDER adds choices")

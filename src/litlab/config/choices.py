@@ -1,4 +1,4 @@
-"""What can be chosen: the folders and files of conf/."""
+"""The choices on the command line: the folders and files of conf/."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ SWEEPS = (
 
 
 def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:
-    """For each group (a folder), its choices (the YAML files) and what each is for (the file's first comment).
+    """By group (a folder) its choices (the YAML files) and their purpose (the file's first comment).
 
-    Of Hydra's own groups `hydra/launcher` alone is the user's to choose.
+    Of Hydra's own groups only `hydra/launcher` is listed.
     """
     groups = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
     launchers = conf / "hydra" / "launcher"
@@ -39,13 +39,13 @@ def purpose(file: Path) -> str:
 
 
 def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train") -> str:
-    """The text of --help. (Hydra's own takes a second, and does not say what the choices are.)
+    """The text of --help. (Hydra's own takes a second and does not list the choices.)
 
     Args:
         about: the first lines.
         program: the script's name.
         conf: the folder of choices.
-        config_name: the program's YAML in it, which names the groups that this program knows.
+        config_name: the program's YAML in it, which names the program's groups.
     """
     text = (conf / f"{config_name}.yaml").read_text(encoding="utf-8")
     groups = {

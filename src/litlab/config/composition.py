@@ -1,4 +1,4 @@
-"""What is looked at while Hydra composes a config, before Hydra acts on it: who may set what, and what must be set."""
+"""Checks while Hydra composes a config, before Hydra acts on it: who may set what, and what must be set."""
 
 import copy
 import re
@@ -14,8 +14,8 @@ from litlab.config.choices import CONF
 from litlab.config.trust import lies_in, refusal, targets, trusted
 from litlab.errors import RequestError
 
-OWN = ("local/", "hydra/")  # folders of conf/ that are the user's own, besides the programs' files at its top
-# What any file may set of Hydra; the rest can run code, and so can some of what these hold: see `check_hydra`.
+OWN = ("local/", "hydra/")  # the user's own folders of conf/, besides the programs' files at its top
+# What any file may set of Hydra. The rest can run code, and so can some of what is in these: see `check_hydra`.
 HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
 FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
 
@@ -27,26 +27,26 @@ STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 
 
 class GuardedLoader(CheckedLoader):
-    """Refuses what a file of somebody else must not decide: whom to trust, and what Hydra runs.
+    """Keeps other people's files from deciding whom to trust and what Hydra runs.
 
-    An experiment may be handed on; `trust` and Hydra's own settings are the user's, on the command line or in files of
-    this clone: conf/NAME.yaml, conf/local and conf/hydra.
+    Experiments are shared; `trust` and most of Hydra's settings are the user's, on the command line or in files of this
+    clone: conf/NAME.yaml, conf/local and conf/hydra.
     """
 
     def check_config(self, config: DictConfig) -> None:
-        """Whether the folders have names, and Hydra is to run what is trusted.
+        """Check the folders' names and what Hydra is to run.
 
         Raises:
-            RequestError: it is not so.
+            RequestError: a folder has no name, or Hydra would run what is not trusted.
         """
         check_folders(config)
         check_hydra(config)
 
     def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
-        """Whether a file sets what it may.
+        """Check what a file sets, if it may be somebody else's.
 
         Raises:
-            RequestError: it is not the user's own, and sets what only the user's own may.
+            RequestError: it sets what only the user's own files may.
         """
         is_program = is_primary and "/" not in name
         if source != CONF or not (is_program or name.startswith(OWN)):
@@ -54,7 +54,7 @@ class GuardedLoader(CheckedLoader):
 
 
 def check_origin(file: str, config: DictConfig) -> None:
-    """Whether a file that may be somebody else's sets what is not its to set.
+    """Refuse a shared file that sets `trust` or Hydra's behaviour.
 
     Args:
         file: such as experiment/name.
@@ -76,7 +76,7 @@ def check_origin(file: str, config: DictConfig) -> None:
 
 
 def check_folders(config: DictConfig) -> None:
-    """Whether the folders have names.
+    """Refuse folders without a name.
 
     Raises:
         RequestError: one has none.
@@ -89,15 +89,14 @@ def check_folders(config: DictConfig) -> None:
 
 
 def check_hydra(config: DictConfig) -> None:
-    """Whether what Hydra itself imports and calls is Hydra's, litlab's or trusted: plugins, callbacks, logging.
+    """Refuse plugins, callbacks and logging handlers that are neither Hydra's, litlab's nor trusted.
 
     Raises:
-        RequestError: it is not.
+        RequestError: there are some, a line each.
     """
-    packages = trusted(config)
     hydra = _resolved(config)
     named = [*targets(hydra.get("callbacks"), "hydra.callbacks")]
-    for part in ("launcher", "sweeper"):  # Hydra accepts but plugins for these themselves
+    for part in ("launcher", "sweeper"):  # Hydra itself takes nothing but plugins for these
         inner = targets(hydra.get(part), f"hydra.{part}")
         named += [each for each in inner if each[0] != f"hydra.{part}._target_" and not SAMPLER.fullmatch(each[1])]
     sweeper = hydra.get("sweeper")
@@ -105,13 +104,13 @@ def check_hydra(config: DictConfig) -> None:
         named.append(("hydra.sweeper.custom_search_space", str(space)))
     for part in ("hydra_logging", "job_logging"):
         named += _called(hydra.get(part), f"hydra.{part}")
-    mistakes = [refusal(*each) for each in named if not lies_in(each[1], packages)]
-    if mistakes:
+    packages = trusted(config)
+    if mistakes := [refusal(*each) for each in named if not lies_in(each[1], packages)]:
         raise RequestError("\n".join(mistakes))
 
 
 def _called(node: Any, setting: str) -> Iterator[tuple[str, str]]:
-    """What logging.config.dictConfig would import and call of a config, but for its own handlers and streams."""
+    """What logging.config.dictConfig would import and call, but for its own handlers and streams."""
     if isinstance(node, dict):
         for key, value in node.items():
             here = f"{setting}.{key}"
@@ -128,7 +127,7 @@ def _called(node: Any, setting: str) -> Iterator[tuple[str, str]]:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
-    """The hydra node as plain data, with blanks for what is known only when a job runs."""
+    """The hydra node as plain data; what is known only when a job runs is blank."""
     config = copy.deepcopy(config)
     before = HydraConfig.instance().cfg
     try:
@@ -143,7 +142,7 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[str]:
-    """The settings in a tree, such as run.dir."""
+    """The dotted paths of all values in a tree, such as run.dir."""
     if isinstance(node, dict) and node:
         for key, value in node.items():
             yield from _leaves(value, f"{path}.{key}".lstrip("."))

@@ -1,4 +1,4 @@
-"""What Hydra says about the present job: whether it is one of a sweep, and of which."""
+"""The current job in Hydra: whether it is part of a sweep, and of which."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ def in_multirun() -> bool:
 
 
 def in_sweep() -> bool:
-    """Whether this job belongs to a sweep that one of litlab's sweepers runs."""
+    """Whether this job is part of a sweep of one of litlab's sweepers."""
     return in_multirun() and str(HydraConfig.get().sweeper.get("_target_")).startswith("hydra_plugins.litlab_")
 
 
 def sweep_folder() -> Path:
-    """The folder of the present job's sweep."""
+    """The folder of the current job's sweep."""
     return Path(HydraConfig.get().sweep.dir)

@@ -1,7 +1,7 @@
-"""What a class or a function takes, read from its source: importing torch for it would take seconds.
+"""Signatures of classes and functions, read from their source: importing torch for it would take seconds.
 
-Only what is certain is told. A hint that cannot be read is `Any`, and a class whose parameters cannot be followed to
-their end may take others.
+Whatever is uncertain is left open: an annotation that cannot be read is `Any`, and a class whose **kwargs cannot be
+followed may take other parameters.
 """
 
 import ast
@@ -29,25 +29,25 @@ INIT = re.compile(r"^    def __init__\b.*?(?=^    (?:@|def |async def |class )|\
 
 @dataclass(frozen=True)
 class Parameter:
-    """One of a signature's."""
+    """A parameter of a signature."""
 
-    owner: str  # the class or function that has it: its module and name
+    owner: str  # module and name of the class or function
     module: str
     annotation: ast.expr | None
-    default: Any  # REQUIRED; None where it is no literal
+    default: Any  # REQUIRED if there is none; None if it is no literal
 
     @property
     def hint(self) -> Any:
-        """Its type; `Any` where it has none, or one that is not known."""
+        """Its type; `Any` if unknown."""
         hint = Any if self.annotation is None else _hint(self.module, self.annotation)
         return hint | None if self.default is None else hint
 
 
 class Signature(NamedTuple):
-    """What may be given by name."""
+    """What can be passed by name."""
 
     parameters: dict[str, Parameter]
-    others: bool  # whether other names may be taken as well
+    others: bool  # whether other names may be accepted, too
 
 
 UNKNOWN = Signature({}, others=True)
@@ -55,11 +55,11 @@ UNKNOWN = Signature({}, others=True)
 
 @functools.cache
 def signature(target: str) -> Signature:
-    """Of a class or a function, by its dotted name; `UNKNOWN` where no source is found for it."""
+    """Of a class or function, by its dotted name; `UNKNOWN` if its source is not found."""
     module, _, name = target.rpartition(".")
     try:
         return _signature(module, name)
-    except (SyntaxError, RecursionError, ValueError):  # not ours to tell: the import will
+    except (SyntaxError, RecursionError, ValueError):  # the import will report it
         return UNKNOWN
 
 
@@ -76,11 +76,11 @@ def _signature(module: str, name: str) -> Signature:
     if (init := methods.get("__init__")) is None:
         return UNKNOWN if base is None else _signature(found, base.id)
     own = _own(found, init, f"{found}.{name}", method=True)
-    handed_on = _handed_on(init)
-    if base is None or handed_on is None:
+    passed_on = _passed_on(init)
+    if base is None or passed_on is None:
         return own
     inherited = _signature(found, base.id)
-    more = {key: each for key, each in inherited.parameters.items() if key not in handed_on}
+    more = {key: each for key, each in inherited.parameters.items() if key not in passed_on}
     return Signature(more | own.parameters, inherited.others)
 
 
@@ -96,8 +96,8 @@ def _own(module: str, function: ast.FunctionDef, owner: str, method: bool) -> Si
     return Signature(parameters, given.kwarg is not None)
 
 
-def _handed_on(init: ast.FunctionDef) -> set[str] | None:
-    """Where `**settings` go on to the parent's __init__, the names that go there with them; None where they do not."""
+def _passed_on(init: ast.FunctionDef) -> set[str] | None:
+    """What `__init__` passes by name to its parent's along with `**kwargs`; None if it does not pass them on."""
     if init.args.kwarg is None:
         return None
     for call in ast.walk(init):
@@ -118,7 +118,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _hint(module: str, node: ast.expr) -> Any:
-    """A hint as an object of `typing`; `Any` for what is not known."""
+    """An annotation as an object of `typing`; `Any` if unknown."""
     match node:
         case ast.Constant(value=None):
             return values.NoneType
@@ -136,7 +136,7 @@ def _hint(module: str, node: ast.expr) -> Any:
 
 
 def _alias(module: str, name: str) -> Any:
-    """What a name in a hint stands for: a type of `litlab.config.values`, or what it is set to where it is defined."""
+    """What a name in an annotation means: a type of `litlab.config.values`, or the value it is assigned."""
     found, node = _find(module, name)
     if found == values.__name__:
         return getattr(values, name, Any)
@@ -158,7 +158,7 @@ def _generic(module: str, head: str, inner: Sequence[ast.expr]) -> Any:
 
 
 def _mark(module: str, node: ast.expr) -> Any:
-    """`Range(1)` and its like of `litlab.config.values`; None for others' marks."""
+    """`Range(1)` and the other constraints of `litlab.config.values`; None for other libraries' metadata."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         return None
     if _find(module, node.func.id)[0] != values.__name__:
@@ -168,33 +168,33 @@ def _mark(module: str, node: ast.expr) -> Any:
 
 
 class Source(NamedTuple):
-    """A module's, with an index of its names."""
+    """A module's source, with an index of its names."""
 
     text: str
-    definitions: dict[str, int]  # where each begins in the text
-    imports: dict[str, tuple[str, str]]  # by the name here, the module it is imported from, and its name there
-    all_of: list[str]  # modules of which everything is imported
+    definitions: dict[str, int]  # offsets in the text
+    imports: dict[str, tuple[str, str]]  # by local name, the module and the name there
+    wildcards: list[str]  # modules of which everything is imported
 
 
 @functools.cache
 def _find(module: str, name: str) -> tuple[str, ast.AST | None]:
-    """Where a name that a module has is defined, and the definition: a class, a function, or what it is set to."""
+    """The module that defines a name which a module has, and the definition: a class, a function, or a value."""
     source = _source(module)
     if name in source.definitions:
         node = _parse(source.text, source.definitions[name])
         return module, node.value if isinstance(node, ast.Assign | ast.AnnAssign) else node
     if name in source.imports:
         return _find(*source.imports[name])
-    found = (_find(each, name) for each in source.all_of)
+    found = (_find(each, name) for each in source.wildcards)
     return next((each for each in found if each[1] is not None), (module, None))
 
 
 def _parse(text: str, start: int) -> ast.AST | None:
-    """The statement that begins there. Of a class what goes as far as its __init__: the rest is most of the work."""
+    """The statement at an offset; of a class only up to its __init__, because parsing the rest takes the most time."""
     after = STATEMENT.search(text, text.find("\n", start) + 1 or len(text))
     block = text[start : after.start() if after else len(text)]
     init = INIT.search(block)
-    for part in (block[: init.end()] if init else block, block, text[start:]):  # a text in quotes may mislead
+    for part in (block[: init.end()] if init else block, block, text[start:]):  # a multi-line string may mislead
         try:
             return ast.parse(part).body[0]
         except SyntaxError:
@@ -219,17 +219,17 @@ def _source(module: str) -> Source:
         for words in re.sub(r"#[^\n]*", "", several or one).split(","):
             there, _, here = words.partition(" as ")
             imports.setdefault((here or there).strip(), (absolute, there.strip()))
-    all_of = [origin for origin, there in imports.values() if there == "*"]
-    return Source(text, definitions, imports, all_of)
+    wildcards = [origin for origin, there in imports.values() if there == "*"]
+    return Source(text, definitions, imports, wildcards)
 
 
 def _is_decorated(text: str, start: int) -> bool:
-    """A dataclass, and whatever else a decorator makes, has another signature than its source shows."""
+    """Decorators, as that of dataclasses, change a signature."""
     return text[:start].endswith("\n") and text.rfind("\n@", 0, start) == text.rfind("\n", 0, start - 1)
 
 
 def _file(module: str) -> Path | None:
-    """A module's file, found without importing anything; None where it has none in Python."""
+    """A module's file, found without an import; None if it is not written in Python."""
     top, *inner = module.split(".")
     roots = [root.joinpath(*inner) for root in _roots(top)]
     places = [path for root in roots for path in (root / "__init__.py", root.with_suffix(".py"))]
@@ -238,7 +238,7 @@ def _file(module: str) -> Path | None:
 
 @functools.cache
 def _roots(top: str) -> list[Path]:
-    """The folders of a package, or the file of a module, without its suffix."""
+    """The folders of a package, or the file of a module without its suffix."""
     try:
         spec = importlib.util.find_spec(top) if top else None
     except (ImportError, ValueError):

@@ -1,8 +1,8 @@
-"""What a config may name: classes of known packages, and what the user trusts.
+"""The allow-list of `_target_`: classes of known packages, and what the user trusts.
 
-A config is data, also where somebody else has written it; but a `_target_` is called. So a name is held against the
-packages below before anything is imported (`check`), and what it leads to against what may be built (`verify`): a path
-such as `litlab.data.mirrors.subprocess.run` begins well and ends elsewhere.
+A config may come from anyone, and a `_target_` is called. So `check` holds its name against the packages below before
+anything is imported, and `verify` the object that it resolves to against what may be built: a path such as
+`litlab.data.mirrors.subprocess.run` begins well and ends elsewhere.
 """
 
 import inspect
@@ -28,14 +28,14 @@ KNOWN = (
 
 
 def check(config: DictConfig, resolved: Mapping[str, Any] | None = None) -> None:
-    """Hold the name of every `_target_` of a config against the packages that it may be of; nothing is imported.
+    """Check the name of every `_target_` in a config, without importing anything.
 
     Args:
         config: composed.
-        resolved: its settings as plain data, where they are known.
+        resolved: its settings as plain data, if known.
 
     Raises:
-        RequestError: what may not be named, a line each; or `trust` is no list of packages.
+        RequestError: the names that are not allowed, a line each; or `trust` is no list of packages.
     """
     packages = (*KNOWN, *trusted(config))
     mistakes = [refusal(*each) for each in targets(resolved or config) if not lies_in(each[1], packages)]
@@ -44,7 +44,7 @@ def check(config: DictConfig, resolved: Mapping[str, Any] | None = None) -> None
 
 
 def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
-    """Hold what every `_target_` of a part of a config leads to against what may be built. Its module is imported.
+    """Check the object that every `_target_` in a part of a config resolves to. Its module is imported.
 
     Args:
         group: where it lies in the whole config, for the message.
@@ -52,8 +52,8 @@ def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
         packages: that the user trusts.
 
     Raises:
-        RequestError: it leads to something else.
-        InstantiationException: it leads nowhere.
+        RequestError: it is none that may be built.
+        InstantiationException: there is no such object.
     """
     for setting, name in targets(config, group):
         if not lies_in(name, (*KNOWN, *packages)):
@@ -68,7 +68,7 @@ def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
 
 
 def trusted(config: DictConfig) -> tuple[str, ...]:
-    """The packages that the user trusts.
+    """The packages in `trust`.
 
     Raises:
         RequestError: `trust` is no list of names.
@@ -82,7 +82,7 @@ def trusted(config: DictConfig) -> tuple[str, ...]:
 
 
 def targets(node: Any, setting: str = "") -> Iterator[tuple[str, str]]:
-    """Every `_target_` in a config, however deep: its setting, such as `model.embedding._target_`, and its name."""
+    """Every `_target_` in a config, at any depth: its setting, such as `model.embedding._target_`, and its value."""
     if isinstance(node, Container):
         node = OmegaConf.to_container(node, resolve=True)
     if isinstance(node, dict):
@@ -96,17 +96,17 @@ def targets(node: Any, setting: str = "") -> Iterator[tuple[str, str]]:
 
 
 def lies_in(name: str, packages: Iterable[str]) -> bool:
-    """Whether a dotted name is one of these packages or within one."""
+    """Whether a dotted name is one of these packages or inside one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 def refusal(setting: str, name: str, module: str = "") -> str:
-    """One line for what may not be named.
+    """The message about a `_target_` that is not allowed.
 
     Args:
-        setting: where it is named.
-        name: as it is written.
-        module: that defines what it leads to, where that is known.
+        setting: of the name.
+        name: as written.
+        module: that defines the object, if known.
     """
     package = module if lies_in(module, KNOWN) else (module or name).partition(".")[0]
     return (
@@ -116,7 +116,7 @@ def refusal(setting: str, name: str, module: str = "") -> str:
 
 
 def _may_be_built(found: Any, module: str) -> bool:
-    """Whether an object is of those that build a run; by what it is and where it is defined, not by its name."""
+    """Whether an object is part of a run, by its type and by the module that defines it, not by its name."""
     if inspect.isfunction(found):
         in_place = module == "torch.nn.init" and not found.__name__.startswith("_")
         return in_place or (module == "litlab.tune" and found.__name__.startswith("find_"))
@@ -125,11 +125,11 @@ def _may_be_built(found: Any, module: str) -> bool:
 
 
 def _kinds() -> dict[str, tuple[type, ...]]:
-    """What may be built of each package: the classes that it must be derived from (object: any class).
+    """The base classes of what may be built of each package (object: any class).
 
-    Not all of torchmetrics: what judges texts, pictures and sounds loads models from files and addresses in settings.
+    Not all of torchmetrics: its metrics of text, images and audio load models from files and URLs in settings.
     """
-    import lightning.pytorch as L  # here, because a mistake in a name is told before torch is imported
+    import lightning.pytorch as L  # here: mistakes in names are reported before torch is imported
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
     from lightning.pytorch.plugins import Precision
