@@ -29,9 +29,9 @@ def test_metrics_are_those_of_scikit_learn(samples, shift):
     logits, labels = samples
     logits = logits / 10 + 0.4 if shift else logits  # all within 0 to 1: torchmetrics would take them for probabilities
     binary = task()
-    binary._start_evaluation()
+    binary.start_evaluation()
     for batch in zip(logits.split(300), labels.split(300), strict=True):
-        binary._evaluate(batch)
+        binary.validation_step(batch, 0)
     ours = {name: float(value) for name, value in binary.metrics.compute().items()}
     probabilities, truth = logits[:, 0].sigmoid().numpy(), labels.numpy()
     guess = probabilities > 0.5

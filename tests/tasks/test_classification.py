@@ -30,9 +30,9 @@ def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
     logits, labels = samples
     logits = (logits + 6) / 20 if within_0_to_1 else logits  # torchmetrics would take them for probabilities
     classification = task()
-    classification._start_evaluation()
+    classification.start_evaluation()
     for batch in zip(logits.split(300), labels.split(300), strict=True):
-        classification._evaluate(batch)
+        classification.validation_step(batch, 0)
     ours = {name: float(value) for name, value in classification.metrics.compute().items()}
     probabilities, truth = logits.softmax(1).numpy(), labels.numpy()
     guess, confidence = probabilities.argmax(1), probabilities.max(1)

@@ -23,9 +23,9 @@ def task(num_outputs: int = 1, **settings: Any) -> Regression:
 
 def evaluated(task: Regression, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     """As validation does it, in batches."""
-    task._start_evaluation()
+    task.start_evaluation()
     for batch in zip(outputs.split(300), targets.split(300), strict=True):
-        task._evaluate(batch)
+        task.validation_step(batch, 0)
     return {name: float(value) for name, value in task.metrics.compute().items()}
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.core.optimizer import LightningOptimizer
 
 
 def every_n_train_steps(checkpoint: ModelCheckpoint) -> int:
@@ -13,3 +14,13 @@ def every_n_train_steps(checkpoint: ModelCheckpoint) -> int:
 def train_time_interval(checkpoint: ModelCheckpoint) -> timedelta | None:
     """After what time a checkpoint is saved; None for none of these."""
     return checkpoint._train_time_interval
+
+
+def begin_step(optimizer: LightningOptimizer) -> None:
+    """Tell the Trainer that an optimizer step begins, where it is not taken through Lightning's `step`."""
+    optimizer._on_before_step()
+
+
+def end_step(optimizer: LightningOptimizer) -> None:
+    """Tell the Trainer that the step is done: it counts, and checkpoints, max_steps and logs go by that."""
+    optimizer._on_after_step()

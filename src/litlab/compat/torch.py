@@ -1,6 +1,8 @@
 """torch's internals that litlab needs."""
 
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim import optimizer as torch_optimizer
 
 
 def version(tensor: Tensor) -> int:
@@ -10,3 +12,9 @@ def version(tensor: Tensor) -> int:
         RuntimeError: the tensor was made in inference mode, which does not count.
     """
     return tensor._version
+
+
+def has_step_hooks(optimizer: Optimizer) -> bool:
+    """Whether a hook is registered on the optimizer's step, or on that of all optimizers."""
+    own = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
+    return any((*own, torch_optimizer._global_optimizer_pre_hooks, torch_optimizer._global_optimizer_post_hooks))

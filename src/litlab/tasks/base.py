@@ -1,28 +1,46 @@
 """What all tasks share: a model, a loss and metrics become a LightningModule."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 import lightning.pytorch as L
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from litlab import signals
+from litlab.compat.torch import has_step_hooks
 from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
 from litlab.errors import RequestError
-from litlab.tasks.evaluation import Evaluation
-from litlab.tasks.losses import LossWeight, TrainingLosses
+from litlab.tasks import position
+from litlab.tasks.hooks import STEP_HOOKS, has_hook
+from litlab.tasks.losses import TrainingLosses
 from litlab.tasks.schedule import Schedule
-from litlab.tasks.steps.compiled import CompiledStep
-from litlab.tasks.training import Training
+from litlab.tasks.steps.compiled import Compilation, CompiledBackward, CompiledSteps
+from litlab.tasks.steps.eager import BatchByBatch, FastUpdate, LightningUpdate
+from litlab.tasks.steps.step import Executor, Part, Step
 
 
-class Task(Training, Evaluation):
+class LossWeight(NamedTuple):
+    """What a batch's loss counts in the mean over a split."""
+
+    samples: int  # of all devices
+    factor: float | Tensor  # of the loss, a scalar
+    weight: int | Tensor  # of the loss times its factor, a scalar
+
+
+class Task(L.LightningModule):
     """A model, its loss and its metrics. A new task writes `loss` and `build_metrics`.
 
-    How they are trained is `litlab.tasks.training`, how validated and tested `litlab.tasks.evaluation`.
+    Optimization is Lightning's "manual" one, because then one `training_step` may take several optimizer steps: the
+    Trainer's own work per call (330 us) costs more than a step of a small network. In these steps there is no device
+    sync, no torchmetrics, no self.log and no callback's hook; executors (`litlab.tasks.steps`) run them.
 
     Args:
         model: from inputs (N, ...) to outputs (N, num_outputs).
@@ -62,15 +80,16 @@ class Task(Training, Evaluation):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.monitor, self.mode = monitor, mode
         self.steps_per_execution = steps_per_execution
+        self.compilation = Compilation() if compile else None
         self.accumulate = accumulate_grad_batches
         self.clip_val, self.clip_algorithm = gradient_clip_val, gradient_clip_algorithm
-        self.compiled = CompiledStep(model, self.objective) if compile else None
-        self.losses = TrainingLosses(accumulate_grad_batches)
         self.augmentation = augmentation
-        self.eval_prefix = "val"
-        self.fast_path, self.raw_update = False, None
-        self.left, self.validated_at, self.resumed = 0, None, None
-        self.resume_changes: frozenset[str] = frozenset()
+        self.losses = TrainingLosses(accumulate_grad_batches)
+        self.executor: Executor | None = None  # from the beginning of training on
+        self.eval_prefix = "val"  # of the metrics that validation gives: see `evaluate`
+        self.progress = position.EpochProgress()
+        self.resume_changes: frozenset[str] = frozenset()  # settings in which it may differ from the checkpoint
+        self._rates: list[float] = []  # after each optimizer step of the present call
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
@@ -115,6 +134,171 @@ class Task(Training, Evaluation):
         """The model's outputs."""
         return self.model(inputs)
 
+    def configure_optimizers(self) -> Any:
+        """The optimizer; and the scheduler, which Lightning keeps in checkpoints and LearningRateMonitor reads."""
+        try:
+            optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
+        except (TypeError, ValueError) as error:
+            raise RequestError(blame_setting("optimizer", self.make_optimizer, error)) from error
+        if self.schedule is None:
+            return optimizer
+        scheduler = self.schedule.start(optimizer, self.trainer, self.accumulate)
+        return [optimizer], [{"scheduler": scheduler, "interval": self.schedule.interval}]
+
+    # ---- training, as the Trainer calls it
+
+    def on_train_start(self) -> None:
+        """Choose how steps are run; seed dropout and augmentation, which differ between the devices."""
+        trainer = self.trainer
+        self.executor = self._build_executor()
+        trainer.accumulate_grad_batches = self.accumulate  # for callbacks; before, Lightning refuses it
+        if trainer.world_size > 1:  # the loader has its seed by now, the same on all
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+        if self.progress.resumed is not None:
+            position.restore(self, self.progress.resumed)
+
+    def _build_executor(self) -> Executor:
+        trainer, compilation, after = self.trainer, self.compilation, self._after_update
+        optimizer: Any = self.optimizers()
+        step = Step(
+            self.model, self.objective, optimizer.optimizer, self.accumulate, self.clip_val, self.clip_algorithm
+        )
+        backward: Callable[[Part], Tensor] = step.backward
+        update: Callable[[], None] = FastUpdate(step, optimizer, after)
+        if by_lightning := self._needs_lightning():
+            backward = functools.partial(step.backward, backward=self.manual_backward)
+            average = trainer.strategy.reduce if compilation is not None and trainer.world_size > 1 else None
+            update = LightningUpdate(optimizer, after, average)
+        if compilation is None:
+            return BatchByBatch(backward, update)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        compiled = BatchByBatch(CompiledBackward(step, compilation, backward, scaler and scaler.scale), update)
+        rate_alone = self.schedule is None or self.schedule.changes_rate_alone
+        if by_lightning or self.accumulate > 1 or not rate_alone:
+            return compiled
+        return CompiledSteps(step, compilation, compiled, optimizer, after)
+
+    def _needs_lightning(self) -> bool:
+        """Whether something is to see each step, or does more in it than the update of the weights."""
+        trainer = self.trainer
+        return (
+            isinstance(trainer.strategy, DDPStrategy)
+            or getattr(trainer.precision_plugin, "scaler", None) is not None
+            or any(has_hook(each, hook, L.Callback) for hook in STEP_HOOKS for each in trainer.callbacks)
+            or any(has_hook(self, hook, Task) for hook in STEP_HOOKS)
+            or any(has_step_hooks(optimizer) for optimizer in trainer.optimizers)
+        )
+
+    def _after_update(self) -> None:
+        if self.schedule is not None:
+            self.schedule.after_step(self.trainer.global_step)
+        self._rates.append(self._rate())
+
+    def _rate(self) -> float:
+        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients: here they are whole, and no longer scaled for half precision."""
+        if self.clip_val:
+            self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
+
+    def on_train_epoch_start(self) -> None:
+        """Count the epoch's batches anew, or those of a resumed one from where it stopped."""
+        self.losses.batches = self.progress.start_epoch()
+
+    def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> Tensor:
+        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due.
+
+        Returns:
+            the last batch's loss, a scalar, for callbacks: their `outputs["loss"]`.
+        """
+        trainer, executor, at = self.trainer, self.executor, 0
+        chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
+        start = step = trainer.global_step
+        self._rates = []
+        while at < len(chunk):
+            signals.check()
+            size = executor.take(chunk[at:], trainer.max_steps - step)
+            taken, at = chunk[at : at + size], at + size
+            weights = [self.weigh(batch) for batch in taken]
+            parts = self._parts(taken, weights, last=trainer.is_last_batch and at == len(chunk))
+            for part, (samples, _, weight), loss in zip(parts, weights, executor.run(parts), strict=True):
+                self.losses.add(loss, samples, weight)
+                step += part.update
+                if part.update and step % trainer.log_every_n_steps == 0:
+                    self._log_step(step, self._rates[step - start - 1])
+            if step == trainer.max_steps:
+                break
+        self.progress.left = len(chunk) - at
+        # On one CPU reading a loss waits for nothing, so a diverged run stops at once.
+        alone = self.device.type == "cpu" and trainer.world_size == 1
+        if trainer.is_last_batch or step == trainer.max_steps or alone:
+            self.read_losses(step)
+        return loss
+
+    def _parts(self, batches: Sequence[Batch | Shard], weights: Sequence[LossWeight], last: bool) -> list[Part]:
+        """What an executor takes; with `last`, the last of these batches is the epoch's.
+
+        Batches are augmented when their turn comes: in a random state that does not depend on `steps_per_execution`.
+        """
+        parts = []
+        for number, (batch, weight) in enumerate(zip(batches, weights, strict=True), start=1):
+            self.losses.batches += 1
+            update = self.losses.batches % self.accumulate == 0 or (last and number == len(batches))
+            inputs = batch[0] if self.augmentation is None else self.augmentation(batch[0])
+            parts.append(Part(inputs, batch[1], weight.factor, update))
+        return parts
+
+    def _log_step(self, step: int, rate: float) -> None:
+        self.read_losses(step, rate)
+        values = {"train/loss_step": self.losses.logged.reset(), "lr": rate}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, step=step)
+
+    def read_losses(self, step: int, rate: float | None = None) -> None:
+        """Fetch the losses that are on the device.
+
+        Args:
+            step: optimizer steps so far.
+            rate: the learning rate there; the present one if None.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        average = self.trainer.strategy.reduce if self.trainer.world_size > 1 else None  # so all see what diverges
+        self.losses.read(step, self.current_epoch, self._rate() if rate is None else rate, average)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's loss, a mean over samples; step a scheduler that goes by epochs.
+
+        An epoch that max_steps or max_time cut short is not over: a run that is resumed goes on within it.
+        """
+        over = self.trainer.is_last_batch and not self.progress.left
+        loss = self.losses.epoch.reset() if over else self.losses.epoch.mean
+        self.log_epoch({"train/loss": torch.tensor(loss, device=self.device)})
+        if over:
+            self.losses.batches = 0
+            if self.schedule is not None:
+                self.schedule.after_epoch(self.current_epoch, self.trainer.callback_metrics)
+
+    def on_train_end(self) -> None:
+        """Leave the Trainer as it was; let go of what steps needed."""
+        self.executor = None
+        self.trainer.accumulate_grad_batches = 1
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what goes on from this checkpoint as if nothing had happened: that is more than Lightning keeps."""
+        checkpoint[position.KEY] = position.state(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Before a fit: let Lightning's loops begin where the run stopped."""
+        if position.KEY in checkpoint and self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            state = self.progress.resumed = checkpoint[position.KEY]
+            loops = checkpoint["loops"]
+            loops["fit_loop"] = position.fit_loop(loops["fit_loop"], state, self.steps_per_execution)
+
+    # ---- validation and test: sums over a whole split, from which its metrics are computed once
+
     def evaluate(self, trainer: L.Trainer, prefix: str = "val", **data: Any) -> dict[str, float]:
         """The metrics of the present weights on what `Trainer.validate` would take (`dataloaders`, `datamodule`).
 
@@ -133,7 +317,50 @@ class Task(Training, Evaluation):
     @property
     def seconds_compiling(self) -> float:
         """What task.compile=true has cost so far."""
-        return self.compiled.seconds if self.compiled else 0.0
+        return self.compilation.seconds if self.compilation else 0.0
+
+    def on_validation_start(self) -> None:
+        """Remember where in the epoch: a run that is resumed here has been validated."""
+        self.progress.validated_at = self.losses.batches
+
+    def on_validation_epoch_start(self) -> None:
+        """Sums at zero."""
+        self.start_evaluation()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def start_evaluation(self) -> None:
+        """Sums at zero."""
+        self.mean_loss.reset()
+        self.metrics.reset()
+
+    def validation_step(self, batch: Batch | Shard, batch_idx: int) -> None:
+        """Add one batch to the sums."""
+        signals.check()
+        inputs, targets = batch[0], batch[1]
+        outputs = self.model(inputs)
+        _, factor, weight = self.weigh(batch)
+        self.mean_loss.update(self.loss(outputs, targets) * factor, weight=weight)
+        if not (isinstance(batch, Shard) and batch.idle):
+            self.update_metrics(outputs, targets)
+
+    test_step = validation_step
+
+    def update_metrics(self, outputs: Tensor, targets: Tensor) -> None:
+        """Add a batch's outputs to the metrics."""
+        self.metrics.update(self.predictions(outputs), targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the whole split."""
+        self._log_evaluation(self.eval_prefix)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the whole split."""
+        self._log_evaluation("test")
+
+    def _log_evaluation(self, prefix: str) -> None:
+        metrics = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
+        self.log_epoch({f"{prefix}/{name}": value for name, value in metrics.items()})
 
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Metrics of an epoch: to Lightning, for callbacks; and to the loggers over optimizer steps.
@@ -144,14 +371,3 @@ class Task(Training, Evaluation):
         for logger in self.trainer.loggers:
             values = {name: float(value) for name, value in metrics.items()}
             logger.log_metrics(values | {"epoch": self.current_epoch + 1}, step=self.trainer.global_step)
-
-    def configure_optimizers(self) -> Any:
-        """The optimizer; and the scheduler, which Lightning keeps in checkpoints and LearningRateMonitor reads."""
-        try:
-            optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
-        except (TypeError, ValueError) as error:
-            raise RequestError(blame_setting("optimizer", self.make_optimizer, error)) from error
-        if self.schedule is None:
-            return optimizer
-        scheduler = self.schedule.start(optimizer, self.trainer, self.accumulate)
-        return [optimizer], [{"scheduler": scheduler, "interval": self.schedule.interval}]

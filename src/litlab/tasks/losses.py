@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,14 +20,6 @@ class DivergedError(RunError):
     def __init__(self, message: str, rate: float) -> None:
         super().__init__(message)
         self.rate = rate
-
-
-class LossWeight(NamedTuple):
-    """What a batch's loss stands for in the mean over a split."""
-
-    samples: int
-    factor: float | Tensor  # of the loss, a scalar
-    weight: int | Tensor  # of the loss times its factor, a scalar
 
 
 class TrainingLosses:

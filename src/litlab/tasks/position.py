@@ -7,17 +7,92 @@ a chunk's batches were worked off. So it is rebuilt from ours.
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
 import torch
 from torch import distributed
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
 
 KEY = "litlab"  # in a checkpoint
+
+
+@dataclass
+class EpochProgress:
+    """How far training has come in its epoch, besides the batches that are done (`TrainingLosses.batches`)."""
+
+    left: int = 0  # batches of the latest call of `training_step` that are not done: max_steps came between
+    validated_at: int | None = None  # batches that were done at the epoch's latest validation
+    resumed: dict[str, Any] | None = None  # what a checkpoint kept, until its epoch begins
+
+    def start_epoch(self) -> int:
+        """Begin an epoch; how many of its batches are done: in a resumed one, those before the checkpoint."""
+        batches = 0 if self.resumed is None else self.resumed["batches"]
+        self.resumed = self.validated_at = None
+        return batches
+
+
+def state(task: Any) -> dict[str, Any]:
+    """What a `Task` adds to a checkpoint: plain data and tensors."""
+    trainer = task.trainer
+    if trainer.optimizers:
+        task.read_losses(trainer.global_step)
+    at = position(trainer, task.losses.batches)
+    shape = None if task.compilation is None else task.compilation.shape
+    return at | {
+        "validated": task.progress.validated_at == at["batches"],
+        "losses": task.losses.state_dict(),
+        "gradients": {name: weight.grad for name, weight in task.named_parameters() if weight.grad is not None},
+        "shape": None if shape is None else list(shape),
+        "random": random_states(trainer),
+    }
+
+
+def restore(task: Any, state: Mapping[str, Any]) -> None:
+    """Take up what `state` kept, when training begins; Lightning has restored the rest.
+
+    Raises:
+        RequestError: this run's epochs or its schedule have another length, or its loader cannot begin within an epoch.
+    """
+    trainer = task.trainer
+    if any(name.partition(".")[0] in ("optimizer", "scheduler") for name in task.resume_changes):
+        plan_anew(task)
+    elif task.schedule is not None:
+        task.schedule.check_length()
+    if state["batches"]:
+        start_at(trainer, state)
+    task.losses.load_state_dict(state["losses"])
+    named = dict(task.named_parameters())
+    for name, gradient in state["gradients"].items():
+        named[name].grad = gradient.to(named[name].device)
+    if task.compilation is not None and state["shape"] is not None:  # the step after an eager first one is compiled
+        task.compilation.shape = torch.Size(state["shape"])
+    restore_random_state(trainer, state["random"])
+
+
+def plan_anew(task: Any) -> None:
+    """The optimizer's settings and the schedule as configured, not as saved; momentum and the like stay.
+
+    ReduceLROnPlateau's rates lie in the past: it goes on with the last one, unless the rate is what is changed.
+    """
+    (optimizer,) = task.trainer.optimizers
+    rates = [group["lr"] for group in optimizer.param_groups]
+    fresh = task.make_optimizer(weight for weight in task.parameters() if weight.requires_grad)
+    for group, settings in zip(optimizer.param_groups, fresh.param_groups, strict=True):
+        weights = group["params"]
+        group.clear()
+        group.update(settings | {"params": weights})
+    if task.schedule is not None:
+        (config,) = task.trainer.lr_scheduler_configs
+        config.scheduler = task.schedule.planned_anew(optimizer, task.trainer, task.accumulate)
+        if isinstance(config.scheduler, ReduceLROnPlateau) and "optimizer.lr" not in task.resume_changes:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
 
 def batches_per_epoch(trainer: L.Trainer) -> int:

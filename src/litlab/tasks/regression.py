@@ -98,11 +98,13 @@ class Regression(Task):
             "r2": R2Score(),
         }
 
-    def _start_evaluation(self) -> None:
-        super()._start_evaluation()
+    def start_evaluation(self) -> None:
+        """Sums at zero, in double precision."""
+        super().start_evaluation()
         if self.device.type != "mps":  # it has none; R2 is a small difference of large sums
             self.metrics.set_dtype(torch.float64)
 
-    def _score(self, outputs: Tensor, targets: Tensor) -> None:
+    def update_metrics(self, outputs: Tensor, targets: Tensor) -> None:
+        """Add a batch's outputs to the metrics."""
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
         self.metrics.update(self.predictions(outputs.to(dtype)), targets.view_as(outputs).to(dtype))

@@ -119,6 +119,11 @@ class Schedule:
             raise RequestError(f"scheduler: {error}; take a larger trainer.max_epochs") from error
         return new
 
+    @property
+    def changes_rate_alone(self) -> bool:
+        """Whether it leaves the optimizer's other settings as they are; a one-cycle may move the momentum."""
+        return not getattr(self.scheduler, "cycle_momentum", False)
+
     def after_step(self, step: int) -> None:
         """Call when `step` optimizer steps are done.
 

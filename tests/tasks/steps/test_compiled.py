@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from litlab.tasks.steps import compiled
-from litlab.tasks.steps.compiled import CompiledStep
+from litlab.tasks.steps.compiled import Compilation, CompiledBackward
+from litlab.tasks.steps.step import Part, Step
 
 PLAIN = ("optimizer=sgd", "scheduler=none", "data.batch_size=256", "model.hidden_sizes=[16]")
 
@@ -29,25 +30,24 @@ def network() -> nn.Sequential:
 
 
 def test_gradients_add_up_and_buffers_move(uncompiled):
-    inputs, targets = torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
-    ours, plain = network(), network()
-    step = CompiledStep(ours, lambda *given: (F.cross_entropy(*given), 3 * F.cross_entropy(*given)))
-    for _ in range(2):  # gradients are accumulated
-        loss = step.gradients(inputs, targets, 0.5)
-        expected = F.cross_entropy(plain(inputs), targets)
-        (0.5 * expected).backward()
-        torch.testing.assert_close(loss, 3 * expected.detach())  # what is reported, not what is minimized
-    for one, other in zip(ours.parameters(), plain.parameters(), strict=True):
+    def step(model, reported):
+        def objective(outputs, targets):
+            loss = F.cross_entropy(outputs, targets)
+            return loss, reported * loss
+
+        return Step(model, objective, torch.optim.SGD(model.parameters()), accumulate=2)
+
+    ours, eager = step(network(), 3), step(network(), 1)
+    compilation = Compilation()
+    compiled = CompiledBackward(ours, compilation, ours.backward)
+    part = Part(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2]))
+    for each in (part, part, part._replace(inputs=part.inputs[:2], targets=part.targets[:2], factor=0.5)):
+        torch.testing.assert_close(compiled(each), 3 * eager.backward(each))  # what is reported, not what is minimized
+    assert compilation.shape == (6, 4) and compilation.seconds > 0  # the second batch; the others ran eagerly
+    for one, other in zip(ours.model.parameters(), eager.model.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
-    assert_close(ours.state_dict(), plain.state_dict())  # running mean and variance
-    assert int(ours[1].num_batches_tracked) == 2
-
-
-def test_another_shape_does_not_fit():
-    step = CompiledStep(network(), lambda *given: 2 * (F.cross_entropy(*given),))
-    assert not step.fits(torch.zeros(6, 4))
-    step.shape = torch.Size((6, 4))
-    assert [step.fits(torch.zeros(size, 4)) for size in (6, 2, 6)] == [True, False, True]
+    assert_close(ours.model.state_dict(), eager.model.state_dict())  # running mean and variance
+    assert int(ours.model[1].num_batches_tracked) == 3
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_really_compiled(fit, tmp_path, scheduler):
     overrides = (*PLAIN[:1], *PLAIN[2:], f"scheduler={scheduler}", "trainer.max_epochs=2")
     eager = fit(*overrides, "task.compile=false")
     ours = fit(*overrides, "task.compile=true")
-    assert ours.task.compiled.seconds > 0  # it was compiled
+    assert ours.task.seconds_compiling > 0  # it was compiled
     assert_close(ours.weights, eager.weights)
     saved = tmp_path / "compiled.ckpt"
     ours.trainer.save_checkpoint(saved)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from litlab.tasks.steps.raw_update import is_hooked, raw_update
+from litlab.compat.torch import has_step_hooks
+from litlab.tasks.steps.raw_update import raw_update
 
 
 @pytest.mark.parametrize(
@@ -59,13 +60,13 @@ def test_wrappers_of_others_stay():
 
 def test_hooks_are_noticed():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
-    assert not is_hooked(optimizer)
+    assert not has_step_hooks(optimizer)
     for register in (
         optimizer.register_step_pre_hook,
         optimizer.register_step_post_hook,
         register_optimizer_step_post_hook,
     ):
         handle = register(lambda *_: None)
-        assert is_hooked(optimizer)
+        assert has_step_hooks(optimizer)
         handle.remove()
-        assert not is_hooked(optimizer)
+        assert not has_step_hooks(optimizer)
