@@ -1,7 +1,6 @@
 """A sweep's jobs: which run, what they are called, and what becomes of those that fail, are killed or are stopped."""
 
 import csv
-import inspect
 import itertools
 import json
 import os
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +26,6 @@ from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
-from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.naming import differing, folder_name, unlike
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.runner import Runner
@@ -155,28 +153,23 @@ def test_no_swept_values_and_one_job(sweep):
 
 
 @pytest.mark.slow
-def test_the_same_job_runs_once(sweep):
-    code, out, _, results = sweep("seed=0,0,1")
-    assert code == 0 and list(sorted(results)) == ["0_seed=0", "1_seed=1"]
-    assert out.startswith("3 jobs in ")
-    assert out.splitlines()[1] == "seed=0  same as an earlier job"
-    assert "2/2  seed=1" in out
-
-
-@pytest.mark.slow
-def test_deletions_and_additions(sweep):
-    code, _, err, results = sweep("~callbacks.pictures", "+note=a,b", "seed=1")
-    assert code == 0, err
-    assert [result["settings"]["note"] for _, result in sorted(results.items())] == ["a", "b"]
-    assert "pictures" not in results["0_note=a"]["settings"]["callbacks"]
-
-
-def test_the_command_line_goes_before_the_sweeps_params(sweep):
-    params = "+hydra.sweeper.params={optimizer.lr:'0.1,0.2,0.3',seed:'0,1'}".replace("+", "")
-    code, _, err, results = sweep(params, "optimizer.lr=0.5")
-    assert code == 0, err
-    assert sorted(results) == ["0_seed=0", "1_seed=1"]
-    assert {result["settings"]["optimizer"]["lr"] for result in results.values()} == {0.5}
+def test_what_overrides_may_be(sweep):
+    """Duplicates, deletions, additions, values of any kind; and what is typed precedes the sweep's params."""
+    words = ["hydra.sweeper.params={optimizer.lr:'0.1,0.2,0.3',seed:'0,1'}", "optimizer.lr=0.5", "~callbacks.pictures"]
+    code, out, err, results = sweep(*words, "+x='a/b','c = d, \"e\"',[1,2],'a/b'")
+    assert (code, err) == (0, "")
+    begin, *lines = out.splitlines()
+    assert begin.startswith("8 jobs in ")
+    assert lines[:2] == [f"seed={seed} x='a/b'  same as an earlier job" for seed in (0, 1)]
+    assert lines[2].startswith("1/6  seed=0 x='a/b'  val/")
+    settings = {name: (result["settings"]["seed"], result["settings"]["x"]) for name, result in results.items()}
+    assert settings == {
+        "0_seed=0,x=a-b": (0, "a/b"), "1_seed=0,x=c-d-e": (0, 'c = d, "e"'), "2_seed=0,x=1-2": (0, [1, 2]),
+        "3_seed=1,x=a-b": (1, "a/b"), "4_seed=1,x=c-d-e": (1, 'c = d, "e"'), "5_seed=1,x=1-2": (1, [1, 2]),
+    }  # fmt: skip
+    for result in results.values():
+        assert result["settings"]["optimizer"]["lr"] == 0.5
+        assert "pictures" not in result["settings"]["callbacks"]
 
 
 # ---- resume
@@ -223,13 +216,25 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
 
 @pytest.mark.slow
-def test_resume_compares_the_resolved_settings(sweep, tmp_path):
+def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
     sweep("seed=0,1")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", f"sweep.resume={folder}")  # the defaults
+    resume = f"sweep.resume={folder}"
+    before = sorted(folder.rglob("*")), (folder / "summary.md").read_text()
+    code, out, _ = command("-m", "seed=0,1,2", "--dry-run", resume)
+    first, second, third, last = out.splitlines()
+    assert (first, second) == ("1/3  seed=0  completed already", "2/3  seed=1  completed already")
+    assert (code, third) == (0, "3/3  seed=2") and last.startswith("1 job to run, about ")
+    code, out, err, _ = sweep("optimizer.lrr=1,2", resume)
+    assert (code, out) == (2, "") and err.startswith("error: optimizer.lrr: ") and len(err.splitlines()) == 1
+    assert (sorted(folder.rglob("*")), (folder / "summary.md").read_text()) == before, "neither leaves anything"
+
+    code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", resume)  # the defaults
     assert code == 0 and "\n2 of 2 jobs are completed already" in out and len(results) == 2
-    _, _, _, results = sweep("seed=0,1", "optimizer.lr=0.2", f"sweep.resume={folder}")
-    assert len(results) == 4
+    code, out, err, results = sweep("optimizer.lr=0.03", resume)
+    assert (code, err) == (0, "") and "1/1  lr=0.03  val/" in out
+    assert sorted(results) == ["0_seed=0", "1_seed=1", "2_lr=0.03"], "named by what is its own"
+    assert results["2_lr=0.03"]["swept"] == ["optimizer.lr"]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
@@ -262,26 +267,6 @@ def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path, wor
             f"sweep.resume={folder}: that is no sweep's folder, it has no multirun.yaml; name a sweep's, logs/" in err
         )
     assert sorted(tmp_path.rglob("*")) == [run.parent, run, run / "result.json"]
-
-
-@pytest.mark.slow
-def test_a_job_that_joins_a_sweep_is_named_by_what_is_its_own(sweep, tmp_path):
-    sweep("optimizer.lr=0.1,0.01", "threads=1")
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    code, out, err, results = sweep("optimizer.lr=0.03", "threads=1", f"sweep.resume={folder}")
-    assert (code, err) == (0, "")
-    assert sorted(results) == ["0_lr=0.1", "1_lr=0.01", "2_lr=0.03"]
-    assert results["2_lr=0.03"]["swept"] == ["optimizer.lr"] and "1/1  lr=0.03" in out
-
-
-@pytest.mark.slow
-def test_a_mistake_in_a_resumed_sweep_is_told_alone(sweep, tmp_path):
-    sweep("seed=0")
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    before = (folder / "summary.md").read_text()
-    code, out, err, _ = sweep("optimizer.lrr=1,2", f"sweep.resume={folder}")
-    assert (code, out) == (2, "") and err.startswith("error: optimizer.lrr: ") and len(err.splitlines()) == 1
-    assert (folder / "summary.md").read_text() == before
 
 
 @pytest.mark.parametrize("name", ["a sweep", "a user's"])
@@ -336,30 +321,25 @@ def forking(launcher, monkeypatch):
         return returns
 
     monkeypatch.setattr(launcher, "launch", forked)
+    monkeypatch.setattr("litlab.sweeps.runner.runs_here", lambda launcher: False)
     return launches
 
 
 @pytest.mark.slow
-def test_a_job_that_is_killed_once_runs_again(sweep, forking):
-    code, out, err, results = sweep("seed=8,9,10")
-    assert (code, err) == (0, "")
+@pytest.mark.parametrize(("seeds", "last"), [((8, 9, 10), "completed"), ((98, 99, 100), "failed")])
+def test_a_job_that_is_killed_runs_again_by_itself(sweep, forking, seeds, last):
+    first, killed, other = seeds
+    code, out, err, results = sweep(f"seed={first},{killed},{other}")
     assert forking == [3, 1, 1]
-    assert statuses(results) == {
-        "0_seed=8": "completed", "1_seed=9": "failed", "2_seed=10": "completed", "3_seed=9": "completed",
+    statuses_and_errors = {name: (result["status"], result["error"]) for name, result in results.items()}
+    lost = ("failed", "the process was killed")
+    assert statuses_and_errors == {
+        f"0_seed={first}": ("completed", None), f"1_seed={killed}": lost, f"2_seed={other}": ("completed", None),
+        f"3_seed={killed}": ("completed", None) if last == "completed" else lost,
     }  # fmt: skip
-    assert results["1_seed=9"]["error"] == "the process was killed"
-    assert sorted(line[:3] for line in out.splitlines()[1:4]) == ["1/3", "2/3", "3/3"] and "failed" not in out
-
-
-@pytest.mark.slow
-def test_a_job_that_is_killed_again_has_failed(sweep, forking):
-    code, out, err, results = sweep("seed=98,99,100")
-    assert code == 1 and err.startswith("error: 1 of 3 jobs failed")
-    assert forking == [3, 1, 1]
-    assert [result["error"] for _, result in sorted(results.items())] == [
-        None, "the process was killed", None, "the process was killed",
-    ]  # fmt: skip
-    assert out.count("seed=99  failed: the process was killed") == 1
+    assert sorted(line[:3] for line in out.splitlines()[1:4]) == ["1/3", "2/3", "3/3"]
+    assert out.count(f"seed={killed}  failed: the process was killed") == (last == "failed")
+    assert (code, err) == (0, "") if last == "completed" else err.startswith("error: 1 of 3 jobs failed")
 
 
 def test_a_launcher_that_cannot_begin(command, quick_train, launcher, monkeypatch, tmp_path):
@@ -386,7 +366,7 @@ def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_res
 
 
 class PretendedWorkers:
-    """In the place of `litlab.sweeps.joblib.Joblib`: a job ends when the test says so."""
+    """In the place of `litlab.compat.joblib.Joblib`: a job ends when the test says so."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -524,47 +504,6 @@ def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
     assert (result["status"], result["error"]) == ("interrupted", "stopped with the sweep")
 
 
-@pytest.mark.slow
-def test_what_joblib_and_its_plugin_must_have(monkeypatch):
-    """`litlab.sweeps.joblib.Joblib` uses parts of both that are private: an upgrade may break them."""
-    core = pytest.importorskip("hydra_plugins.hydra_joblib_launcher._core")
-    from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
-
-    assert list(inspect.signature(core.execute_job).parameters) == [
-        "idx", "overrides", "hydra_context", "config", "task_function", "singleton_state",
-    ]  # fmt: skip
-
-    def execute(number, overrides, *given):
-        if overrides == ["die"]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        while overrides == ["wait"]:
-            time.sleep(0.1)
-        return number, overrides, os.environ["OMP_NUM_THREADS"], given[1]
-
-    monkeypatch.setattr(core, "execute_job", execute)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    launcher = JoblibLauncher(n_jobs=2, pre_dispatch="2*n_jobs", batch_size="auto", max_nbytes=None, timeout=None)
-    launcher.config = {"a": "config"}
-    assert Joblib.fits(launcher) and not Joblib.fits(object()) and not Joblib(JoblibLauncher(n_jobs=1)).has_workers
-    workers = Joblib(launcher)
-    assert workers.has_workers
-    import joblib
-
-    share = str(max(joblib.cpu_count() // 2, 1))
-    assert workers.submit(("a=1",), 3).result(60) == (3, ["a=1"], share, {"a": "config"})
-    slow = workers.submit(["wait"], 4)
-    killed = workers.submit(["die"], 5)
-    assert isinstance(killed.exception(60), BrokenExecutor) and isinstance(slow.exception(60), BrokenExecutor)
-    assert isinstance(workers.submit(["a=2"], 6).exception(60), BrokenExecutor)  # not raised
-    workers.kill()
-    slow = workers.submit(["wait"], 7)
-    assert workers.submit(["a=3"], 8).result(60)[1] == ["a=3"] and not slow.done()
-    workers.kill()
-    assert slow.exception(60) is not None
-    assert workers.submit(["a=4"], 9).result(60)[0] == 9
-    workers.release()
-
-
 # ---- names
 
 
@@ -589,25 +528,16 @@ def test_names(overrides, swept, name):
     assert folder_name(7, differing(overrides, swept)) == name
 
 
+@pytest.mark.parametrize("letter", ["a", "가"])
+def test_names_are_short(letter):
+    name = folder_name(12, {"x": letter * 300})
+    assert 90 < len(name.encode()) < 100 and name.startswith(f"12_x={letter * 3}")
+
+
 def test_what_a_job_is_given_unlike_others():
     words = ["data=digits", "+model.x=1", "seed=0", "sweep.resume=a", "~callbacks.pictures"]
     assert unlike(words, [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]) == ["model.x", "seed"]
     assert unlike(words, []) == []
-
-
-def test_names_are_short():
-    assert len(folder_name(12, {"x": "a" * 300}).encode()) < 100
-    name = folder_name(12, {"x": "가" * 300})
-    assert len(name.encode()) < 100 and name.startswith("12_x=가가가")
-
-
-@pytest.mark.slow
-def test_strange_values_in_a_sweep(sweep):
-    code, _, err, results = sweep("+x='a/b','c = d, \"e\"',[1,2]", "seed=1")
-    assert code == 0, err
-    assert {name: result["settings"]["x"] for name, result in results.items()} == {
-        "0_x=a-b": "a/b", "1_x=c-d-e": 'c = d, "e"', "2_x=1-2": [1, 2],
-    }  # fmt: skip
 
 
 def test_the_line_of_a_job():
@@ -670,18 +600,6 @@ def test_a_dry_run_of_which_no_job_can_be_measured_is_told(command, quick_train)
 @pytest.mark.parametrize(("seconds", "text"), [(4.5, "4.5 s"), (45, "45 s"), (90, "1.5 min"), (5400, "1.5 h")])
 def test_a_time_is_told_in_its_unit(seconds, text):
     assert duration(seconds) == text
-
-
-@pytest.mark.slow
-def test_a_dry_run_of_a_resumed_sweep(sweep, command, tmp_path):
-    sweep("seed=0,1")
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    before = sorted(folder.rglob("*"))
-    code, out, _ = command("-m", "seed=0,1,2", "--dry-run", f"sweep.resume={folder}")
-    assert code == 0
-    assert out.splitlines()[:3] == ["1/3  seed=0  completed already", "2/3  seed=1  completed already", "3/3  seed=2"]
-    assert out.splitlines()[3].startswith("1 job to run, about ")
-    assert sorted(folder.rglob("*")) == before
 
 
 # ---- for real

@@ -10,14 +10,14 @@ from typing import Any
 
 from litlab import signals
 from litlab.compat.hydra import runs_here
+from litlab.compat.joblib import Joblib
+from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import this_process
 from litlab.runs.result import FILE, write
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
-from litlab.sweeps.joblib import Joblib
 from litlab.sweeps.plan import Plan
-from litlab.sweeps.ray import Ray
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
 from litlab.sweeps.watch import watching

@@ -1,4 +1,4 @@
-"""Submitit as a sweep needs it: no more local jobs at a time than there are cores, and each job's failure its own."""
+"""Submitit for a sweep: no more local jobs at a time than there are cores, and a job that is lost loses only itself."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from litlab.compat.patching import replaced
+from litlab.compat.submitit import is_submitit, show_gpus, stop, submitting_by
 from litlab.distributed.gpus import visible
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ INTERVAL = 0.1  # seconds between two looks at the processes
 
 
 class Submitit:
-    """Stands where Jobs has its launcher: the plugin starts all local jobs at once, and raises at the first lost one.
+    """The launcher of Hydra's plugin, which by itself starts all local jobs at once, and raises at the first lost one.
 
     Args:
         launcher: the plugin's, which has been set up.
@@ -28,44 +28,38 @@ class Submitit:
         self.launcher = launcher
         self.jobs: list[Any] = []  # submitit's
 
-    @classmethod
-    def fits(cls, launcher: Any) -> bool:
-        """Whether a launcher is the plugin's."""
-        return type(launcher).__module__.startswith("hydra_plugins.hydra_submitit_launcher")
+    fits = staticmethod(is_submitit)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """As the plugin's; None for a job that was lost. Stopped, it cancels the jobs."""
-        import submitit
-
-        whole = submitit.AutoExecutor.map_array
-        with replaced(submitit.AutoExecutor, "map_array", lambda *args: self._submit(whole, *args)):
+        with submitting_by(self._submit):
             try:
                 return self.launcher.launch(job_overrides, initial_job_idx)
             except BaseException:
                 for job in self.jobs:
-                    _stop(job)
+                    stop(job)
                 raise
             finally:
                 self.jobs = []
 
-    def _submit(self, whole: Callable[..., Any], executor: Any, run: Any, *columns: Sequence[Any]) -> list["Submitted"]:
+    def _submit(self, map_array: Callable[..., Any], executor: Any, run: Any, *columns: Any) -> list["Submitted"]:
         """Submit a run for each row of the columns: to Slurm as one array, locally by turns."""
         if executor.cluster != "local":
-            self.jobs = whole(executor, run, *columns)
+            self.jobs = map_array(executor, run, *columns)
             return [Submitted(job) for job in self.jobs]
-        at_once, threads = shares(self.launcher.config.get("threads"), self.launcher.params, len(columns[0]))
-        if self.launcher.params.get("gpus_per_node") is None:  # submitit would hide them all
-            executor._executor.parameters |= {"visible_gpus": visible(), "gpus_per_node": len(visible())}
+        at_once, threads = split_cores(self.launcher.config.get("threads"), self.launcher.params, len(columns[0]))
+        if self.launcher.params.get("gpus_per_node") is None:
+            show_gpus(executor, visible())
         for row in zip(*columns, strict=True):
             while sum(not job.done() for job in self.jobs) >= at_once:
                 time.sleep(INTERVAL)
-            with _as_children_should_have_it(threads):
+            with _environment_of_jobs(threads):
                 self.jobs.append(executor.submit(run, *row))
         return [Submitted(job) for job in self.jobs]
 
 
 class Submitted:
-    """A job of submitit's whose loss is logged, not raised: what came of it is in its result.json, or is not."""
+    """A job of submitit's whose loss is logged, not raised: its result.json says what came of it, or is missing."""
 
     def __init__(self, job: Any) -> None:
         self.job = job
@@ -79,7 +73,7 @@ class Submitted:
             return [None]
 
 
-def shares(threads: int | None, params: dict[str, Any], jobs: int) -> tuple[int, int]:
+def split_cores(threads: int | None, params: dict[str, Any], jobs: int) -> tuple[int, int]:
     """How many local jobs run at a time, and the threads of each: together no more than the cores.
 
     Args:
@@ -92,20 +86,11 @@ def shares(threads: int | None, params: dict[str, Any], jobs: int) -> tuple[int,
     return at_once, max(cores // at_once, 1)
 
 
-def _stop(job: Any) -> None:
-    """Ask a job to end; one that has ended does not mind."""
-    with contextlib.suppress(OSError):
-        if hasattr(job, "_process"):  # local: by the signal on which a run writes its result
-            job._process.terminate()
-        else:
-            job.cancel(check=False)
-
-
 @contextlib.contextmanager
-def _as_children_should_have_it(threads: int) -> Iterator[None]:
-    """A process begun in the body has so many threads, unless the user's environment says otherwise.
+def _environment_of_jobs(threads: int) -> Iterator[None]:
+    """A process started in the body has so many threads, unless the user's environment says otherwise.
 
-    Ctrl-C does not reach it: the sweep stops its jobs itself, and submitit would answer with a traceback.
+    Ctrl-C does not reach it: the sweep stops its jobs itself, and submitit would print a traceback.
     """
     is_main = threading.current_thread() is threading.main_thread()
     given = os.environ.get("OMP_NUM_THREADS")

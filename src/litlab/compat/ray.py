@@ -1,4 +1,4 @@
-"""Ray as a sweep needs it: a signal stops it."""
+"""Hydra's plugin for Ray: a signal stops it."""
 
 import contextlib
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ INTERVAL = 0.2  # seconds between two looks whether there was a signal
 
 
 class Ray:
-    """Stands where Jobs has its launcher: the plugin waits in `ray.get`, which no signal ends.
+    """The plugin's launcher, which by itself waits in `ray.get`.
 
-    What a signal's handler raises there comes out when the task is over, as a SystemError, or aborts the process. And
-    `ray.init` puts its own handler of SIGTERM into the place of ours.
+    What a signal's handler raises there appears when the task is over, as a SystemError, or aborts the process. And
+    `ray.init` replaces our handler of SIGTERM.
 
     Args:
         launcher: the plugin's, which has been set up.

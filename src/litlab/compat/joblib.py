@@ -1,4 +1,4 @@
-"""Joblib as a sweep needs it: its workers end with the sweep, however that ends, and take single jobs, too."""
+"""Hydra's plugin for joblib: its workers also take single jobs, and end with the sweep, however that ends."""
 
 import functools
 import os
@@ -14,13 +14,11 @@ from hydra.core.singleton import Singleton
 from litlab.compat.patching import replaced
 
 INTERVAL = 0.5  # seconds between two looks whether the sweep's process lives
-PATIENCE = 30.0  # seconds that a job has for its end when the sweep's process has died
+PATIENCE = 30.0  # seconds that a job has to end after the sweep's process has died
 
 
 class Joblib:
-    """Stands where Jobs has its launcher: the plugin's workers would wait for the next job of a sweep that is dead.
-
-    And the plugin takes jobs in batches alone, and waits for all of one; `submit` takes one, for the same workers.
+    """The plugin's launcher. By itself it takes jobs in batches alone, and its workers outlive a sweep that is killed.
 
     Args:
         launcher: the plugin's, which has been set up.
@@ -49,7 +47,7 @@ class Joblib:
         return self.launcher.joblib.get("n_jobs") != 1 and self.launcher.joblib.get("timeout") is None
 
     def submit(self, overrides: Sequence[str], number: int) -> Future[Any]:
-        """Run a job when a worker is free: what `launch` of the plugin does for each, by private parts of joblib.
+        """Run a job when a worker is free, as the plugin's `launch` does for each.
 
         Args:
             overrides: the job's.
@@ -64,7 +62,7 @@ class Joblib:
         given = (self.launcher.hydra_context, self.launcher.config, self.launcher.task_function, Singleton.get_state())
         try:
             return self.parallel._backend.submit(functools.partial(_core.execute_job, number, list(overrides), *given))
-        except BrokenExecutor as error:  # a worker has just been killed; who waits for the other jobs is told as well
+        except BrokenExecutor as error:  # a worker was killed just now: the futures of the other jobs say so, too
             future = Future[Any]()
             future.set_exception(error)
             return future
@@ -83,13 +81,13 @@ class Joblib:
 
 
 def end_with(parent: int) -> None:
-    """End this process when its parent has died; a job at work is stopped as by SIGTERM, and writes its result."""
+    """End this process when its parent has died; a job at work gets SIGTERM, and writes its result."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(INTERVAL)
         deadline = time.monotonic() + PATIENCE
-        os.kill(os.getpid(), signal.SIGTERM)  # by default the end
+        os.kill(os.getpid(), signal.SIGTERM)  # without a handler, this is the end
         while signal.getsignal(signal.SIGTERM) != signal.SIG_DFL and time.monotonic() < deadline:
             time.sleep(INTERVAL)
         os._exit(1)
