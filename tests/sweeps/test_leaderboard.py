@@ -345,7 +345,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "folder" / "result.json").mkdir()
     errors = {result.run_dir.name: result.error for result in read([tmp_path])}
     assert errors.keys() == {"pipe", "zero", "loop"}
-    assert errors["pipe"] == errors["zero"] == "no regular file" and "symbolic links" in errors["loop"]
+    assert errors["pipe"] == errors["zero"] == "not a regular file" and "symbolic links" in errors["loop"]
 
 
 def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> None:
