@@ -36,14 +36,6 @@ NOT_TRUSTED = {  # what Hydra itself would run, on the command line or in conf/l
 
 
 @pytest.fixture
-def canary(tmp_path, monkeypatch):
-    """A package that leaves a file when it is imported, or what is handed to a shell."""
-    (tmp_path / "canary_package.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path / "canary"
-
-
-@pytest.fixture
 def clone(tmp_path, monkeypatch):
     """The folder conf of a clone, into which others' files may be put."""
     conf = tmp_path / "clone" / "conf"
