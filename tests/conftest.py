@@ -101,16 +101,16 @@ def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
     """Build and fit as `litlab.train` does, and keep the objects; `callbacks` come to the config's."""
     from lightning.pytorch import seed_everything
 
-    from litlab.build import build_data, build_task, build_trainer, settle_steps
+    from litlab.build import build_data, build_task, build_trainer, steps_per_execution
 
     def fitted(*overrides: str, callbacks: Iterable[Any] = ()) -> Fit:
         config = compose(*overrides)
         seed_everything(config.seed, verbose=False)
         data = build_data(config)
         task = build_task(config, data)
-        trainer = build_trainer(config, data, task)
+        trainer = build_trainer(config, data)
         trainer.callbacks.extend(callbacks)
-        settle_steps(trainer, data, task)
+        task.steps_per_execution = steps_per_execution(config, trainer, task)
         trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
         return Fit(config, data, task, trainer)
 

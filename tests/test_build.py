@@ -3,14 +3,22 @@
 import pytest
 from omegaconf import OmegaConf
 
-from litlab.build import build_callbacks, build_data, build_schedule, build_task, build_trainer, instantiate
+from litlab.build import (
+    build_callbacks,
+    build_data,
+    build_schedule,
+    build_task,
+    build_trainer,
+    instantiate,
+    steps_per_execution,
+)
 from litlab.errors import RequestError
 
 
 def built(config):
     data = build_data(config)
     task = build_task(config, data)
-    return data, task, build_trainer(config, data, task)
+    return data, task, build_trainer(config, data)
 
 
 def test_the_model_gets_its_shape_from_the_data(compose):
@@ -38,8 +46,9 @@ def test_settings_that_are_the_modules_business(compose):
     ],
 )
 def test_what_counts_batches_takes_one_at_a_time(compose, override, size):
-    data, task, _ = built(compose("task.steps_per_execution=16", override))
-    assert task.steps_per_execution == data.steps_per_execution == size
+    config = compose("task.steps_per_execution=16", override)
+    _, task, trainer = built(config)
+    assert steps_per_execution(config, trainer, task) == size
 
 
 def test_schedule():

@@ -26,7 +26,7 @@ def build(config):
     if task.schedule is not None:
         auto = {name: 10 for name, value in task.schedule.make.keywords.items() if value == "auto"}
         assert task.schedule.make(optimizer, **auto).optimizer is optimizer
-    return data, task, build_trainer(config, data, task)
+    return data, task, build_trainer(config, data)
 
 
 @pytest.mark.parametrize(("group", "name"), ALL, ids=["=".join(each) for each in ALL])

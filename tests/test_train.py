@@ -72,7 +72,7 @@ def test_the_checkpoint_gives_the_test_metrics_again(run, compose):
     seed_everything(5, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
-    trainer = build_trainer(config, data, task)
+    trainer = build_trainer(config, data)
     trainer.test(task, datamodule=data, verbose=False)
     assert trainer.callback_metrics["test/accuracy"] < 0.5
     task.load_state_dict(load(run_dir / "checkpoints" / "best.ckpt")["state_dict"])
@@ -416,7 +416,7 @@ def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):
 
 def test_a_best_checkpoint_that_is_gone_does_not_lose_the_test(run, monkeypatch, capsys):
     """The last weights are tested, and nothing says that they are the best."""
-    from litlab import train as module
+    from litlab import finish as module
 
     def without(task, trainer):
         (folder,) = {Path(each.dirpath) for each in trainer.checkpoint_callbacks}

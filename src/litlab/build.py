@@ -1,7 +1,6 @@
 """From a config to the objects it names: data, task, trainer."""
 
 import functools
-import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
@@ -18,11 +16,10 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.compat import hydra as compat
-from litlab.config.hydra_errors import blame_setting, build_error, suggestion
+from litlab.config.hydra_errors import blame_setting, build_error
 from litlab.config.job import in_sweep, sweep_folder
-from litlab.config.signatures import signature
 from litlab.config.trust import trusted, verify
-from litlab.data.samples import model_arguments
+from litlab.data.samples import Declaration, model_arguments
 from litlab.data.shared import shared_copy
 from litlab.data.tensors import TensorData
 from litlab.distributed import gpus
@@ -32,6 +29,7 @@ from litlab.distributed.ranks import place
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import WholeFiles
 from litlab.tasks.base import Task
+from litlab.tasks.compatibility import check_model, check_monitored, check_targets
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
 from litlab.tasks.schedule import Schedule
 
@@ -39,7 +37,7 @@ log = logging.getLogger(__name__)
 
 # Settings of the Trainer that are the module's business under manual optimization; Lightning refuses them there.
 MODULE_SETTINGS = {"accumulate_grad_batches": 1, "gradient_clip_val": None, "gradient_clip_algorithm": None}
-# Settings that count batches or steps within an epoch, and their idle values: see `settle_steps`.
+# Settings that count batches or steps within an epoch, and their idle values: see `steps_per_execution`.
 COUNTED = {
     **{"limit_train_batches": 1.0, "overfit_batches": 0.0, "val_check_interval": 1.0, "fast_dev_run": False},
     "min_steps": None,
@@ -83,15 +81,22 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
     Raises:
         RequestError: something cannot be built so, the task is not for such targets, or has no such metric to monitor.
     """
-    monitor = str(config.scheduler.get("monitor") or "")
-    if monitor.startswith("val/") and not data.has_validation:
-        raise RequestError(
-            f"scheduler.monitor={monitor}: there is no validation; set data.val_size, or watch train/loss"
-        )
-    _check_tokens(config.model, data)
+    check_model(config, data)
+    task = instantiate_task(config, data)
+    check_targets(task, data)
+    check_monitored(config, task, data.has_validation)
+    return task
+
+
+def instantiate_task(config: DictConfig, data: Declaration) -> Task:
+    """As `build_task`, without its checks: also for a saved run, of which there is no data set but what is known of it.
+
+    Raises:
+        RequestError: something cannot be built so.
+    """
     trust = trusted(config)
     model = instantiate("model", config.model, trust, **model_arguments(data))
-    task: Task = instantiate(
+    return instantiate(
         "task",
         config.task,
         trust,
@@ -102,10 +107,6 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
-    _check_targets(task, data)
-    _check_monitor(task)
-    _check_watched(config, task)
-    return task
 
 
 def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:
@@ -117,7 +118,7 @@ def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | 
     return Schedule(instantiate("scheduler", settings, trust), **rhythm)
 
 
-def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer:
+def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     """The trainer of a config, with its loggers and callbacks.
 
     Raises:
@@ -125,13 +126,10 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
             does not take place.
     """
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
-    _check_device(str(settings.get("accelerator")))
     if (here := place()) and settings.get("devices") == "auto":
         settings |= {"devices": here.local_world_size, "num_nodes": here.world_size // here.local_world_size}
     refuse_missing_devices(settings)
     settings["devices"] = gpus.device(settings, torch.cuda.device_count())
-    # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
-    counted = [f"trainer.{name}" for name, idle in COUNTED.items() if repr(settings.get(name, idle)) != repr(idle)]
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
     trust = trusted(config)
     callbacks = build_callbacks(config.callbacks, data, trust)
@@ -156,30 +154,26 @@ def build_trainer(config: DictConfig, data: TensorData, task: Task) -> L.Trainer
     refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
         trainer.strategy._launcher = Launcher(trainer, config)
-    settle_steps(trainer, data, task, counted)
     return trainer
 
 
-def settle_steps(trainer: L.Trainer, data: TensorData, task: Task, counted: Sequence[str] = ()) -> None:
-    """Hand the data `task.steps_per_execution`; 1 where more would change what the run does, not its speed alone.
+def steps_per_execution(config: DictConfig, trainer: L.Trainer, task: Task) -> int:
+    """What task.steps_per_execution may be; 1 where more would change what the run does, not its speed alone.
 
     The Trainer counts calls of `training_step`, and calls callbacks' hooks once for each. So where something counts
     batches or is to see every step, one call is one step. Several devices average the gradients once per call.
-
-    Args:
-        trainer: with its callbacks.
-        data: get as many batches into one call.
-        task: whose number it is.
-        counted: settings in use that count batches.
     """
+    # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
+    settings = {name: config.trainer.get(name, idle) for name, idle in COUNTED.items()}
+    counted = [f"trainer.{name}" for name, value in settings.items() if repr(value) != repr(COUNTED[name])]
     callbacks = [type(each).__name__ for each in trainer.callbacks if counts_batches(each)]
     own = ("configure_callbacks", *BATCH_HOOKS, *STEP_HOOKS)  # of a task of the user's own
     hooks = [f"{type(task).__name__}.{hook}" for hook in own if has_hook(task, hook, Task)]
     reasons = [*counted, *callbacks, *hooks, *(["trainer.devices"] if trainer.world_size > 1 else [])]
     if reasons and task.steps_per_execution > 1:
         log.info("one optimizer step per call, not task.steps_per_execution, because of %s", ", ".join(reasons))
-        task.steps_per_execution = 1
-    data.steps_per_execution = task.steps_per_execution
+        return 1
+    return task.steps_per_execution
 
 
 def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData, trust: Sequence[str] = ()) -> list[L.Callback]:
@@ -200,68 +194,3 @@ def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData, trust: 
             callbacks.append(instantiate(f"callbacks.{name}", config, trust))
             refuse_automatic_only(name, callbacks[-1])
     return callbacks
-
-
-def _check_tokens(config: DictConfig, data: TensorData) -> None:
-    """Whether the model is one of tokens where the data are tokens."""
-    if "num_tokens" not in model_arguments(data):
-        return
-    model = get_object(config._target_)
-    known = inspect.signature(model).parameters.values()
-    if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in known):
-        raise RequestError(
-            f"model: {model.__name__} takes numbers, and the inputs of these data are tokens; take a model whose "
-            "__init__ has num_tokens, as that of an nn.Embedding"
-        )
-
-
-def _check_targets(task: Task, data: TensorData) -> None:
-    if not hasattr(data, "class_names"):  # others' data, which do not tell
-        return
-    if data.class_names is None:
-        kind, are = "regression", "numbers"
-    elif data.num_outputs == 1:
-        kind, are = "binary", "two classes with one output"
-    else:
-        kind, are = "classification", f"{len(data.class_names)} classes"
-    if task.target_kind and task.target_kind != kind:
-        raise RequestError(f"task={task.target_kind}: the targets of these data are {are}; take task={kind}")
-
-
-def _check_monitor(task: Task) -> None:
-    higher_is_better = _metrics(task)
-    if task.monitor not in higher_is_better:
-        what = f"there is no such metric{suggestion(task.monitor, higher_is_better)}"
-        raise RequestError(f"task.monitor={task.monitor}: {what}; choose from {', '.join(higher_is_better)}")
-    higher = higher_is_better[task.monitor]  # None: the metric does not tell
-    if higher is not None and task.mode != (right := "max" if higher else "min"):
-        better = "more" if higher else "less"
-        raise RequestError(f"task.mode={task.mode}: of {task.monitor} {better} is better; set task.mode={right}, too")
-
-
-def _check_watched(config: DictConfig, task: Task) -> None:
-    """The metrics that Lightning's callbacks and the scheduler watch: they would miss one at the end of an epoch."""
-    watched = {"scheduler.monitor": config.scheduler.get("monitor")}
-    for name, each in config.callbacks.items():
-        parameter = signature(str(each._target_)).parameters.get("monitor")
-        if parameter is not None and parameter.owner.startswith("lightning."):  # another class may mean something else
-            watched[f"callbacks.{name}.monitor"] = each.get("monitor")
-    for setting, metric in watched.items():
-        known = [*_metrics(task), *(("epoch", "step") if setting.startswith("callbacks.") else ())]
-        if metric is not None and metric not in known:
-            what = f"there is no such metric{suggestion(str(metric), known)}"
-            raise RequestError(f"{setting}={metric}: {what}; choose from {', '.join(_metrics(task))}")
-
-
-def _metrics(task: Task) -> dict[str, bool | None]:
-    """What can be watched, and whether more of it is better; None where the metric does not tell."""
-    higher_is_better: dict[str, bool | None] = {"val/loss": False, "train/loss": False}
-    return higher_is_better | {f"val/{name}": metric.higher_is_better for name, metric in task.metrics.items()}
-
-
-def _check_device(accelerator: str) -> None:
-    missing = (accelerator in ("gpu", "cuda") and not torch.accelerator.is_available()) or (
-        accelerator == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
-        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; take trainer=cpu")

@@ -168,14 +168,13 @@ def test_what_counts_batches(callback, counts):
 
 
 def test_what_a_run_always_has_does_not_slow_it_down(compose, caplog):
-    from litlab.build import build_task, build_trainer
+    from litlab.build import build_task, build_trainer, steps_per_execution
 
     def steps(*overrides: str) -> int:
         config = compose("callbacks=early_stopping", "logger=both", *overrides)
         data = build_data(config)
         task = build_task(config, data)
-        build_trainer(config, data, task)
-        return data.steps_per_execution
+        return steps_per_execution(config, build_trainer(config, data), task)
 
     assert steps("trainer.enable_progress_bar=true") == 16
     with caplog.at_level(logging.INFO, logger="litlab"):

@@ -11,13 +11,14 @@ from torch import nn
 
 from litlab.callbacks import pictures as module
 from litlab.callbacks.history import History
-from litlab.callbacks.pictures import PICTURES, Tested, confident_mistakes, evaluating
+from litlab.callbacks.pictures import PICTURES, Tested, confident_mistakes
 from litlab.data.breast_cancer import BreastCancer
 from litlab.data.digits import Digits
 from litlab.data.sine import Sine
 from litlab.plots import classification, regression
 from litlab.tasks.binary import Binary
 from litlab.tasks.classification import Classification
+from litlab.tasks.prediction import evaluating
 from litlab.tasks.regression import Regression
 from litlab.train import train
 

@@ -229,7 +229,7 @@ def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_pat
 
 def trainer(**settings: Any) -> Any:
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    usual = {"world_size": 1, "global_rank": 0, "overfit_batches": 0.0, "current_epoch": 0, "strategy": strategy}
+    usual = {"world_size": 1, "global_rank": 0, "overfit_batches": 0.0, "current_epoch": 0, "strategy": strategy, "lightning_module": None}
     return SimpleNamespace(**usual | settings)
 
 
@@ -244,7 +244,7 @@ def test_loaders():
     assert not torch.equal(torch.cat(order), targets) and torch.equal(torch.cat(order).sort()[0], targets.sort()[0])
     data.trainer = trainer(overfit_batches=3)
     assert torch.equal(torch.cat([y for _, y in data.train_dataloader()]), targets), "the same few batches"
-    data.steps_per_execution = 2
+    data.trainer = trainer(lightning_module=SimpleNamespace(steps_per_execution=2))
     assert isinstance(data.train_dataloader(), Chunks)
     assert [len(chunk) for chunk in data.train_dataloader()] == [2, 1]
 

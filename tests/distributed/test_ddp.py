@@ -32,17 +32,17 @@ ENDLESS = 600.0  # seconds, for a busy machine
     ],
 )
 def test_what_devices_cannot_share_is_refused(compose: Callable[..., Any], overrides: list[str], message: str) -> None:
-    from litlab.build import build_data, build_task, build_trainer
+    from litlab.build import build_data, build_trainer
     from litlab.errors import RequestError
 
     config = compose(*DDP, *overrides)
     data = build_data(config)
     with pytest.raises(RequestError, match=message):
-        build_trainer(config, data, build_task(config, data))
+        build_trainer(config, data)
 
 
 def test_the_number_of_processes_is_torchruns(compose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from litlab.build import build_data, build_task, build_trainer
+    from litlab.build import build_data, build_trainer
     from litlab.errors import RequestError
 
     started_by_torchrun(monkeypatch, rank=3, world_size=4, local_world_size=2)
@@ -50,7 +50,7 @@ def test_the_number_of_processes_is_torchruns(compose: Callable[..., Any], monke
     def built(*overrides: str) -> Any:
         config = compose("trainer=ddp", *overrides)
         data = build_data(config)
-        return build_trainer(config, data, build_task(config, data))
+        return build_trainer(config, data)
 
     trainer = built("trainer.devices=auto")
     assert (trainer.world_size, trainer.num_devices, trainer.num_nodes, trainer.global_rank) == (4, 2, 2, 3)

@@ -16,6 +16,6 @@ def test_frozen_weights_stay(compose):
     first, last = task.model[1], task.model[-1]
     first.requires_grad_(False)
     frozen, free = first.weight.clone(), last.weight.detach().clone()
-    build_trainer(config, data, task).fit(task, datamodule=data)
+    build_trainer(config, data).fit(task, datamodule=data)
     assert torch.equal(first.weight, frozen)
     assert not torch.equal(last.weight, free)

@@ -245,7 +245,7 @@ def test_plain_dataloaders_work(compose, same_weights):
         seed_everything(0, verbose=False)
         data: Any = Foreign()
         task = build_task(config, data)
-        trainer = build_trainer(config, data, task)
+        trainer = build_trainer(config, data)
         trainer.fit(task, datamodule=data)
         assert trainer.global_step == 35
         assert trainer.callback_metrics["val/accuracy"] > 0.8

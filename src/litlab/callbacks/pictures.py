@@ -3,8 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -20,6 +19,7 @@ from litlab.data.tensors import TensorData
 from litlab.escape import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
 from litlab.plots.canvas import Array
+from litlab.tasks import prediction
 from litlab.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -184,19 +184,6 @@ def warn(problem: str, error: Exception) -> None:
 
 
 def predict(task: Task, inputs: torch.Tensor, trainer: L.Trainer) -> Array:
-    """The task's predictions for inputs (N, ...), in batches."""
-    with evaluating(task), torch.inference_mode(), trainer.precision_plugin.forward_context():
-        batches = inputs.to(task.device).split(trainer.datamodule.eval_batch_size)
-        return torch.cat([task.predictions(task(batch)).float().cpu() for batch in batches]).numpy()
-
-
-@contextmanager
-def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode in the body; afterwards each submodule has its former mode."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    """The task's predictions for inputs (N, ...), in batches, at the precision of the training."""
+    with trainer.precision_plugin.forward_context():
+        return prediction.predict(task, inputs, trainer.datamodule.eval_batch_size).numpy()

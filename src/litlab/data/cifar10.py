@@ -36,6 +36,7 @@ class CIFAR10(TensorData):
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
     )
+    pixel_max = 255.0
 
     def __init__(self, *, data_dir: str | Path, sample: str | None = None, **settings: Any) -> None:
         super().__init__(**settings)

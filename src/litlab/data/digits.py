@@ -15,6 +15,7 @@ class Digits(TensorData):
     input_shape = (1, 8, 8)
     num_outputs = 10
     class_names = tuple("0123456789")
+    pixel_max = 16.0
 
     def load(self) -> tuple[Split, None]:
         """All samples; there is no official test split."""

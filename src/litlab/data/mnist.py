@@ -20,6 +20,7 @@ class MNIST(TensorData):
     input_shape = (1, 28, 28)
     num_outputs = 10
     class_names = tuple("0123456789")
+    pixel_max = 255.0
 
     def __init__(self, *, data_dir: str | Path, **settings: Any) -> None:
         super().__init__(**settings)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import lightning.pytorch as L
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrShare
 from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.samples import as_splits, column_axis, data_error, refuse_faults
+from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.errors import RequestError
 from litlab.escape import one_line
@@ -42,6 +44,7 @@ class TensorData(L.LightningDataModule):
     feature_names: tuple[str, ...] | None = None  # columns of a table, or channels of a sequence
     num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
     target_name: str = "target"  # of a regression, with its unit
+    pixel_max: float | None = None  # what `load` divides the uint8 pixels of images by, such as 255
 
     def __init__(
         self,
@@ -69,9 +72,9 @@ class TensorData(L.LightningDataModule):
         self.folds, self.fold = folds, fold
         self.test_on_train, self.normalize = test_on_train, normalize
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
-        self.steps_per_execution = 1  # batches in one call of the task's training_step
         self.test_split = "test"  # or train, once loaded, where the test repeats the training split
         self.splits: dict[str, Split] = {}
+        self.statistics: tuple[Tensor, Tensor] | None = None  # mean and standard deviation, where inputs are normalized
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
@@ -89,6 +92,27 @@ class TensorData(L.LightningDataModule):
     def has_validation(self) -> bool:
         """Whether there is a validation split."""
         return self.folds is not None or self.val_size > 0
+
+    @property
+    def spec(self) -> DataSpec | None:
+        """What a client of the trained weights needs to know; None where a subclass prepares inputs in its own way."""
+        own = ("setup", "_final_splits", "raw_splits", "on_before_batch_transfer", "on_after_batch_transfer")
+        if any(getattr(type(self), name) is not getattr(TensorData, name) for name in own):
+            return None
+        mean, std = ((tuple(each.flatten().tolist()) for each in self.statistics) if self.statistics else (None, None))
+        return DataSpec(
+            name=type(self).__name__,
+            input_shape=tuple(self.input_shape),
+            num_outputs=self.num_outputs,
+            class_names=None if self.class_names is None else tuple(self.class_names),
+            feature_names=None if self.feature_names is None else tuple(self.feature_names),
+            target_name=self.target_name,
+            num_tokens=self.num_tokens,
+            pixel_max=self.pixel_max,
+            mean=mean,
+            std=std,
+            eval_batch_size=self.eval_batch_size,
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Load, split and normalize, once; a sweep's jobs in one process share the result.
@@ -110,7 +134,7 @@ class TensorData(L.LightningDataModule):
             raise RequestError(f"data.test_size={self.test_size}: that leaves no test split; try 0.2")
         refuse_faults(self, splits)
         if self.normalize:
-            mean, std = _statistics(splits["train"].inputs)
+            self.statistics = mean, std = _statistics(splits["train"].inputs)
             for part, (inputs, targets) in splits.items():  # one at a time to save memory; load() may keep the originals
                 splits[part] = Split((inputs - mean).div_(std), targets)
         return splits
@@ -127,6 +151,8 @@ class TensorData(L.LightningDataModule):
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
         train, test = as_splits(self, loaded)
+        if getattr(loaded[0][0], "dtype", None) in (torch.uint8, np.uint8):
+            self.pixel_max = 1.0  # they are not divided
         if test is None and self.test_on_train:
             test, self.test_split = train, "train"
         elif test is None:
@@ -162,7 +188,8 @@ class TensorData(L.LightningDataModule):
             epoch=lambda: trainer.current_epoch,
             passes=self.passes_per_epoch,
         )
-        return Chunks(loader, self.steps_per_execution) if self.steps_per_execution > 1 else loader
+        size = getattr(trainer.lightning_module, "steps_per_execution", 1)
+        return Chunks(loader, size) if size > 1 else loader
 
     def val_dataloader(self) -> TensorLoader | list[Any]:
         """Large batches of the validation split in order; an empty list without one."""

@@ -17,15 +17,20 @@ MANY = 8  # processes that may share fewer CPU cores, as in a trial of ddp on a 
 
 
 def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
-    """Hold `trainer.devices` against the machine: Lightning would start any number of processes on a CPU.
+    """Hold `trainer.accelerator` and `devices` against the machine: Lightning starts any number of CPU processes.
 
     Raises:
-        RequestError: there are fewer.
+        RequestError: there is no such device, or there are fewer.
     """
+    accelerator = settings.get("accelerator")
+    if (accelerator in ("gpu", "cuda") and not torch.accelerator.is_available()) or (
+        accelerator == "mps" and not torch.backends.mps.is_available()
+    ):
+        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; take trainer=cpu")
     asked = settings.get("devices")
     if type(asked) is not int:
         return
-    on_gpu = settings.get("accelerator") in GPU and torch.cuda.is_available()
+    on_gpu = accelerator in GPU and torch.cuda.is_available()
     there = torch.cuda.device_count() if on_gpu else max(cores(), MANY)
     if asked > there:
         found = f"PyTorch finds {there} GPUs" if on_gpu else f"this machine has {cores()} CPU cores"

@@ -16,6 +16,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
+from litlab.data.spec import KEY as SPEC
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
 from litlab.files import write_whole
@@ -29,7 +30,7 @@ COMMENT = len(MARK) + 2 * hashlib.sha256().digest_size
 LENGTH = COMMENT.to_bytes(2, "little")
 # What is no callback's, and is read by name; everything else must not hold text (see `taken_over`).
 OURS_AND_LIGHTNINGS = {"epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"}
-OURS_AND_LIGHTNINGS |= {"optimizer_states", "lr_schedulers", "litlab"}
+OURS_AND_LIGHTNINGS |= {"optimizer_states", "lr_schedulers", "litlab", SPEC}
 HPARAMS = re.compile("(datamodule_)?(hyper_parameters|hparams_name|hparams_type)")
 
 

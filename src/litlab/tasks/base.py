@@ -17,6 +17,8 @@ from litlab.compat.torch import has_step_hooks
 from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
+from litlab.data.spec import KEY as SPEC
+from litlab.data.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.tasks import position
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
@@ -48,7 +50,7 @@ class Task(L.LightningModule):
         schedule: the learning rate's, or None.
         monitor: the metric that selects the best weights, e.g. val/accuracy.
         mode: max or min, what is better.
-        steps_per_execution: optimizer steps in one `training_step`; see `litlab.build.settle_steps`.
+        steps_per_execution: optimizer steps in one `training_step`; see `litlab.build.steps_per_execution`.
         compile: the whole step (forward, gradient, update) through torch.compile, which rounds differently.
         accumulate_grad_batches, gradient_clip_val, gradient_clip_algorithm: as the Trainer's settings of that name,
             which Lightning leaves to the module under manual optimization.
@@ -288,6 +290,8 @@ class Task(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what goes on from this checkpoint as if nothing had happened: that is more than Lightning keeps."""
+        spec = getattr(self.trainer.datamodule, "spec", None)
+        checkpoint[SPEC] = spec.as_dict() if isinstance(spec, DataSpec) else None
         checkpoint[position.KEY] = position.state(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,0 +1,112 @@
+"""The second half of a run: select the weights, measure them on every split, advise.
+
+What trained them does not matter: `litlab.train`, a run that was loaded, or one of many trained at once.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from omegaconf import DictConfig
+
+from litlab.callbacks.history import History
+from litlab.data.tensors import TensorData
+from litlab.diagnostics.hints import hints_after
+from litlab.diagnostics.run_summary import unpredicted_classes
+from litlab.runs.checkpoints import UnreadableError, read_checkpoint
+from litlab.runs.result import Monitor, Result
+from litlab.tasks.base import Task
+
+log = logging.getLogger(__name__)
+FEW = 10  # weights of a model that the result shows
+
+
+class Measured(NamedTuple):
+    """Metrics of a task's weights on each split, and the classes that it never predicted in validation."""
+
+    metrics: dict[str, float]
+    unpredicted: Mapping[str, int]
+
+
+def finish(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result) -> Mapping[str, int]:
+    """Select the weights that are tested, measure them, and fill in the result; the classes never predicted."""
+    # It would put the last average in the place of the tested weights whenever these are validated.
+    trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, WeightAveraging)]
+    result.monitor, result.checkpoint = select(task, trainer)
+    result.update(**describe_weights(task))
+    measured = measure(trainer, task, data, on_train=config.evaluate_train)
+    result.metrics |= measured.metrics
+    result.test_split = getattr(data, "test_split", "test")
+    return measured.unpredicted
+
+
+def select(task: Task, trainer: Trainer) -> tuple[Monitor, str | None]:
+    """Put the best weights into the task where a checkpoint watched for them, else it keeps the last ones.
+
+    Returns:
+        what selected them, and their checkpoint; None where there is none.
+    """
+    monitor = Monitor(task.monitor, task.mode)
+    saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
+    saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
+    if saved and saved[0].best_model_score is not None:
+        try:
+            best = read_checkpoint(saved[0].best_model_path)
+        except (FileNotFoundError, UnreadableError) as error:
+            gone = f"{saved[0].best_model_path} is gone"
+            warn_of_lost_weights(str(error) if isinstance(error, UnreadableError) else gone)
+            left = [each.best_model_path for each in saved[1:] if Path(each.best_model_path).is_file()]
+            return monitor, left[0] if left else None
+        task.load_state_dict(best["state_dict"])
+        score = saved[0].best_model_score.item()
+        monitor = Monitor(str(saved[0].monitor), saved[0].mode, score, best["epoch"] + 1)
+    return monitor, saved[0].best_model_path if saved else None
+
+
+def warn_of_lost_weights(what: str) -> None:
+    """In the log and on the terminal: what is tested is not what validation chose."""
+    warning = f"{what}: the last weights are tested instead of the best"
+    log.warning(warning)
+    print(f"warning: {warning}", file=sys.stderr, flush=True)
+
+
+def measure(trainer: Trainer, task: Task, data: TensorData, on_train: bool = False) -> Measured:
+    """Metrics of the task's present weights in validation and test; with `on_train`, on the training split too.
+
+    Nothing of a run reads the test split but this, once: no advice comes from it.
+    """
+    metrics: dict[str, float] = {}
+    if on_train:
+        metrics |= task.evaluate(trainer, "train", dataloaders=data.train_eval_dataloader())
+    if data.has_validation:
+        metrics |= task.evaluate(trainer, datamodule=data)
+    unpredicted = unpredicted_classes(task, data)  # by what validation has left in the metrics
+    trainer.test(task, datamodule=data, verbose=False)
+    metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return Measured(metrics, unpredicted)
+
+
+def advise(
+    config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result, unpredicted: Mapping[str, int]
+) -> list[str]:
+    """Hints on the run, by its history and all metrics but the test's; `unpredicted` as `finish` gives it."""
+    history = next(each for each in trainer.callbacks if isinstance(each, History))
+    seen = {name: value for name, value in result.metrics.items() if not name.startswith("test/")}
+    return hints_after(config, task, data, history.epochs, seen, result.steps, unpredicted)
+
+
+def describe_weights(task: Task) -> dict[str, Any]:
+    """The tested weights by name, where they are few: those of a line or a polynomial are the answer itself.
+
+    And what makes predictions of such a model's outputs, where its targets were standardized.
+    """
+    weights = {name: weight.flatten().tolist() for name, weight in task.model.named_parameters()}
+    if sum(map(len, weights.values())) > FEW:
+        return {}
+    names = ("target_mean", "target_std")
+    scale = {name: values.tolist() for name, values in task.named_buffers(recurse=False) if name in names}
+    return {"weights": weights} | scale

@@ -1,0 +1,120 @@
+"""Open a finished run: its model, its preprocessing and its settings, without Hydra and without the data set."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from litlab.build import instantiate_task
+from litlab.data.spec import KEY, DataSpec
+from litlab.errors import RequestError
+from litlab.runs.checkpoints import UnreadableError, read_checkpoint
+from litlab.runs.result import FILE, Result
+from litlab.tasks.base import Task
+from litlab.tasks.prediction import predict
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run that was opened with `load_run`.
+
+    Attributes:
+        directory: of the run.
+        result: what result.json has, with `metrics`, `choices`, `settings`, ...
+        config: the resolved settings of the run, of which `litlab.build` can build its data and trainer again.
+        data: shapes, names and normalization of the data; `data.prepare` makes a network's inputs of raw ones.
+        task: with the trained weights, on the CPU, in evaluation mode.
+    """
+
+    directory: Path
+    result: Result
+    config: DictConfig
+    data: DataSpec
+    task: Task
+
+    @property
+    def model(self) -> nn.Module:
+        """The network: from `data.prepare`d inputs (N, *input_shape) to outputs (N, num_outputs)."""
+        return self.task.model
+
+    def predict(self, inputs: Any, batch_size: int | None = None) -> Tensor:
+        """Predictions for raw inputs, one sample or several.
+
+        Args:
+            inputs: what `data.prepare` takes: images uint8 (N, height, width), rows of a table in their own units, ...
+            batch_size: samples at a time; the run's own data.eval_batch_size by default, with which predictions equal
+                the run's to the bit.
+
+        Returns:
+            float32: probabilities (N, classes), (N,) of class 1 for binary targets, or numbers (N, num_outputs) in the
+            targets' own unit.
+
+        Raises:
+            RequestError: the inputs are not what the run was trained on.
+        """
+        return predict(self.task, self.data.prepare(inputs), batch_size or self.data.eval_batch_size)
+
+    def labels(self, predictions: Tensor) -> list[str]:
+        """The names of the predicted classes.
+
+        Raises:
+            RequestError: a regression has none.
+        """
+        if self.data.class_names is None:
+            raise RequestError(f"{self.directory}: a regression predicts numbers, not classes")
+        chosen = predictions > 0.5 if self.data.target_kind == "binary" else predictions.argmax(1)
+        return [self.data.class_names[int(number)] for number in chosen]
+
+
+def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
+    """Open the run in a directory: the weights that were tested.
+
+    What its settings name is held against the packages that litlab knows, as for a new run. What a run says it trusts
+    does not count: it may be somebody else's.
+
+    Args:
+        directory: of the run, with result.json and checkpoints/.
+        trust: packages besides, whose classes may be built.
+
+    Raises:
+        RequestError: it is no run directory, it has no checkpoint, the checkpoint is damaged, of an older litlab or of
+            data that prepare their inputs in their own way, or its settings name what may not be built.
+    """
+    directory = Path(directory)
+    try:
+        result = Result.from_dict(json.loads((directory / FILE).read_text(encoding="utf-8")))
+        path = _tested_checkpoint(directory, result)
+        checkpoint = read_checkpoint(path)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RequestError(f"{directory}: is no directory of a run that can be read ({error})") from error
+    except UnreadableError as error:
+        raise RequestError(str(error)) from error
+    if KEY not in checkpoint:
+        raise RequestError(f"{path}: an older litlab wrote it, without what predictions need; train the run again")
+    if checkpoint[KEY] is None:
+        raise RequestError(
+            f"{path}: its data set prepares inputs in its own way, which was not kept; derive its class from "
+            "TensorData, override load() alone, and train the run again"
+        )
+    config = OmegaConf.create(checkpoint["hyper_parameters"] | {"trust": list(trust)})
+    data = DataSpec.from_dict(checkpoint[KEY])
+    task = instantiate_task(config, data)
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise RequestError(f"{path}: its weights do not fit the model that its settings name") from error
+    return LoadedRun(directory, result, config, data, task.eval())
+
+
+def _tested_checkpoint(directory: Path, result: Result) -> Path:
+    """The file that the run's result names, wherever the directory lies now; before the test, the best or the last."""
+    folder = directory / "checkpoints"
+    if "checkpoint" not in vars(result):
+        return next((file for file in (folder / "best.ckpt", folder / "last.ckpt") if file.is_file()), folder)
+    if result.checkpoint is None:
+        raise FileNotFoundError("it has kept no checkpoint")
+    return folder / Path(result.checkpoint).name
