@@ -51,7 +51,7 @@ def judged(
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
         OmegaConf.update(config, name, value, merge=False)
-    return hints(RunSummary(config=config, has_validation=bool(good["val"]), **good))
+    return hints(RunSummary(config=config, **good))
 
 
 @pytest.mark.parametrize(

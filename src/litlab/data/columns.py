@@ -59,6 +59,11 @@ def kind_of(values: Tensor) -> str:
     return "whole" if bool((values.frac() == 0).all()) else "real"
 
 
+def is_target(row: Row) -> bool:
+    """Whether a described column is one that a regression predicts."""
+    return row["name"].startswith(TARGET)
+
+
 def is_code(row: Row) -> bool:
     """Whether a described column holds codes, as answers, one-hot or class numbers are: their scale means nothing."""
     whole = row["values"] in ("two", "whole") and row["min"].is_integer() and row["max"].is_integer()

@@ -1,23 +1,21 @@
 """A rule: when there is a problem, what it is, and what to try."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """A known problem of data or of a run; each part is called with what is known of these."""
+    """A row in a table of known problems; empty remedies are left out."""
 
-    applies: Callable[[Any], object]
-    message: Callable[[Any], str]
-    remedies: Callable[[Any], Iterable[str]] = lambda _: ()
-
-
-def diagnose(rules: Iterable[Rule], known: Any) -> Iterator[str]:
-    """The advice of each rule that applies, as it is asked for."""
-    return (advice(rule.message(known), *rule.remedies(known)) for rule in rules if rule.applies(known))
+    applies: object
+    message: str
+    remedies: Iterable[str] = ()
 
 
-def advice(message: str, *remedies: str) -> str:
-    """What is wrong and what to try, each if there is any; empty remedies are left out."""
-    tried = ", ".join(filter(None, remedies))
-    return ": ".join(filter(None, (message, tried and f"try {tried}")))
+def advice(rules: Iterable[Rule]) -> list[str]:
+    """A sentence for each rule that applies: what is wrong, and what to try."""
+    return [_sentence(rule.message, ", ".join(filter(None, rule.remedies))) for rule in rules if rule.applies]
+
+
+def _sentence(message: str, remedies: str) -> str:
+    return ": ".join(filter(None, (message, remedies and f"try {remedies}")))

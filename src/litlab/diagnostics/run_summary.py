@@ -12,16 +12,17 @@ from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
 from litlab.config.overrides import available
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.classes import Labelled
 from litlab.diagnostics.scales import NORMALIZED, ScaleProblem, scale_problem
 from litlab.tasks.base import Task
 from litlab.tasks.baseline import baseline_loss, mean_loss, untrained_loss
 
 
 @dataclass(frozen=True)
-class RunSummary(Labelled):
+class RunSummary:
     """What is known of a finished run. Losses are judged by the baseline loss, that of the best constant prediction."""
 
+    config: DictConfig
+    class_counts: Mapping[str, int]  # of the training split; empty without classes
     train: Sequence[float]  # mean loss of each epoch
     val: Sequence[float]  # likewise; empty without validation
     baseline_train: float
@@ -95,7 +96,6 @@ def summarize(
     return RunSummary(
         config=config,
         class_counts=dict(zip(names, counts, strict=False)),
-        has_validation=bool(val),
         train=train,
         val=val,
         baseline_train=baseline_train,

@@ -1,4 +1,4 @@
-"""Rules on the scales of inputs and targets; mending these comes before any learning rate."""
+"""The scales of inputs and targets: mending these comes before any learning rate."""
 
 import math
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 
 from litlab.config.overrides import available, is_set
-from litlab.data.columns import TARGET, Row, columns, describe_column, is_code
+from litlab.data.columns import Row, columns, describe_column, is_code, is_target
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
 
-NORMALIZED, STANDARDIZED = "data.normalize=true", "task.standardize_targets=true"
 SAMPLES = 2000  # that scales are judged by after training
 SPREAD = 10.0  # times the scale of one column that another has, or 1
 LARGE = 100.0  # targets, from which on no tenth of a diverged learning rate leads to a good one
 HUGE = 1e18  # targets whose squares overflow float32
+NORMALIZED, STANDARDIZED = "data.normalize=true", "task.standardize_targets=true"
 
 
 class ScaleProblem(NamedTuple):
@@ -33,37 +33,15 @@ def scale_problem(config: DictConfig, data: TensorData) -> ScaleProblem:
     step = math.ceil(len(split.inputs) / SAMPLES)
     part = Split(split.inputs[::step].cpu(), split.targets[::step].cpu())
     rows = [describe_column(*column) for column in columns(data, part).items()]
-    messages, remedies = [], []
-    normalize = available(config, NORMALIZED)
+    normalize, standardize = available(config, NORMALIZED), available(config, STANDARDIZED)
+    largest = max(_scales([row for row in rows if is_target(row)]), default=0.0)
+    found: dict[str, list[str]] = {}
     if normalize and (message := input_scales(data, rows)):
-        messages.append(message)
-        remedies += normalize
-    largest = max(scales(targets_of(rows)), default=0.0)
+        found[message] = normalize
     if largest >= (HUGE if is_set(config, STANDARDIZED) else LARGE):
-        messages.append(f"the targets are large (around {largest:.3g})")
         divided = f"dividing the targets by {10 ** math.floor(math.log10(largest)):,} in load()"
-        remedies += available(config, STANDARDIZED) or [divided]
-    return ScaleProblem(" and ".join(messages), tuple(remedies))
-
-
-def inputs_of(rows: Sequence[Row]) -> list[Row]:
-    """The described columns that a model is given."""
-    return [row for row in rows if not row["name"].startswith(TARGET)]
-
-
-def targets_of(rows: Sequence[Row]) -> list[Row]:
-    """The described targets of a regression."""
-    return [row for row in rows if row["name"].startswith(TARGET)]
-
-
-def quantities(data: TensorData, rows: Sequence[Row]) -> list[Row]:
-    """The described inputs that are neither tokens nor codes."""
-    return [row for row in inputs_of(rows) if not is_code(row)] if data.num_tokens is None else []
-
-
-def scales(rows: Sequence[Row]) -> list[float]:
-    """Of the columns that vary: mean or standard deviation, whichever is larger."""
-    return [max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0]
+        found[f"the targets are large (around {largest:.3g})"] = standardize or [divided]
+    return ScaleProblem(" and ".join(found), tuple(each for remedies in found.values() for each in remedies))
 
 
 def input_scales(data: TensorData, rows: Sequence[Row]) -> str:
@@ -72,9 +50,19 @@ def input_scales(data: TensorData, rows: Sequence[Row]) -> str:
     return found and f"the inputs are on very different or extreme scales ({found})"
 
 
+def quantities(data: TensorData, rows: Sequence[Row]) -> list[Row]:
+    """The described inputs that are neither tokens nor codes."""
+    return [row for row in rows if not is_target(row) and not is_code(row)] if data.num_tokens is None else []
+
+
 def bad_scales(rows: Sequence[Row], limit: float) -> str:
     """The scales of columns in words, if far from each other, or from 1 by `limit` times; else empty."""
-    found = scales(rows)
+    found = _scales(rows)
     if not found or (max(found) <= SPREAD * min(found) and 1 / limit < max(found) < limit):
         return ""
     return f"{min(found):.3g} to {max(found):.3g}" if max(found) > 2 * min(found) else f"around {found[0]:.3g}"
+
+
+def _scales(rows: Sequence[Row]) -> list[float]:
+    """Of the columns that vary: mean or standard deviation, whichever is larger."""
+    return [max(abs(row["mean"]), row["std"]) for row in rows if row["std"] > 0]
