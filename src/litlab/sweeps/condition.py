@@ -21,9 +21,9 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 
 
 class Condition:
-    """Comparisons joined by `and`, `or`, `not` and parentheses, in Python's syntax; nothing else is evaluated.
+    """Comparisons with `and`, `or`, `not` and parentheses, in Python's syntax; nothing else is evaluated.
 
-    A name on its own that is no setting is text, so `model == mlp` needs no quotes.
+    A word that is no setting is text, so `model == mlp` needs no quotes.
 
     Args:
         text: the condition.
@@ -42,7 +42,7 @@ class Condition:
             raise self._refuse("cannot be parsed") from error
         if not isinstance(self._tree, ast.BoolOp | ast.UnaryOp | ast.Compare):
             raise self._refuse("compares nothing")
-        self._evaluate(self._tree, {})  # a mistake is found before any job is
+        self._evaluate(self._tree, {})  # mistakes show before any job
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether it is true of a job with these values; a comparison with a setting that the job lacks is false."""

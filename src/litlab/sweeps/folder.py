@@ -1,5 +1,6 @@
-"""A sweep's folder: claimed, so that no two sweeps share it unasked, with a folder of its own for each job."""
+"""A sweep's folder: no two sweeps share it unasked, and each job has a folder in it."""
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -14,16 +15,16 @@ from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
-REQUEST = "multirun.yaml"  # in every sweep's folder, from its beginning: the config that was asked for
+REQUEST = "multirun.yaml"  # the sweep's config, in every sweep's folder from its beginning
 LOCK = ".sweep.lock"
-STOP = ".stop"  # in a sweep's folder: jobs that have not begun are not to begin
-LATE = "sweep.minutes"  # what STOP says where the time is used up
+STOP = ".stop"  # in a sweep's folder: no other job is to begin
+LATE = "sweep.minutes"  # what STOP says when the time is used up
 
 
 def claim(config: DictConfig) -> Path:
     """Make the folder of the sweep that `config` (composed, with its hydra node) asks for, and put it into `config`.
 
-    Its name has microseconds; should it be taken nonetheless, another one is chosen, unless the user named it
+    Its name has microseconds; if it exists nonetheless, another one is chosen, unless the user named it
     (`sweep.resume`, `hydra.sweep.dir`).
 
     Raises:
@@ -33,51 +34,41 @@ def claim(config: DictConfig) -> Path:
     folder = resumed(config)
     if folder is None:
         folder = Path(str(config.hydra.sweep.dir))
-        named = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        folder = folder if named else next(each for each in _variants(folder) if _made(each))
-        folder.mkdir(exist_ok=True)
-    _set_folder(config, folder)
+        if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+            folder.mkdir(exist_ok=True)
+        else:
+            names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(2)))
+            folder = next(each for each in map(folder.with_name, names) if _make(each))
+    name = str(folder.absolute())  # Ray's processes start elsewhere
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.sweep.dir = name
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(name)}")  # of which each job is composed
     return folder
 
 
 def resumed(config: DictConfig) -> Path | None:
-    """The folder of the sweep that is to go on, if there is one.
+    """The folder of the sweep that is to be resumed, if there is one.
 
     Raises:
-        RequestError: it is not there, or is no sweep's.
+        RequestError: it does not exist, or is no sweep's.
     """
     if config.sweep.resume is None:
         return None
-    resume = str(config.sweep.resume)
-    example = "name a sweep's, logs/train/multiruns/DATE_TIME"
-    if not resume.strip():  # as of a variable of the shell that is not set; it would mean the folder one is in
-        raise RequestError(f"sweep.resume={resume}: no folder is given; {example}")
-    if not Path(resume).is_dir():
-        raise RequestError(f"sweep.resume={resume}: there is no such folder; {example}")
-    if not (Path(resume) / REQUEST).is_file():
-        raise RequestError(f"sweep.resume={resume}: that is no sweep's folder, it has no {REQUEST}; {example}")
-    return Path(resume)
+    folder = Path(resume := str(config.sweep.resume))
+    if not resume.strip():  # a shell variable that is not set; it would mean the working directory
+        what = "no folder is given"
+    elif not folder.is_dir():
+        what = "there is no such folder"
+    elif not (folder / REQUEST).is_file():
+        what = f"that is no sweep's folder, it has no {REQUEST}"
+    else:
+        return folder
+    raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME")
 
 
-def _set_folder(config: DictConfig, folder: Path) -> None:
-    # Among the overrides too: every job is composed anew, from them. Absolute: a process of Ray's begins elsewhere.
-    name = str(folder.absolute())
-    with read_write(config.hydra), open_dict(config.hydra):
-        config.hydra.sweep.dir = name
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(name)}")
-
-
-def _variants(folder: Path) -> Iterator[Path]:
-    yield folder
-    number = 2
-    while True:
-        yield folder.with_name(f"{folder.name}-{number}")
-        number += 1
-
-
-def _made(folder: Path) -> bool:
-    """Make a folder; false if it was there."""
+def _make(folder: Path) -> bool:
+    """Make a folder; false if it exists."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -86,7 +77,7 @@ def _made(folder: Path) -> bool:
 
 
 def clear(folder: Path, *files: Path) -> None:
-    """Remove the folder of a sweep of which no job came to begin, if nothing but these files is in it."""
+    """Remove the folder of a sweep of which no job has begun, if nothing but these files is in it."""
     for file in (*files, folder / LOCK, folder / STOP):
         file.unlink(missing_ok=True)
     with suppress(OSError):
@@ -113,17 +104,17 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def start_time(folder: Path) -> None:
-    """The jobs of this session begin now; see `keep_time`."""
+    """The jobs of this session begin now, see `keep_time`."""
     with suppress(FileNotFoundError):
         os.utime(folder / REQUEST)
 
 
 def keep_time(folder: Path, minutes: float | None) -> None:
-    """Let no job begin any more where the sweep's `minutes` since its first one are used up."""
+    """Stop the sweep, so that no other job begins, `minutes` after `start_time`; but let it have one result."""
     request = folder / REQUEST
     if minutes is None or not request.exists() or time.time() - request.stat().st_mtime < 60 * minutes:
         return
-    if any(folder.glob(f"*/{FILE}")):  # one job at the least, or there is nothing to show
+    if any(folder.glob(f"*/{FILE}")):
         (folder / STOP).write_text(LATE)
 
 
@@ -134,7 +125,7 @@ def is_late(folder: Path) -> bool:
 
 
 def free_number(folder: Path) -> int:
-    """The first number that no job in a sweep's folder has, nor any after it."""
+    """The number after the highest one of a job in a sweep's folder; 0 in a new one."""
     numbers = (path.name.split("_")[0] for path in folder.iterdir())
     return max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
 
@@ -147,7 +138,7 @@ def claim_job(folder: Path, number: int, settings: dict[str, str]) -> Path:
         number: of the job, see `free_number`; a later one is taken should the name be there.
         settings: what differs, for the name.
     """
-    while not _made(job := folder / folder_name(number, settings)):
+    while not _make(job := folder / folder_name(number, settings)):
         number += 1
     return job
 
@@ -167,10 +158,10 @@ def results(folder: Path) -> dict[Path, StoredResult]:
 
 
 def quoted(text: str) -> str:
-    """As Hydra's grammar of overrides wants a text that may hold anything."""
+    """A text that may hold anything, as a value of Hydra's override grammar."""
     return "'" + text.replace("'", "\\'") + "'"
 
 
 def list_of(texts: Sequence[str]) -> str:
-    """As Hydra's grammar of overrides wants a list of texts."""
+    """A list of texts, as a value of Hydra's override grammar."""
     return f"[{','.join(quoted(text) for text in texts)}]"

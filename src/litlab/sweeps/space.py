@@ -1,55 +1,25 @@
-"""What a sweep tries: from the values on the command line to the overrides of each job."""
+"""The settings that a sweep tries: from the values on the command line to the overrides of each job."""
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.errors import RequestError
+from litlab.sweeps.axis import Axis, axes_of
 from litlab.sweeps.condition import Condition
 from litlab.sweeps.job_result import REPLICATES, parse
 from litlab.sweeps.naming import key_of
 
-DIGITS = 4  # significant ones of a drawn number: a rate of 0.01234 is found again, and fits into a folder's name
 DRAWS = ("random", "halton")
-TRIES = 100  # draws for each wanted job, of which all but one may be excluded or repeated
+TRIES = 100  # draws for each wanted job: all but one may be excluded or repeated
 
 Job = dict[str, str]  # by setting, its override
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Alternatives of which each job has one: words of one setting, or of several that are paired."""
-
-    words: tuple[tuple[str, ...], ...] = ()  # the discrete alternatives
-    key: str = ""  # of an interval
-    interval: IntervalSweep | None = None
-
-    @property
-    def keys(self) -> list[str]:
-        """The settings."""
-        return [key_of(self.key)] if self.interval is not None else [key_of(word) for word in self.words[0]]
-
-    def at(self, position: float) -> tuple[str, ...]:
-        """The alternative at a position in [0, 1)."""
-        if self.interval is None:
-            return self.words[int(position * len(self.words))]
-        low, high = self.interval.start, self.interval.end
-        assert low is not None and high is not None
-        whole = isinstance(low, int)  # int(interval(1, 8)), both ends included
-        high += whole
-        if "log" in self.interval.tags:
-            value = math.exp(math.log(low) + position * (math.log(high) - math.log(low)))
-        else:
-            value = low + position * (high - low)
-        return (f"{self.key}={math.floor(value) if whole else float(f'{value:.{DIGITS}g}')}",)
 
 
 class Space:
@@ -62,13 +32,12 @@ class Space:
 
     Raises:
         RequestError: an option does not fit the overrides, or a setting has no value, or far too many.
-        HydraException: a grid has an interval, which is no list of values.
     """
 
     def __init__(self, overrides: Sequence[Override], options: DictConfig, choices: Mapping[str, Any]) -> None:
         self.options, self.choices = options, choices
         self.limit = options.get("max_jobs") or math.inf
-        self.axes = _axes(overrides, self.limit)
+        self.axes = axes_of(overrides, self.limit)
         self.when = self._conditional()
         self._pair()
         several = [axis for axis in self.axes.values() if axis.interval is not None or len(axis.words) > 1]
@@ -83,8 +52,8 @@ class Space:
         """The overrides of each job.
 
         Raises:
-            RequestError: they are too many; everything is excluded, or so much that draws do not find `jobs` different
-                ones.
+            RequestError: there are too many, or all are excluded.
+            HydraException: a grid has an interval, which is no list of values.
         """
         draw = self.options.get("draw")
         jobs = self._draw(str(draw)) if draw else self._grid()
@@ -121,9 +90,9 @@ class Space:
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise RequestError(f"sweep.jobs={number}: must be a whole number from 1, such as 20")
         drawn = {key: axis for key, axis in self.axes.items() if key not in REPLICATES}  # each runs with every seed
-        conditional = [item for _, _, own in self.when for item in own.items()]
-        for key, axis in [*drawn.items(), *conditional]:
-            _check_interval(key, axis)
+        conditional = [axis for _, _, own in self.when for axis in own.values()]
+        for axis in [*drawn.values(), *conditional]:
+            axis.check_interval()
         found: dict[tuple[str, ...], Job] = {}
         for point in itertools.islice(self._points(kind, len(drawn) + len(conditional)), TRIES * number):
             general = _job(itertools.chain(*(axis.at(u) for axis, u in zip(drawn.values(), point, strict=False))))
@@ -140,7 +109,7 @@ class Space:
         return [job | _job(itertools.chain(*words)) for job in found.values() for words in replicates]
 
     def _points(self, kind: str, dimensions: int) -> Iterator[list[float]]:
-        """Points of the unit cube without end; a seed's are always the same."""
+        """Endless points of the unit cube, the same for the same seed."""
         import numpy as np
 
         seed, size = int(self.options.get("draw_seed") or 0), max(dimensions, 1)
@@ -155,7 +124,7 @@ class Space:
             yield sequence.random(1)[0].tolist()
 
     def _own(self, job: Job) -> dict[str, Axis]:
-        """The axes that belong to this job's choices alone."""
+        """The axes that only jobs of this one's choices have."""
         fitting = (own for group, choice, own in self.when if self._choice(job, group) == choice)
         return {key: axis for own in fitting for key, axis in own.items()}
 
@@ -173,12 +142,12 @@ class Space:
             for choice, settings in choices.items():
                 words = [f"{key}={_text(value)}" for key, value in settings.items()]
                 found.append(
-                    (str(group), str(choice), _axes(OverridesParser.create().parse_overrides(words), self.limit))
+                    (str(group), str(choice), axes_of(OverridesParser.create().parse_overrides(words), self.limit))
                 )
         return found
 
     def _pair(self) -> None:
-        """Join the axes of paired settings: their values go together."""
+        """Join the axes of paired settings: first value with first."""
         given = self.options.get("pairs") or []
         pairs = [list(each) for each in given] if given and not isinstance(given[0], str) else [list(given)]
         for keys in filter(None, pairs):
@@ -203,51 +172,6 @@ class Space:
             return False
         values = {key: parse(word.partition("=")[2]) for key, word in job.items()}
         return any(condition.holds(values) for condition in self.excluded)
-
-
-def _axes(overrides: Sequence[Override], limit: float) -> dict[str, Axis]:
-    axes = {}
-    for override in overrides:
-        word = override.get_key_element()
-        key = word.lstrip("+")
-        if not override.is_sweep_override():
-            axes[key] = Axis(((override.input_line or "",),))
-        elif override.is_discrete_sweep():
-            axes[key] = Axis(tuple((f"{word}={value}",) for value in _values(override, limit)))
-        else:
-            interval = override.value()
-            assert isinstance(interval, IntervalSweep)
-            axes[key] = Axis(key=word, interval=interval)
-    return axes
-
-
-def _values(override: Override, limit: float) -> list[str]:
-    """The values of a setting, which are counted before they are listed."""
-    value = override.value()
-    if isinstance(value, RangeSweep):
-        start, stop, step = (Decimal(str(each)) for each in (value.start, value.stop, value.step))
-        try:
-            size = math.ceil((stop - start) / step)
-        except (ArithmeticError, ValueError) as error:  # a step of 0; nan and inf
-            what = "is no range of values; write range(START, STOP, STEP)"
-            raise RequestError(f"{override.input_line}: {what}") from error
-        if size > limit:
-            what = f"gives {size:,} values, more than sweep.max_jobs={limit}; give fewer, or raise that"
-            raise RequestError(f"{override.input_line}: {what}")
-    values = list(override.sweep_string_iterator())
-    if not values:
-        raise RequestError(f"{override.input_line}: gives no value; such as range(0, 5), or glob(*) for all choices")
-    return values
-
-
-def _check_interval(key: str, axis: Axis) -> None:
-    if axis.interval is None:
-        return
-    low, high = axis.interval.start, axis.interval.end
-    if low is None or high is None or not -math.inf < low < high < math.inf:
-        raise RequestError(f"{key}=interval({low}, {high}): must go from a smaller to a larger number")
-    if "log" in axis.interval.tags and low <= 0:
-        raise RequestError(f"{key}=tag(log, interval({low}, {high})): a logarithm needs numbers above 0")
 
 
 def _job(words: Iterator[str] | Sequence[str]) -> Job:

@@ -1,4 +1,4 @@
-"""A sweep that is stopped takes its jobs along, and each has a final result."""
+"""Stopping a sweep ends its jobs, each with a final result."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
 
-BESIDE = (".room", ".aside")  # files that a result is written by
-BEFORE = (".hydra", "train.log")  # what Hydra makes in a job's folder before the job begins
+TEMPORARY = (".room", ".aside")  # suffixes of files that a result is written through
+MADE_BY_HYDRA = (".hydra", "train.log")  # in a job's folder before the job begins
 PATIENCE = 10.0  # seconds that jobs have to write their results
 
 
@@ -27,7 +27,7 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
         folder: the sweep's.
         jobs: its, so far.
     """
-    with signals.ignored():  # the second Ctrl-C of an impatient user does not spoil the clearing up
+    with signals.ignored():  # a second Ctrl-C must not interrupt this
         with contextlib.suppress(OSError):  # of a full disk
             (folder / STOP).touch()
         deadline = time.monotonic() + PATIENCE
@@ -41,16 +41,16 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
                 _interrupt(job.folder, job.result, "stopped with the sweep")
 
 
-def bury(folder: Path) -> None:
-    """Settle what a sweep that was killed has left: jobs that say they run, and folders of those that did not begin.
+def clear_up(folder: Path) -> None:
+    """Clear up after a sweep that was killed: jobs that say they run, and folders of those that did not begin.
 
     Args:
-        folder: the sweep's; no other process sweeps there.
+        folder: the sweep's, which is held.
     """
     for job in [path for path in folder.iterdir() if path.name.split("_")[0].isdecimal() and path.is_dir()]:
         result = read(job)
         if result is None:
-            if all(path.name in BEFORE or path.suffix in BESIDE for path in job.iterdir()):
+            if all(path.name in MADE_BY_HYDRA or path.suffix in TEMPORARY for path in job.iterdir()):
                 shutil.rmtree(job, ignore_errors=True)
         elif result["status"] == "running" and not is_alive_elsewhere(result, job / FILE):
             _interrupt(job, result, "killed with the sweep")
@@ -61,7 +61,7 @@ def _interrupt(folder: Path, result: StoredResult, why: str) -> None:
     with contextlib.suppress(OSError):
         write(folder / FILE, result)
     for path in folder.iterdir():
-        if path.suffix in BESIDE:
+        if path.suffix in TEMPORARY:
             path.unlink(missing_ok=True)
 
 

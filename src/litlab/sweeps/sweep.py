@@ -22,7 +22,7 @@ from litlab.sweeps.plan import Plan
 from litlab.sweeps.planned import NOT_BEGUN, PLANNED
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.runner import Runner
-from litlab.sweeps.stop import bury
+from litlab.sweeps.stop import clear_up
 from litlab.sweeps.summary import summarize
 
 
@@ -70,7 +70,7 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
     runner, folder, config = Runner(launcher, plan), plan.folder, plan.config
     with held(folder):
         if config.sweep.resume is not None:
-            bury(folder)
+            clear_up(folder)
         write_whole(folder / REQUEST, OmegaConf.to_yaml(config).encode())
         try:
             with runner.session():
