@@ -121,65 +121,39 @@ def test_load_returns_two_splits(monkeypatch, loaded):
     assert refusal(Classes()) == message
 
 
+NOT_NUMERIC = "that are not a numeric array ({}); return a tensor"
+SPARSE = "sparse train inputs ({}); make them dense with {}"
+SHAPE = "{} inputs of shape {}; input_shape = (2,) needs (N, 2)"
+NOT_A_ROW = "train labels of shape {}; class indices must be (N,) (one-hot rows: take argmax(1))"
+NOT_WHOLE = "{} as a train label; labels are whole numbers from 0 to 1 (regression: set no class_names)"
+
+
 @pytest.mark.parametrize(
-    ("loaded", "problem"),
+    ("train", "test", "problem"),
     [
-        (
-            (Split(["a", "b"], LABELS), None),
-            "train inputs that are not a numeric array (list); return a tensor",
-        ),
-        (
-            (Split([[1.0, 2.0], [3.0]], LABELS[:2]), None),
-            "train inputs that are not a numeric array (list); return a tensor",
-        ),
-        (
-            (Split(X, np.array(["no", "yes"] * 3)), None),
-            "train targets that are not a numeric array (ndarray); return a tensor",
-        ),
-        ((TRAIN, Split(X, None)), "test targets that are not a numeric array (NoneType); return a tensor"),
-        (
-            (Split(X.to(torch.complex64), LABELS), None),
-            "train inputs that are not a numeric array (Tensor); return a tensor",
-        ),
-        (
-            (Split(scipy.sparse.csr_matrix(X), LABELS), None),
-            "sparse train inputs (csr_matrix); make them dense with .toarray()",
-        ),
-        (
-            (Split(scipy.sparse.coo_array(X), LABELS), None),
-            "sparse train inputs (coo_array); make them dense with .toarray()",
-        ),
-        ((Split(X.to_sparse(), LABELS), None), "sparse train inputs (Tensor); make them dense with .to_dense()"),
-        (
-            (Split(torch.zeros(6, 3), LABELS), TRAIN),
-            "train inputs of shape (6, 3); input_shape = (2,) needs (N, 2)",
-        ),
-        (
-            (TRAIN, Split(torch.zeros(6, 1, 2), LABELS)),
-            "test inputs of shape (6, 1, 2); input_shape = (2,) needs (N, 2)",
-        ),
-        ((Split(torch.zeros(6), LABELS), TRAIN), "train inputs of shape (6,); input_shape = (2,) needs (N, 2)"),
-        ((Split(X, LABELS[:5]), None), "6 train inputs and 5 targets; they must match"),
-        ((Split(X[:0], LABELS[:0]), TRAIN), "an empty train split"),
-        ((TRAIN, Split(X[:0], LABELS[:0])), "an empty test split; return None to carve data.test_size"),
+        (Split(["a", "b"], LABELS), None, "train inputs " + NOT_NUMERIC.format("list")),
+        (Split([[1.0, 2.0], [3.0]], LABELS[:2]), None, "train inputs " + NOT_NUMERIC.format("list")),
+        (Split(X, np.array(["no", "yes"] * 3)), None, "train targets " + NOT_NUMERIC.format("ndarray")),
+        (TRAIN, Split(X, None), "test targets " + NOT_NUMERIC.format("NoneType")),
+        (Split(X.to(torch.complex64), LABELS), None, "train inputs " + NOT_NUMERIC.format("Tensor")),
+        (Split(scipy.sparse.csr_matrix(X), LABELS), None, SPARSE.format("csr_matrix", ".toarray()")),
+        (Split(scipy.sparse.coo_array(X), LABELS), None, SPARSE.format("coo_array", ".toarray()")),
+        (Split(X.to_sparse(), LABELS), None, SPARSE.format("Tensor", ".to_dense()")),
+        (Split(torch.zeros(6, 3), LABELS), TRAIN, SHAPE.format("train", "(6, 3)")),
+        (TRAIN, Split(torch.zeros(6, 1, 2), LABELS), SHAPE.format("test", "(6, 1, 2)")),
+        (Split(torch.zeros(6), LABELS), TRAIN, SHAPE.format("train", "(6,)")),
+        (Split(X, LABELS[:5]), None, "6 train inputs and 5 targets; they must match"),
+        (Split(X[:0], LABELS[:0]), TRAIN, "an empty train split"),
+        (TRAIN, Split(X[:0], LABELS[:0]), "an empty test split; return None to carve data.test_size"),
+        *((Split(X, torch.zeros(shape)), None, NOT_A_ROW.format(shape)) for shape in ((6, 2), (6, 1, 1))),
         *(
-            (
-                (Split(X, torch.zeros(shape)), None),
-                f"train labels of shape {shape}; class indices must be (N,) (one-hot rows: take argmax(1))",
-            )
-            for shape in ((6, 2), (6, 1, 1))
-        ),
-        *(
-            (
-                (Split(X, torch.where(LABELS == 1, target, 0.0)), None),
-                f"{target:g} as a train label; labels are whole numbers from 0 to 1 (regression: set no class_names)",
-            )
+            (Split(X, torch.where(LABELS == 1, target, 0.0)), None, NOT_WHOLE.format(f"{target:g}"))
             for target in (0.5, -1.25, float("nan"), float("inf"))
         ),
     ],
 )
-def test_what_does_not_fit_the_classes_is_refused(loaded, problem):
-    assert refusal(Classes(*loaded)) == f"load() returns {problem}"
+def test_what_does_not_fit_the_classes_is_refused(train, test, problem):
+    assert refusal(Classes(train, test)) == f"load() returns {problem}"
 
 
 @pytest.mark.parametrize(

@@ -87,17 +87,15 @@ class Rows(TensorData):
 @pytest.mark.parametrize(
     ("samples", "size", "problem"),
     [
-        *((1, size, "cannot split 1 sample; ") for size in (0.2, 1, 3)),
-        *((samples, size, f"rounds to 0 of {samples} samples; set a whole number, such as 1")
-          for samples, size in ((3, 0.1), (5, 0.1), (6, 0.01))),
-        *((samples, size, f"leaves nothing of {samples} samples; try {fitting}")
-          for samples, size, fitting in ((6, 6, 1), (6, 1.0, 1), (6, 1.5, 1), (2, 2, 1), (100, 100, 10), (100, 1700, 10),
-                                         (100, 0.999, 10))),
+        *((1, size, "cannot split {} sample; ") for size in (0.2, 1, 3)),
+        *((*case, "rounds to 0 of {} samples; set a whole number, such as 1") for case in ((3, 0.1), (5, 0.1), (6, 0.01))),
+        *((*case, "leaves nothing of {} samples; try 1") for case in ((6, 6), (6, 1.0), (6, 1.5), (2, 2))),
+        *((100, size, "leaves nothing of {} samples; try 10") for size in (100, 1700, 0.999)),
     ],
-)  # fmt: skip
+)
 def test_a_size_that_leaves_one_part_empty_is_refused(setting, samples, size, problem):
     otherwise = {"val_size": "set 0", "test_size": "load() must return more"}[setting] * (samples == 1)
-    assert refusal(Rows(samples, **{setting: size})) == f"data.{setting}={size}: {problem}{otherwise}"
+    assert refusal(Rows(samples, **{setting: size})) == f"data.{setting}={size}: {problem.format(samples)}{otherwise}"
 
 
 @pytest.mark.parametrize("size", [1, 0.5])
