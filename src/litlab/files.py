@@ -8,7 +8,7 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk is full, or the user's quota
 
 
-def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> None:
+def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) -> None:
     """Write a file atomically: readers, also after a crash, see the old content or the new one.
 
     A temporary file is renamed. Its name cannot be guessed and must not exist, so a link planted in a shared folder is
@@ -24,17 +24,17 @@ def write_whole(path: Path, content: bytes | memoryview, once: bool = False) -> 
         OSError: it cannot be written; the old content stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{secrets.token_hex(8)}.aside")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never through a link
+    temporary = path.with_name(f".{secrets.token_hex(8)}.aside")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # never through a link
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
         if once:
-            os.link(aside, path)
+            os.link(temporary, path)
         else:
-            aside.replace(path)
+            temporary.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def is_full_disk(error: BaseException | None) -> bool:

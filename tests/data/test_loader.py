@@ -72,7 +72,7 @@ def test_ranks_share_each_batch(shuffle):
             assert [len(part) for part in counted] == size
             assert sorted(chain(*counted)) == sorted(batch)
             for part in parts:
-                assert part.whole.tolist() == batch
+                assert part.all_targets.tolist() == batch
                 assert len(part.targets) and torch.equal(part.inputs, INPUTS[part.targets])
 
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from litlab.errors import Interrupted, RequestError, RunError
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.runs import heartbeat
 from litlab.runs.heartbeat import is_alive
 from litlab.runs.recording import AlreadyBegun, recorded
@@ -88,7 +88,7 @@ def no_room(monkeypatch, code=errno.ENOSPC):
     def full(path, content, once=False):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("litlab.runs.result.write_whole", full)
+    monkeypatch.setattr("litlab.runs.result.write_atomic", full)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -138,7 +138,7 @@ def test_no_planted_link_is_written_through(tmp_path, monkeypatch):
     assert file.stat().st_mode & 0o777 == 0o666 & ~umask()
     (file.parent / ".guessed.aside").symlink_to(mine)
     with pytest.raises(FileExistsError):
-        write_whole(file, b"new")
+        write_atomic(file, b"new")
     assert mine.read_text() == "mine" and json.loads(file.read_text()) == {"status": "completed"}
     assert (file.parent / ".guessed.aside").is_symlink(), "what is not ours is not removed"
 

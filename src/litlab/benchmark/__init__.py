@@ -1,1 +1,1 @@
-"""litlab beside other loops, and experiments over seeds."""
+"""litlab compared with other loops, and experiments over seeds."""

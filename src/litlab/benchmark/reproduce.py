@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError, RunError
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.runs.result import StoredResult, test_note
 
 ROOT = CONF.parent
@@ -89,7 +89,7 @@ def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: b
         if results := list(filter(None, map(completed, (ROOT / RUNS / name).glob("seed*")))):
             measurements[name] = measure(name, results)
     data = {name: asdict(measurements[name]) for name in known if name in measurements}
-    write_whole(ROOT / DATA, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(ROOT / DATA, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
     write_page()
     if failures:
         raise RunError(
@@ -102,7 +102,7 @@ def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: b
 
 def write_page() -> None:
     """Write RESULTS.md from results.json and from the purposes and references in conf/experiment."""
-    write_whole(ROOT / PAGE, page(read(ROOT / DATA), choices()["experiment"]).encode())
+    write_atomic(ROOT / PAGE, page(read(ROOT / DATA), choices()["experiment"]).encode())
 
 
 def reference(name: str) -> Reference:
@@ -117,7 +117,7 @@ def command(name: str) -> list[str]:
 
 
 def train(name: str, seed: int, data_dir: str) -> bool:
-    """Run an experiment's command in a process and a run directory of its own; whether it succeeded."""
+    """Run an experiment's command in its own process and run directory; whether it succeeded."""
     words = [*command(name)[1:], f"seed={seed}", "threads=1", f"paths.data_dir={data_dir}"]
     print(" ".join(words), flush=True)
     words += [f"hydra.run.dir={RUNS / name / f'seed{seed}'}", "logger=none", "trainer.enable_progress_bar=false"]

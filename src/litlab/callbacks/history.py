@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import lightning.pytorch as L
 
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.runs.result import HISTORY
 from litlab.tasks.base import Task
 from litlab.tasks.position import position
@@ -52,7 +52,7 @@ class History(L.Callback):
         rows = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
         rows.writeheader()
         rows.writerows({"epoch": number, **epoch} for number, epoch in enumerate(self.epochs, start=1))
-        write_whole(folder / HISTORY, text.getvalue().encode())
+        write_atomic(folder / HISTORY, text.getvalue().encode())
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the finished epochs, including the one that ends now."""

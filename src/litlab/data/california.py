@@ -55,10 +55,10 @@ class California(TensorData):
             if not problem:
                 return
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.data_dir / f".{FILE}.lock"), tempfile.TemporaryDirectory(dir=self.data_dir) as aside:
+            with FileLock(self.data_dir / f".{FILE}.lock"), tempfile.TemporaryDirectory(dir=self.data_dir) as folder:
                 if _problem(path):  # unless another process has just downloaded it
-                    fetch_california_housing(data_home=aside, n_retries=1, delay=1.0)  # checks its sha256
-                    (Path(aside) / FILE).replace(path)
+                    fetch_california_housing(data_home=folder, n_retries=1, delay=1.0)  # checks its sha256
+                    (Path(folder) / FILE).replace(path)
         except OSError as error:
             raise RequestError(
                 f"data=california: {path} {problem} and cannot be downloaded "

@@ -14,7 +14,7 @@ from filelock import FileLock
 from litlab.data.idx import FILES, SOURCES, DamagedError, IdxTensors, Source, tensor, unpack
 from litlab.data.mirrors import UnusableError, mirrors
 from litlab.errors import RequestError, RunError
-from litlab.files import is_full_disk, write_whole
+from litlab.files import is_full_disk, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _download(source: Source, home: Path, missing: list[str], contents: dict[str
             try:
                 for file, packed in mirror(missing):
                     content = unpack(packed, source.md5[file])
-                    write_whole(home / "raw" / f"{file}.gz", packed)
+                    write_atomic(home / "raw" / f"{file}.gz", packed)
                     contents[file] = content
             except UnusableError as error:
                 failures.append(f"{name} {error}")

@@ -21,7 +21,7 @@ class Shard(NamedTuple):
 
     inputs: Tensor  # (n, ...)
     targets: Tensor  # (n, ...)
-    whole: Tensor  # the targets of the whole batch
+    all_targets: Tensor  # of the whole batch
     idle: bool
 
 
@@ -62,8 +62,8 @@ class TensorLoader:
         self.batch_size, self.shuffle, self.seed, self.passes = batch_size, shuffle, seed, passes
         self.epoch, self.rank, self.world_size = epoch, rank, world_size
         self.skip: dict[int, int] = {}  # by epoch, batches that the resumed run has already taken
-        whole = len(inputs) - len(inputs) % batch_size if drop_last else 0
-        self.used = whole or len(inputs)  # samples of one pass
+        full_batches = len(inputs) - len(inputs) % batch_size if drop_last else 0
+        self.used = full_batches or len(inputs)  # samples of one pass
 
     def __len__(self) -> int:
         return self.passes * math.ceil(self.used / self.batch_size)
@@ -96,8 +96,8 @@ class TensorLoader:
         """This rank's part of a batch: every sample is in the part of exactly one rank."""
         idle = self.rank >= len(index)
         mine = index[:1] if idle else index[self.rank :: self.world_size]
-        whole = self.targets.index_select(0, index)
-        return Shard(self.inputs.index_select(0, mine), self.targets.index_select(0, mine), whole, idle)
+        targets = self.targets.index_select(0, index)
+        return Shard(self.inputs.index_select(0, mine), self.targets.index_select(0, mine), targets, idle)
 
 
 class SizedLoader(Sized, Protocol):

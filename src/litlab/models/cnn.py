@@ -64,7 +64,7 @@ class CNN(nn.Sequential):
         sizes = shrink(padding, len(channels))
         if not sizes:
             same, fewer = kernel_size // 2, any(shrink(padding, count) for count in range(1, len(channels)))
-            remedies = ["use fewer"] * fewer + [f"model.padding={same}"] * bool(shrink(same, len(channels)))
+            remedies = ["use fewer"] * fewer + [f"try model.padding={same}"] * bool(shrink(same, len(channels)))
             stages = f"{len(channels)} stage{'s' if len(channels) != 1 else ''}"
             raise RequestError(
                 f"model.channels={list(channels)}: images of {image[0]}x{image[1]} are too small for {stages}; "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litlab.escape import printable
-from litlab.files import write_whole
+from litlab.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,4 +105,4 @@ def save(image: Array, path: Path) -> None:
 
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="png", compress_level=4)
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())

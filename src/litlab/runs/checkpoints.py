@@ -19,7 +19,7 @@ from torch import Tensor
 from litlab.data.spec import KEY as SPEC
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
-from litlab.files import write_whole
+from litlab.files import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class WholeFiles(TorchCheckpointIO):
         digest = hashlib.sha256(content.getbuffer()).hexdigest()
         content.seek(-len(LENGTH), os.SEEK_END)
         content.write(LENGTH + MARK + digest.encode())
-        write_whole(Path(path), content.getbuffer())
+        write_atomic(Path(path), content.getbuffer())
 
     def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", weights_only: Any = True) -> dict[str, Any]:
         """Read a checkpoint for the Trainer; always with `weights_only`.
@@ -175,7 +175,7 @@ def _in_own_folder(
             if taken != file and is_first_process():
                 content = file.read_bytes()
                 _verify(file, content)
-                write_whole(taken, content)
+                write_atomic(taken, content)
         elif taken == file:
             latest = str(taken)
     if not scores:

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from litlab.files import write_whole
+from litlab.files import write_atomic
 
 FILE = "result.json"
 HISTORY = "history.csv"  # the metrics of each epoch
@@ -179,7 +179,7 @@ def write(path: Path, content: Mapping[str, Any], once: bool = False) -> None:
         FileExistsError: the file is there, for `once`.
         OSError: it cannot be written; what was there stays.
     """
-    write_whole(path, encode(content), once)
+    write_atomic(path, encode(content), once)
 
 
 def encode(content: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_BEGUN, REPLICATES, JobResult
 from litlab.sweeps.reading import read_file
@@ -27,7 +27,7 @@ def save(folder: Path, jobs: Sequence[Job], total: int) -> None:
     composed = [job for job in jobs if not job.mistake]
     planned = [_entry(JobResult(NOT_BEGUN, settings=job.settings, overrides=job.overrides)) for job in composed]
     content = {"total": total - (len(jobs) - len(composed)), "jobs": planned}
-    write_whole(folder / PLANNED, json.dumps(content).encode())
+    write_atomic(folder / PLANNED, json.dumps(content).encode())
 
 
 def not_begun(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litlab import escape
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.plots import canvas
 from litlab.sweeps.confidence import interval
 from litlab.sweeps.job_result import REPLICATES, as_typed
@@ -35,9 +35,9 @@ def write(board: Leaderboard, folder: Path) -> None:
     drawn = pictures(board)
     for name, figure in drawn.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
-    write_whole(folder / "summary.csv", as_csv(board, folder).encode())
-    write_whole(folder / "jobs.csv", jobs_as_csv(board, folder).encode())
-    write_whole(folder / "summary.md", as_markdown(board, list(drawn), folder).encode())
+    write_atomic(folder / "summary.csv", as_csv(board, folder).encode())
+    write_atomic(folder / "jobs.csv", jobs_as_csv(board, folder).encode())
+    write_atomic(folder / "summary.md", as_markdown(board, list(drawn), folder).encode())
     for file in folder.glob("summary_*.png"):
         if file.stem not in drawn:
             file.unlink(missing_ok=True)

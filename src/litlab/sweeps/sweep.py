@@ -14,7 +14,7 @@ from yaml import YAMLError
 from litlab.config.checks import check
 from litlab.errors import RequestError, RunError
 from litlab.escape import printable
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.runs.report import relative
 from litlab.sweeps.folder import REQUEST, claim, clear, held, is_late, results, resumed
 from litlab.sweeps.naming import key_of
@@ -71,7 +71,7 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
     with held(folder):
         if config.sweep.resume is not None:
             clear_up(folder)
-        write_whole(folder / REQUEST, OmegaConf.to_yaml(config).encode())
+        write_atomic(folder / REQUEST, OmegaConf.to_yaml(config).encode())
         try:
             with runner.session():
                 yield runner

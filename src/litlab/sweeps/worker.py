@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from litlab import signals
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
-from litlab.files import write_whole
+from litlab.files import write_atomic
 from litlab.runs.recording import AlreadyBegun
 from litlab.sweeps.folder import STOP, keep_time
 
@@ -83,7 +83,7 @@ def summarize_at_times(folder: Path) -> None:
                 return
             started = time.perf_counter()
             summarize([folder])
-            write_whole(before, f"{time.perf_counter() - started:.3f}".encode())
+            write_atomic(before, f"{time.perf_counter() - started:.3f}".encode())
     except Timeout:
         return
     except Exception:  # the sweeper summarizes at the end, and reports what is wrong

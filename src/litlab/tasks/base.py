@@ -125,8 +125,8 @@ class Task(L.LightningModule):
         """
         if not isinstance(batch, Shard):
             return LossWeight(len(batch[0]), 1.0, self.loss_weight(batch[1]))
-        share = 0.0 if batch.idle else self.shard_weight(batch.targets, batch.whole)
-        return LossWeight(len(batch.whole), share * self.trainer.world_size, self.loss_weight(batch.whole))
+        share = 0.0 if batch.idle else self.shard_weight(batch.targets, batch.all_targets)
+        return LossWeight(len(batch.all_targets), share * self.trainer.world_size, self.loss_weight(batch.all_targets))
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the outputs say of the targets: values, or for classes probabilities."""
