@@ -37,12 +37,12 @@ def test_one_row_per_setting_over_its_seeds_the_best_first() -> None:
     assert (best.metric, best.mode, best.best.std, best.test.mean, best.seconds) == ("val/accuracy", "max", 0, 0.5, 1.5)
     assert second.best.std == pytest.approx(0.25) and single.best.std is None
     assert (second.test.mean, second.test.n) == (pytest.approx(0.65), 3)
-    assert board.jobs == {"completed": 6} and board.remarks == []
+    assert board.jobs == {"completed": 6} and board.warnings == []
 
 
 def test_a_test_on_the_training_split_is_marked() -> None:
     board = rank([job({LR: 0.1}, 0.9, 0.5), job({LR: 0.2}, 0.8, 0.75, test_split="train")])
-    assert board.remarks == ["1 setting is tested on the training split (data.test_on_train=true)"]
+    assert board.warnings == ["1 setting is tested on the training split (data.test_on_train=true)"]
     assert [row[3] for row in table(board, 9)] == ["test/accuracy", "0.5000", "0.7500 (train)"]
     for text, splits in ((as_csv(board), ["test", "train"]), (jobs_as_csv(board), ["", "train"])):
         assert [row["test_split"] for row in csv.DictReader(text.splitlines())] == splits
@@ -58,7 +58,7 @@ def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
     board = rank(by_rate({0.3: 0.5, 0.02: 0.9, 0.1: 0.9, 0.003: 0.9}))
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.003), (1, 0.02), (1, 0.1), (4, 0.3)]
     assert board.winners == board.rows[:1]
-    assert board.remarks == [
+    assert board.warnings == [
         "3 settings tie for the best val/accuracy; val/loss does not separate the first two either"
     ]
 
@@ -67,7 +67,7 @@ def test_of_equal_ones_the_lower_validation_loss_goes_first() -> None:
     losses = {0.003: 0.5, 0.02: 0.25, 0.1: 0.375}
     board = rank([job({LR: lr}, 0.9, metrics={"val/loss": loss}) for lr, loss in losses.items()])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.02), (1, 0.1), (1, 0.003)]
-    assert board.remarks == ["3 settings tie for the best val/accuracy; the first has the lowest val/loss"]
+    assert board.warnings == ["3 settings tie for the best val/accuracy; the first has the lowest val/loss"]
 
 
 def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
@@ -81,7 +81,7 @@ def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
     ]
     assert [row.n for row in board.rows] == [3, 1, 2]
     assert board.winners == board.rows[:1]
-    assert board.remarks == [
+    assert board.warnings == [
         "2 settings are not ranked: some of their seeds have no value, and the mean of the others would be too good"
     ]
     assert rank(lost).winners == [] and rank(lost).metrics == [("val/accuracy", "max")]
@@ -121,8 +121,8 @@ def test_without_validation_nothing_is_ranked_by_the_test() -> None:
     assert shown(board) == [(None, lr, None, 0, "completed") for lr in (0.01, 0.1, 1)]
     assert [row.test.mean for row in board.rows] == [0.6, 0.7, 0.9]
     assert board.winners == []
-    (remark,) = board.remarks
-    assert remark.startswith("3 settings are not ranked") and "data.val_size" in remark
+    (warning,) = board.warnings
+    assert warning.startswith("3 settings are not ranked") and "data.val_size" in warning
     assert rank([job(metric="test/accuracy")]).winners == []
 
 
@@ -205,7 +205,7 @@ def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_ap
     for number in range(50):
         edited["settings"]["model"][f"new{number}"] = number
     board = rank([other(0.1), edited])
-    assert len(board.columns) == 30 and board.remarks == ["22 more settings differ, but have no column"]
+    assert len(board.columns) == 30 and board.warnings == ["22 more settings differ, but have no column"]
 
 
 def test_several_metrics_are_ranked_each_by_itself() -> None:

@@ -86,8 +86,8 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
     assert board.jobs == {"completed": 2, "unreadable": len(cases)}
     assert len(board.rows) == 2 + len(cases) and board.rows[0].values == (0.1,)
     assert (
-        len(board.remarks) == 7
-        and board.remarks[5] == f"{len(cases) - 5:,} more files cannot be read; jobs.csv lists them"
+        len(board.warnings) == 7
+        and board.warnings[5] == f"{len(cases) - 5:,} more files cannot be read; jobs.csv lists them"
     )
 
 
@@ -134,7 +134,7 @@ def test_reading_survives_half_written_foreign_and_dead_results(tmp_path: Path) 
     ]  # fmt: skip
     assert board.rows[-1].status == "unreadable: not the result of a training"
     assert [f"{folder / name / 'result.json'} cannot be read" for name in "235"] == [
-        remark.partition(":")[0] for remark in board.remarks
+        warning.partition(":")[0] for warning in board.warnings
     ]
 
 

@@ -35,7 +35,7 @@ def test_markdown_reads_well() -> None:
         ]
     )
     board = Leaderboard(
-        board.columns, board.rows, board.jobs, ["a remark"], datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC)
+        board.columns, board.rows, board.jobs, ["a warning"], datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC)
     )
     assert as_markdown(board, ["summary_line"]).splitlines() == [
         "# Leaderboard",
@@ -55,7 +55,7 @@ def test_markdown_reads_well() -> None:
         "",
         "![summary_line](summary_line.png)",
         "",
-        "- a remark",
+        "- a warning",
         "",
         "Made 2026-11-22 01:02:03 +0000 from each job's result.json.",
     ]  # fmt: skip

@@ -31,3 +31,4 @@ def test_a_small_number_keeps_its_digits() -> None:
     assert spread(Spread(0.97213, 0.0029, 3), 4) == "0.9721 ± 0.0029"
     assert spread(Spread(0.000012344, None, 1), 4) == "0.00001234"
     assert spread(Spread(0.0, None, 1), 2) == "0.00"
+    assert spread(Spread(1.23456e9, 5e8, 2), 4) == "1.235e+09 ± 5e+08"

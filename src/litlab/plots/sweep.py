@@ -40,7 +40,7 @@ def heatmap(
     figure, axes = new_figure(min(2.4 + 0.08 * beside + 0.75 * width, 14), min(1.5 + room + 0.5 * height, 11))
     low, high = colour_range(means, mode)
     image = axes.imshow(means, cmap=_colours(mode), vmin=low, vmax=high, aspect="auto")
-    _colour_bar(axes, image, means, (low, high), metric)
+    _colour_bar(axes, image, means, metric)
     for axis, setting in ((axes.xaxis, columns), (axes.yaxis, rows)):
         label_ticks(axis, range(len(setting.values)), setting.labels, most=40)
     if max(height, width) <= MAX_CELLS:
@@ -86,7 +86,7 @@ def scatter(
         axes.annotate(
             mark, positions[number], (0, 6), textcoords="offset points", ha="center", fontsize=8, color=ORANGE
         )
-    _colour_bar(axes, points, means, (low, high), metric)
+    _colour_bar(axes, points, means, metric)
     for axis, setting in zip((axes.xaxis, axes.yaxis), settings, strict=True):
         setting.draw_ticks(axis, most=5)  # of values drawn at random, more labels would overlap
     axes.set(xlabel=settings[0].name, ylabel=settings[1].name)
@@ -120,17 +120,10 @@ def line(
     for number, row in enumerate(np.atleast_2d(means)):
         known = np.isfinite(row)
         errors = bars[number][known]
-        axes.errorbar(
-            positions[known],
-            row[known],
-            errors if errors.any() else None,
-            color=COLOURS[number % len(COLOURS)],
-            capsize=3,
-            linestyle="-" if setting.has_scale else "none",
-            marker="osD^vP"[number % 6],
-            markersize=5,
-            label=groups.labels[number] if groups else None,
-        )
+        style: Any = {"marker": "osD^vP"[number % 6], "color": COLOURS[number % len(COLOURS)], "capsize": 3}
+        style |= {"linestyle": "-" if setting.has_scale else "none", "markersize": 5}
+        label = groups.labels[number] if groups else None
+        axes.errorbar(positions[known], row[known], errors if errors.any() else None, label=label, **style)
     for number, mark in marks.items():
         x = positions[number]
         axes.axvline(x, color=GREY, linestyle=":")
@@ -250,8 +243,9 @@ def _colours(mode: str) -> str:
     return "Blues" if mode == "max" else "Blues_r"
 
 
-def _colour_bar(axes: Axes, drawn: ScalarMappable, means: Array, ends: tuple[float, float], metric: str) -> None:
+def _colour_bar(axes: Axes, drawn: ScalarMappable, means: Array, metric: str) -> None:
     """What the colours mean; the bar is pointed where values are beyond its ends."""
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    beyond = bool(np.nanmin(means) < ends[0]), bool(np.nanmax(means) > ends[1])
-    axes.figure.colorbar(drawn, label=metric, ax=axes, extend=extend[beyond])
+    low, high = drawn.get_clim()
+    below, above = np.nanmin(means) < low, np.nanmax(means) > high
+    extend = "both" if below and above else "min" if below else "max" if above else "neither"
+    axes.figure.colorbar(drawn, label=metric, ax=axes, extend=extend)

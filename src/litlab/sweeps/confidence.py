@@ -20,7 +20,7 @@ def interval(row: Row) -> Interval | None:
     It is clipped to the values that the metric can have: Student's interval of an accuracy near 1 reaches beyond, and
     the mean cannot lie there, so that clipping costs no coverage.
     """
-    if not row.is_whole or row.n < 2:
+    if not row.is_complete or row.n < 2:
         return None
     low, high = _of_mean(list(_values(row).values()), _folds(row))
     lowest, highest = RANGES.get((row.metric or "").partition("/")[2], (-math.inf, math.inf))
@@ -33,7 +33,11 @@ def comparison(first: Row, second: Row) -> str | None:
     Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
     many rows, so the interval flatters the first.
     """
-    if first.metric != second.metric or not (first.is_whole and second.is_whole) or min(first.n, second.n) < MIN_VALUES:
+    if (
+        first.metric != second.metric
+        or not (first.is_complete and second.is_complete)
+        or min(first.n, second.n) < MIN_VALUES
+    ):
         return None
     ours, theirs = _values(first), _values(second)
     if paired := ours.keys() == theirs.keys():

@@ -20,7 +20,7 @@ from litlab.sweeps.planned import not_begun
 from litlab.sweeps.rows import UNFINISHED, Row
 
 MAX_COLUMNS = 30
-MAX_FILES = 5  # that remarks name
+MAX_FILES = 5  # that warnings name
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Leaderboard:
     columns: list[str]
     rows: list[Row]
     jobs: Counter[str]  # how many there are of each status
-    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     made: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     @property
@@ -120,13 +120,13 @@ def rank(results: Sequence[JobResult]) -> Leaderboard:
     rows = [Row.of(group, shown) for group in [*settings.values(), *([each] for each in unreadable)]]
     metrics = list(dict.fromkeys(row.metric for row in rows))
     rows = list(_ranked(sorted(rows, key=lambda row: _sort_key(row, metrics))))
-    remarks = [f"{each.run_dir}/{FILE} cannot be read: {each.error}" for each in unreadable[:MAX_FILES]]
-    if more := len(unreadable) - len(remarks):
-        remarks.append(f"{more:,} more files cannot be read; jobs.csv lists them")
+    warnings = [f"{each.run_dir}/{FILE} cannot be read: {each.error}" for each in unreadable[:MAX_FILES]]
+    if more := len(unreadable) - len(warnings):
+        warnings.append(f"{more:,} more files cannot be read; jobs.csv lists them")
     if more := len(names) - len(shown):
-        remarks.append(f"{more:,} more settings differ, but have no column")
-    remarks += _remarks(rows)
-    return Leaderboard(shown, rows, Counter(job.status for job in [*jobs, *unreadable]), remarks)
+        warnings.append(f"{more:,} more settings differ, but have no column")
+    warnings += _warnings(rows)
+    return Leaderboard(shown, rows, Counter(job.status for job in [*jobs, *unreadable]), warnings)
 
 
 def without_duplicates(results: Sequence[JobResult]) -> list[JobResult]:
@@ -152,24 +152,24 @@ def _sort_key(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
     if row.best.mean is not None:
         mean = -row.best.mean if row.mode == "max" else row.best.mean
         loss = math.inf if row.loss is None else row.loss
-        return 0 if row.is_whole else 1, metrics.index(row.metric), mean, loss, sort_key(row.values)
+        return 0 if row.is_complete else 1, metrics.index(row.metric), mean, loss, sort_key(row.values)
     status = row.status.partition(":")[0]
     return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, sort_key(row.values)
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:
     """Sorted rows with their ranks, which begin anew with each metric."""
-    for (is_whole, _), group in groupby(rows, key=lambda row: (row.is_whole, row.metric)):
+    for (is_complete, _), group in groupby(rows, key=lambda row: (row.is_complete, row.metric)):
         rank, mean = 0, None
         for number, row in enumerate(group, 1):
             if row.best.mean != mean:
                 rank, mean = number, row.best.mean
-            yield replace(row, rank=rank) if is_whole else row
+            yield replace(row, rank=rank) if is_complete else row
 
 
-def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+def _warnings(rows: Sequence[Row]) -> Iterator[str]:
     """Why rows that completed have no rank, which share the first one, and which were tested on the training split."""
-    if partly := sum(row.best.n > 0 and not row.is_whole for row in rows):
+    if partly := sum(row.best.n > 0 and not row.is_complete for row in rows):
         yield (
             f"{_settings_are(partly)} not ranked: some of {'its' if partly == 1 else 'their'} seeds have no value, and "
             "the mean of the others would be too good"
@@ -177,15 +177,15 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
     if without := sum(bool(row.completed) and not row.best.n for row in rows):
         yield (
             f"{_settings_are(without)} not ranked: without validation (data.val_size=0) there is nothing to rank by, "
-            "and the test split must not select"
+            "and the test split must not be used for it"
         )
     for metric in dict.fromkeys(row.metric for row in rows):
         first = [row for row in rows if row.rank == 1 and row.metric == metric]
         if len(first) > 1:
             losses = [math.inf if row.loss is None else row.loss for row in first[:2]]
-            is_told = losses[0] < losses[1]
+            is_lower = losses[0] < losses[1]
             yield f"{len(first)} settings tie for the best {metric}; " + (
-                "the first has the lowest val/loss" if is_told else "val/loss does not separate the first two either"
+                "the first has the lowest val/loss" if is_lower else "val/loss does not separate the first two either"
             )
     if on_train := sum(row.is_tested_on_train for row in rows):
         yield f"{_settings_are(on_train)} tested on the training split (data.test_on_train=true)"

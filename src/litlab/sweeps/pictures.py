@@ -102,7 +102,7 @@ def _begun(row: Row) -> tuple[str, int, str]:
 
 
 def _means(rows: Sequence[Row]) -> Array:
-    return np.array([row.best.mean if row.is_whole else np.nan for row in rows], dtype=float)
+    return np.array([row.best.mean if row.is_complete else np.nan for row in rows], dtype=float)
 
 
 def _marks(rows: Sequence[Row]) -> dict[int, str]:
@@ -110,7 +110,7 @@ def _marks(rows: Sequence[Row]) -> dict[int, str]:
     return {
         number: f"{row.best.n} of {len(row.jobs)}" if row.best.n else row.status.partition(":")[0]
         for number, row in enumerate(rows)
-        if not row.is_whole
+        if not row.is_complete
     }
 
 

@@ -113,8 +113,8 @@ def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path =
         lines += ["", f"{escape.markdown(_capitalized(label))}:", "", f"    {escape.printable(shown)}"]
     for name in pictures:
         lines += ["", f"![{name}]({name}.png)"]
-    if board.remarks:
-        lines += ["", *(f"- {escape.markdown(remark)}" for remark in board.remarks)]
+    if board.warnings:
+        lines += ["", *(f"- {escape.markdown(warning)}" for warning in board.warnings)]
     return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from each job's result.json.", ""])
 
 
@@ -127,7 +127,7 @@ def _capitalized(text: str) -> str:
 
 
 def print_leaderboard(board: Leaderboard, folder: Path) -> None:
-    """Print the top ten, the winner and the remarks, and where the summary lies: in `folder`."""
+    """Print the top ten, the winner and the warnings, and where the summary lies: in `folder`."""
     console = Console(soft_wrap=True, highlight=False)
     names, *rows = table(board, TOP)
     short = short_keys(board.columns)
@@ -145,7 +145,7 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     console.print(grid)
     if len(board.rows) > TOP:
         console.print(f"... and {len(board.rows) - TOP:,} more")
-    lines = [*comparisons(board), *(f"warning: {remark}" for remark in board.remarks)]
+    lines = [*comparisons(board), *(f"warning: {warning}" for warning in board.warnings)]
     lines += [f"{label}: {quoted(what) if isinstance(what, Path) else what}" for label, what in winners(board)]
     lines += [f"summary: {quoted(folder / 'summary.md')}"]
     if next(folder.glob("*/tensorboard"), None):

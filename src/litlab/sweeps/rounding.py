@@ -1,4 +1,4 @@
-"""How many digits of a mean are shown: the same in the tables and in the pictures of a leaderboard."""
+"""How many digits of a mean are shown, in the tables and in the pictures of a leaderboard alike."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,12 @@ from statistics import median_low
 
 from litlab.sweeps.rows import Spread
 
-TOP = 3  # settings whose deviations count: those of settings that hardly train say nothing of the best
+TOP = 3  # settings whose deviations count: those of the worst say nothing about the best
+HUGE = 1e9  # from here on, as of a diverged loss, a number has four digits and an exponent
 
 
 def decimals(spreads: Sequence[Spread]) -> int:
-    """How many to show: two digits of the deviation over seeds (one from 8 on: 0.0009); else four of the best.
+    """How many decimals to show: two digits of the deviation over seeds (one from 8 on: 0.0009), else four of the best.
 
     Args:
         spreads: the best first.
@@ -22,8 +23,9 @@ def decimals(spreads: Sequence[Spread]) -> int:
 
 
 def spread(of: Spread, digits: int) -> str:
-    """Mean ± standard deviation; a number that so few decimals would hide gets four digits."""
+    """Mean ± standard deviation; a mean that so few decimals would hide gets four digits."""
     if of.mean is None:
         return "-"
     digits = max(digits, 3 - math.floor(math.log10(abs(of.mean)))) if 0 < abs(of.mean) < 10 ** (1 - digits) else digits
-    return f"{of.mean:.{digits}f}" + ("" if of.std is None else f" ± {of.std:.{digits}f}")
+    form = ".4g" if abs(of.mean) >= HUGE else f".{digits}f"
+    return f"{of.mean:{form}}" + ("" if of.std is None else f" ± {of.std:{form}}")

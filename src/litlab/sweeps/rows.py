@@ -45,7 +45,7 @@ class Row:
     status: str  # completed, 2 of 3 completed, 2 of 3 have a value, running, died, interrupted, failed: <error>
     error: str | None  # of the jobs that did not complete
     jobs: tuple[JobResult, ...]
-    rank: int | None = None  # from 1 within a metric; equal means share one; None unless `is_whole`
+    rank: int | None = None  # from 1 within a metric; equal means share one; None unless `is_complete`
 
     @classmethod
     def of(cls, jobs: Sequence[JobResult], columns: Sequence[str]) -> "Row":
@@ -87,7 +87,7 @@ class Row:
         return [job for job in self.jobs if job.run_dir is not None]
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of its jobs completed with a value: a mean over survivors is not the setting's mean."""
         return self.best.n == len(self.jobs)
 
