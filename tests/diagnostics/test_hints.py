@@ -45,13 +45,15 @@ def judged(
     from litlab.diagnostics.scales import ScaleProblem
 
     good: dict[str, Any] = {"train": [1.0, 0.5, 0.2], "val": [0.9, 0.5, 0.25], "baseline_train": 2.3}
-    good |= {"baseline_val": 2.3, "selected": lambda: selected, "untrained": lambda: untrained, "steps": 1000}
+    good |= {"baseline_val": 2.3, "selected": selected, "untrained": untrained, "steps": 1000}
     good |= {"samples": 10_000, "parameters": 5000, "class_counts": {"a": 9, "b": 8}, "unpredicted": {}}
-    good |= {"scales": lambda: ScaleProblem(*scales), "tokens": False} | known
+    good |= {"scales": ScaleProblem(*scales), "tokens": False} | known
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
         OmegaConf.update(config, name, value, merge=False)
-    return hints(RunSummary(config=config, **good))
+    run = object.__new__(RunSummary)
+    vars(run).update(good, config=config)
+    return hints(run)
 
 
 @pytest.mark.parametrize(

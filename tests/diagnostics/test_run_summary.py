@@ -42,7 +42,7 @@ def summary(fit: Callable[..., Any]) -> Callable[..., Any]:
     import torch
 
     from litlab.data.splits import Split
-    from litlab.diagnostics.run_summary import summarize
+    from litlab.diagnostics.run_summary import RunSummary
 
     def summarized(*overrides: str, targets: Any = None, weight: Any = None, val_loss: float = 1.0) -> Any:
         run = fit("model=linear", "trainer.max_epochs=1", "logger=none", *overrides)
@@ -51,7 +51,7 @@ def summary(fit: Callable[..., Any]) -> Callable[..., Any]:
         if weight is not None:
             run.task.weight = weight
         val = {"val/loss": val_loss} if run.data.has_validation else {}
-        return summarize(run.config, run.task, run.data, [{"train/loss": 1.0, **val}], val, 10, {})
+        return RunSummary(run.config, run.task, run.data, [{"train/loss": 1.0, **val}], val, 10, {})
 
     return summarized
 
@@ -59,7 +59,7 @@ def summary(fit: Callable[..., Any]) -> Callable[..., Any]:
 def test_targets_that_are_all_equal_have_no_loss_to_take_away(summary: Callable[..., Any]) -> None:
     assert summary("data=line", "data.passes_per_epoch=10", targets=[3.3] * 3).baseline_train == 0.0
     run = summary("task.class_weights=balanced", targets=[1, 1, 1], val_loss=math.nan)
-    assert run.baseline_train == 0.0 and run.selected() == math.inf
+    assert run.baseline_train == 0.0 and run.selected == math.inf
 
 
 def test_a_class_without_training_samples_is_counted(summary: Callable[..., Any]) -> None:
@@ -68,5 +68,5 @@ def test_a_class_without_training_samples_is_counted(summary: Callable[..., Any]
 
 def test_without_validation_the_tested_weights_are_judged_by_training_samples(summary: Callable[..., Any]) -> None:
     run = summary("data.val_size=0")
-    assert 0 < run.selected() < 0.5 and run.baseline_train == pytest.approx(math.log(10), abs=0.01)
-    assert summary(val_loss=1.15).selected() == pytest.approx(1.15 / math.log(10), abs=0.01)
+    assert 0 < run.selected < 0.5 and run.baseline_train == pytest.approx(math.log(10), abs=0.01)
+    assert summary(val_loss=1.15).selected == pytest.approx(1.15 / math.log(10), abs=0.01)

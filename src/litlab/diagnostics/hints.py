@@ -12,7 +12,7 @@ from litlab.config.overrides import available, tune_option
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.classes import class_rules, imbalanced
 from litlab.diagnostics.rule import Rule, advice
-from litlab.diagnostics.run_summary import RunSummary, summarize
+from litlab.diagnostics.run_summary import RunSummary
 from litlab.diagnostics.scales import NORMALIZED, scale_problem
 
 log = logging.getLogger(__name__)
@@ -28,17 +28,17 @@ MEMORIZED = 0.1  # what a model may leave of a few batches that it is to memoriz
 
 
 def hints_after(*run: Any) -> list[str]:
-    """The hints on a run that `summarize` is given; where that fails none, for the run itself is finished."""
+    """The hints on a run that `RunSummary` is given; where that fails none, for the run itself is finished."""
     try:
-        return hints(summarize(*run))
+        return hints(RunSummary(*run))
     except Exception:
         log.exception("there are no hints on this run")
         return []
 
 
-def hints(run: RunSummary | None) -> list[str]:
+def hints(run: RunSummary) -> list[str]:
     """A line for each problem that a run shows, each naming the setting to try; of those on one problem the first."""
-    if run is None:
+    if not run.train:  # there was no training
         return []
     if OmegaConf.select(run.config, "trainer.fast_dev_run"):
         return ["trainer.fast_dev_run: a trial run on a few batches of each split; its numbers mean nothing"]
@@ -68,15 +68,15 @@ def lower_rate(config: DictConfig, rate: float | None) -> str:
 
 def loss_rules(run: RunSummary) -> list[Rule]:
     """Of a training loss that is no better in the end than a constant prediction's."""
-    start, end, peak, best = run.untrained(), run.train[-1], max(run.train), min(run.train)
-    scales, tune, rate = run.scales(), tune_option(run.config), OmegaConf.select(run.config, "optimizer.lr")
+    start, end, peak, best = run.untrained, run.train[-1], max(run.train), min(run.train)
+    scales, tune, rate = run.scales, tune_option(run.config), OmegaConf.select(run.config, "optimizer.lr")
     constant = f"a constant prediction scores {run.baseline_train:.4g}"
     loss = f"the last epoch's mean training loss is {end:.4g}, and {constant}"
     cause = f"; {scales.message}" if scales.message else ""
     too_high, lower = ": the learning rate is too high", [lower_rate(run.config, rate)]
     tenth, tenfold = (run.settings(f"optimizer.lr={rate * x if rate else 0.01:g}") for x in (0.1, 10))
 
-    stuck = run.selected() >= 1 - STUCK
+    stuck = run.selected >= 1 - STUCK
     # The training loss is the mean over an epoch: where that is the first, it tells little of the end.
     rose = peak >= RISEN * max(start, run.baseline_train) and (len(run.train) > 1 or stuck)
     # Dropout, augmentation and class weights make noise; validation has none, and shows that hardly anything happens.

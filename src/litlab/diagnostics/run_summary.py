@@ -1,10 +1,9 @@
 """What is known of a finished run, for the rules to judge by: nothing of the test, which is there to be read once."""
 
 import copy
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -17,24 +16,63 @@ from litlab.tasks.base import Task
 from litlab.tasks.baseline import baseline_loss, mean_loss, untrained_loss
 
 
-@dataclass(frozen=True)
 class RunSummary:
-    """What is known of a finished run. Losses are judged by the baseline loss, that of the best constant prediction."""
+    """What is known of a finished run. Losses are judged by the baseline loss, that of the best constant prediction.
 
-    config: DictConfig
-    class_counts: Mapping[str, int]  # of the training split; empty without classes
-    train: Sequence[float]  # mean loss of each epoch
-    val: Sequence[float]  # likewise; empty without validation
-    baseline_train: float
-    baseline_val: float
-    selected: Callable[[], float]  # the loss of the tested weights, relative to the baseline, in validation
-    untrained: Callable[[], float]  # the training loss before the first step
-    steps: int  # of the optimizer
-    samples: int
-    parameters: int
-    unpredicted: Mapping[str, int]  # see `unpredicted_classes`
-    scales: Callable[[], ScaleProblem]
-    tokens: bool  # whether the inputs are
+    Args:
+        config, task, data: the run's; the task is trained, and tested last.
+        history: of each epoch its metrics.
+        metrics: of the tested weights, in validation if that took place.
+        steps: that the optimizer took.
+        unpredicted: see `unpredicted_classes`.
+
+    Attributes:
+        train, val: mean loss of each epoch; empty without training or validation.
+        class_counts: of the training split; empty without classes.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        task: Task,
+        data: TensorData,
+        history: Sequence[Mapping[str, float]],
+        metrics: Mapping[str, float],
+        steps: int,
+        unpredicted: Mapping[str, int],
+    ) -> None:
+        self.config, self.task, self.data, self.metrics = config, task, data, metrics
+        self.steps, self.unpredicted, self.tokens = steps, unpredicted, data.num_tokens is not None
+        self.train = [epoch["train/loss"] for epoch in history if "train/loss" in epoch]
+        self.val = [epoch["val/loss"] for epoch in history if "val/loss" in epoch]
+        split, names = data.splits["train"], data.class_names or ()
+        counts = torch.bincount(split.targets.cpu(), minlength=len(names)).tolist() if names else []
+        self.class_counts = dict(zip(names, counts, strict=False))
+        self.samples, self.parameters = len(split.inputs), sum(weight.numel() for weight in task.model.parameters())
+        self.baseline_train = baseline_loss(task, split, data.num_outputs, data.batch_size)
+        self.baseline_val = 0.0
+        if self.val:
+            self.baseline_val = baseline_loss(task, data.splits["val"], data.num_outputs, data.eval_batch_size)
+
+    @cached_property
+    def untrained(self) -> float:
+        """The training loss before the first step."""
+        return untrained_loss(self.config, self.task, self.data)
+
+    @cached_property
+    def selected(self) -> float:
+        """The loss of the tested weights relative to the baseline; without validation, of some training samples."""
+        if "val/loss" in self.metrics:
+            relative = self.metrics["val/loss"] / max(self.baseline_val, 1e-12)
+        else:
+            model, split = copy.deepcopy(self.task.model).eval(), self.data.splits["train"]
+            relative = mean_loss(self.task, model, split, self.data.batch_size) / max(self.baseline_train, 1e-12)
+        return relative if math.isfinite(relative) else math.inf
+
+    @cached_property
+    def scales(self) -> ScaleProblem:
+        """What is wrong with the scales of the data."""
+        return scale_problem(self.config, self.data)
 
     @property
     def relative(self) -> float:
@@ -57,58 +95,6 @@ class RunSummary:
     def settings(self, *wanted: str) -> list[str]:
         """Those of NAME=VALUE that such a run can be given, and was not; tokens are not to be normalized."""
         return available(self.config, *(each for each in wanted if not (self.tokens and each == NORMALIZED)))
-
-
-def summarize(
-    config: DictConfig,
-    task: Task,
-    data: TensorData,
-    history: Sequence[Mapping[str, float]],
-    metrics: Mapping[str, float],
-    steps: int,
-    unpredicted: Mapping[str, int],
-) -> RunSummary | None:
-    """What is known of a finished run; None of one without training.
-
-    Args:
-        config, task, data: the run's; trained, and tested last.
-        history: of each epoch its metrics.
-        metrics: of the tested weights, in validation if that took place.
-        steps: that the optimizer took.
-        unpredicted: see `unpredicted_classes`.
-    """
-    train, val = ([epoch[key] for epoch in history if key in epoch] for key in ("train/loss", "val/loss"))
-    if not train:
-        return None
-    split, names = data.splits["train"], data.class_names or ()
-    counts = torch.bincount(split.targets.cpu(), minlength=len(names)).tolist() if names else []
-    baseline_train = baseline_loss(task, split, data.num_outputs, data.batch_size)
-    baseline_val = baseline_loss(task, data.splits["val"], data.num_outputs, data.eval_batch_size) if val else 0.0
-
-    def selected() -> float:
-        if "val/loss" in metrics:
-            relative = metrics["val/loss"] / max(baseline_val, 1e-12)
-        else:  # of some training samples, then
-            model = copy.deepcopy(task.model).eval()
-            relative = mean_loss(task, model, split, data.batch_size) / max(baseline_train, 1e-12)
-        return relative if math.isfinite(relative) else math.inf
-
-    return RunSummary(
-        config=config,
-        class_counts=dict(zip(names, counts, strict=False)),
-        train=train,
-        val=val,
-        baseline_train=baseline_train,
-        baseline_val=baseline_val,
-        selected=functools.cache(selected),
-        untrained=functools.cache(lambda: untrained_loss(config, task, data)),
-        steps=steps,
-        samples=len(split.inputs),
-        parameters=sum(weight.numel() for weight in task.model.parameters()),
-        unpredicted=unpredicted,
-        scales=functools.cache(lambda: scale_problem(config, data)),
-        tokens=data.num_tokens is not None,
-    )
 
 
 def unpredicted_classes(task: Task, data: TensorData) -> dict[str, int]:
