@@ -118,3 +118,29 @@ def test_a_tensor_of_torch_counts_changes_in_place_through_views() -> None:
     before = version(tensor)
     tensor.view(3, 1)[0].add_(1)
     assert version(tensor) == before + 1
+
+
+def test_a_step_that_lightning_did_not_take_counts() -> None:
+    import lightning.pytorch as L
+    import torch
+    from lightning.pytorch.demos.boring_classes import BoringModel
+
+    from litlab.compat.lightning import begin_step, end_step, is_attached, restart_data
+
+    class Manual(BoringModel):
+        automatic_optimization = False
+
+        def on_train_start(self) -> None:
+            restart_data(self.trainer)
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            for _ in range(3):
+                begin_step(self.optimizers())
+                end_step(self.optimizers())
+
+    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False)
+    model, trainer = Manual(), L.Trainer(accelerator="cpu", max_epochs=1, limit_train_batches=2, **quiet)
+    assert not is_attached(model)
+    trainer.fit(model, torch.ones(4, 32), None)
+    assert is_attached(model)
+    assert trainer.global_step == 6, "upgrade: the Trainer no longer counts the steps that it is told of"

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.optimizer import LightningOptimizer
 
@@ -24,3 +25,14 @@ def begin_step(optimizer: LightningOptimizer) -> None:
 def end_step(optimizer: LightningOptimizer) -> None:
     """Tell the Trainer that the step is done: it counts, and checkpoints, max_steps and logs go by that."""
     optimizer._on_after_step()
+
+
+def is_attached(module: LightningModule) -> bool:
+    """Whether the module has a Trainer."""
+    return module._trainer is not None
+
+
+def restart_data(trainer: Trainer) -> None:
+    """Let the epoch's loader begin anew, where it has begun."""
+    if (fetcher := trainer.fit_loop._data_fetcher) is not None:
+        iter(fetcher)

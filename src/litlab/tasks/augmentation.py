@@ -1,4 +1,4 @@
-"""Training images changed at random, each in its own way, on the device."""
+"""Random augmentation of training images, drawn per image, on the device."""
 
 import torch
 from torch import Tensor
@@ -9,13 +9,13 @@ from litlab.errors import RequestError
 
 
 class ShiftAndFlip:
-    """Shifts each image by up to `shift` pixels either way along both axes, and mirrors half of them.
+    """Shifts each image by up to `shift` pixels along both axes, and mirrors half of them.
 
-    torchvision's v2 transforms draw once for a whole batch. Kornia's draw for each image, but a crop of 256 images
-    28x28 takes 24 ms, and this 1 ms (one CPU thread).
+    torchvision's v2 transforms draw once per batch. Kornia's draw per image, but cropping 256 images of 28x28 takes
+    24 ms, this 1 ms (one CPU thread).
 
     Args:
-        shift: pixels; what comes in from outside repeats the border.
+        shift: pixels; the border is replicated.
         flip: mirror, left to right, with probability 1/2.
     """
 
@@ -25,7 +25,7 @@ class ShiftAndFlip:
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
         if images.dim() != 4:
-            raise RequestError("augmentation: needs images (channels x height x width); take augmentation=none")
+            raise RequestError("augmentation: needs images (channels x height x width); use augmentation=none")
         count, _, height, width = images.shape
         sample = torch.arange(count, device=images.device)
         padded = F.pad(images, [self.shift] * 4, mode="replicate")

@@ -1,4 +1,4 @@
-"""A task as Lightning's own tools expect it: under automatic optimization."""
+"""A task under automatic optimization, as Lightning's own tools expect it."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from litlab.tasks.base import Task
 
 
 class AutomaticTask(L.LightningModule):
-    """A task under Lightning's automatic optimization: one step a call, and no scheduler.
+    """A task under Lightning's automatic optimization: one step per call, no scheduler.
 
-    The tuner needs that. It sets no rate and sees no loss under manual optimization, and says nothing of it: each
-    step of its range test would be taken with min_lr.
+    The tuner needs it: under manual optimization it silently sets no rate and sees no loss, so each step of its range
+    test would use min_lr.
     """
 
     def __init__(self, task: Task) -> None:
@@ -22,11 +22,11 @@ class AutomaticTask(L.LightningModule):
         self.losses: list[Tensor] = []  # of each batch
 
     def setup(self, stage: str) -> None:
-        """What the task learns of the data."""
+        """As the task."""
         self.task.setup(stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """What the task minimizes, of one batch."""
+        """The objective of one batch."""
         inputs, targets = batch
         if self.task.augmentation is not None:
             inputs = self.task.augmentation(inputs)

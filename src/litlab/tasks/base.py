@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from litlab import signals
+from litlab.compat.lightning import is_attached
 from litlab.compat.torch import has_step_hooks
 from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import Range
@@ -296,7 +297,7 @@ class Task(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before a fit: let Lightning's loops begin where the run stopped."""
-        if position.KEY in checkpoint and self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+        if position.KEY in checkpoint and is_attached(self) and self.trainer.state.fn == TrainerFn.FITTING:
             state = self.progress.resumed = checkpoint[position.KEY]
             loops = checkpoint["loops"]
             loops["fit_loop"] = position.fit_loop(loops["fit_loop"], state, self.steps_per_execution)

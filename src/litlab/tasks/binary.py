@@ -1,4 +1,4 @@
-"""One class of two."""
+"""Binary classification: cross entropy on one logit, accuracy, precision, recall, F1, AUROC, calibration error."""
 
 from typing import Any, Literal
 
@@ -22,12 +22,12 @@ from litlab.tasks.class_weights import class_weights
 class Binary(Task):
     """Binary cross entropy on one logit (N, 1), float32, and labels (N,), int64, 0 or 1.
 
-    The sigmoid is in the loss: log(sigmoid(x)) by itself loses its digits where the network is sure.
+    The loss contains the sigmoid: log(sigmoid(x)) on its own loses precision where the network is confident.
 
     Args:
         num_outputs: 1.
-        class_weights: balanced: both classes have the same weight in the loss, however many samples they have; None:
-            each sample has.
+        class_weights: balanced: both classes weigh the same in the loss, however many samples they have; None: all
+            samples do.
     """
 
     target_kind = "binary"
@@ -39,11 +39,11 @@ class Binary(Task):
     ) -> None:
         self.class_weights = class_weights
         super().__init__(*args, **kwargs)
-        # There from the beginning: WeightAveraging copies the task before `setup`, and pairs buffers by their order.
+        # Registered before `setup`: WeightAveraging copies the task before it, and pairs buffers by their order.
         self.register_buffer("weight", None if class_weights is None else torch.ones(2), persistent=False)
 
     def setup(self, stage: str) -> None:
-        """Weigh the classes by the training split, which is known when the data are loaded."""
+        """Compute the class weights from the training split, once the data are loaded."""
         if self.class_weights is not None and self.trainer.datamodule is not None:
             labels = self.trainer.datamodule.splits["train"].targets
             self.weight = class_weights(self.class_weights, labels, 2).to(self.device)
@@ -54,11 +54,11 @@ class Binary(Task):
         return F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype), weight)
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Probabilities (N,) of class 1. Logits that all lie in 0 to 1 torchmetrics would take for them."""
+        """Probabilities (N,) of class 1. torchmetrics takes logits that all lie in [0, 1] for probabilities."""
         return outputs.squeeze(1).sigmoid()
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Class 1 is the positive one, from a probability of 0.5.
+        """Class 1 is the positive one, predicted from a probability of 0.5.
 
         The calibration error is that of the predicted class: see `litlab.tasks.calibration`.
         """

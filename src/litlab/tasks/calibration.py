@@ -1,18 +1,18 @@
-"""The expected calibration error of Guo et al. 2017 (arXiv:1706.04599), which torchmetrics has not quite.
+"""The expected calibration error of Guo et al. 2017 (arXiv:1706.04599), which differs from torchmetrics'.
 
-Samples go into 15 bins by the confidence of the predicted class. Over the bins it is the mean of |share of right
-predictions - mean confidence|, weighted by the samples in each.
+Samples go into 15 bins by the confidence of the predicted class. The error is the mean over the bins of |accuracy -
+mean confidence|, weighted by their numbers of samples.
 """
 
 import torch
 from torch import Tensor
 from torchmetrics.classification import BinaryCalibrationError, MulticlassCalibrationError
 
-BELOW_ONE = 1 - 2**-24  # the float32 before 1; torchmetrics has a bin of its own, the sixteenth, for a confidence of 1
+BELOW_ONE = 1 - 2**-24  # the float32 before 1; torchmetrics has a sixteenth bin for a confidence of exactly 1
 
 
 class BinaryTopLabelError(BinaryCalibrationError):
-    """Of the class that is predicted, from a probability of 0.5 on; torchmetrics bins the probability of class 1."""
+    """Of the predicted class, by a threshold of 0.5; torchmetrics bins the probability of class 1."""
 
     def __init__(self) -> None:
         super().__init__(validate_args=False)

@@ -1,4 +1,4 @@
-"""Weights of the classes in the loss, against classes out of balance."""
+"""Class weights in the loss, for imbalanced classes."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from litlab.errors import RequestError
 
 
 def class_weights(kind: str, labels: Tensor, num_classes: int) -> Tensor:
-    """Weights (num_classes,), float32, by the classes' counts among the labels (N,), int64.
+    """Weights (num_classes,), float32, by the class counts of the labels (N,), int64.
 
     Args:
         kind: balanced: N / (num_classes * count), as scikit-learn's class_weight="balanced"; 0 for an absent class.
         labels: of the training split.
-        num_classes: how many there can be.
+        num_classes: number of classes.
 
     Raises:
-        RequestError: another kind.
+        RequestError: unknown kind.
     """
     if kind != "balanced":
         raise RequestError(f"task.class_weights={kind}: must be null or balanced")

@@ -1,4 +1,4 @@
-"""One class of several."""
+"""Multiclass classification: cross entropy, accuracy, precision, recall, F1, AUROC, calibration error."""
 
 from typing import Any, Literal
 
@@ -21,13 +21,13 @@ from litlab.tasks.class_weights import class_weights
 
 
 class Classification(Task):
-    """Cross entropy on logits (N, C), float32, and labels (N,), int64; accuracy and its like.
+    """Cross entropy on logits (N, C), float32, and labels (N,), int64; macro-averaged metrics.
 
     Args:
         num_outputs: C, the number of classes.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
-        class_weights: balanced: each class has the same weight in the loss, however many samples it has; None: each
-            sample has.
+        label_smoothing: fraction of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
+        class_weights: balanced: all classes weigh the same in the loss, however many samples they have; None: all
+            samples do.
     """
 
     target_kind = "classification"
@@ -44,12 +44,12 @@ class Classification(Task):
     ) -> None:
         self.num_outputs, self.label_smoothing, self.class_weights = num_outputs, label_smoothing, class_weights
         super().__init__(*args, **kwargs)
-        # There from the beginning: WeightAveraging copies the task before `setup`, and pairs buffers by their order.
+        # Registered before `setup`: WeightAveraging copies the task before it, and pairs buffers by their order.
         weight = None if class_weights is None else torch.ones(num_outputs)
         self.register_buffer("weight", weight, persistent=False)
 
     def setup(self, stage: str) -> None:
-        """Weigh the classes by the training split, which is known when the data are loaded."""
+        """Compute the class weights from the training split, once the data are loaded."""
         if self.class_weights is not None and self.trainer.datamodule is not None:
             labels = self.trainer.datamodule.splits["train"].targets
             self.weight = class_weights(self.class_weights, labels, self.num_outputs).to(self.device)
@@ -59,15 +59,15 @@ class Classification(Task):
         return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
 
     def loss_weight(self, targets: Tensor) -> int | Tensor:
-        """The samples, or the sum of their classes' weights, by which cross entropy divides."""
+        """The number of samples, or the sum of their class weights: what cross entropy divides by."""
         return super().loss_weight(targets) if self.weight is None else self.weight[targets].sum()
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Probabilities (N, C). Given logits, torchmetrics takes them for probabilities where all lie in 0 to 1."""
+        """Probabilities (N, C). torchmetrics takes logits that all lie in [0, 1] for probabilities."""
         return outputs.softmax(1)
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Accuracy is the share of samples whose largest logit is the label's; precision to AUROC are class means.
+        """Accuracy is over all samples (micro); precision, recall, F1 and AUROC are means over the classes (macro).
 
         The calibration error is that of the predicted class: see `litlab.tasks.calibration`.
         """

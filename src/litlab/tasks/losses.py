@@ -1,4 +1,4 @@
-"""The training losses: kept on the device step by step, read by the host many at once."""
+"""The training losses: collected on the device, read by the host many at a time."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from litlab.errors import RunError
 
 
 class DivergedError(RunError):
-    """A loss is not finite. What to try then depends on the data and the config, which are known higher up.
+    """A loss is not finite. What to try depends on the data and the config, which the caller knows.
 
     Args:
         message: says where.
@@ -23,7 +23,7 @@ class DivergedError(RunError):
 
 
 class TrainingLosses:
-    """Means over an epoch and over the steps since the last log, weighted by `Task.loss_weight`: as a rule batch size.
+    """Means over the epoch and since the last log, weighted by `Task.loss_weight`, usually the batch size.
 
     Args:
         accumulate: batches per optimizer step, to tell the step of a loss.
@@ -38,7 +38,7 @@ class TrainingLosses:
         self.epoch, self.logged = WeightedMean(), WeightedMean()
 
     def add(self, loss: Tensor, samples: int, weight: int | Tensor | None = None) -> None:
-        """Note the loss of a batch, a scalar on the device; waits for nothing.
+        """Add the loss of a batch, a scalar on the device; no sync.
 
         Args:
             loss: of a batch that devices share, this one's part in it: see `Task.weigh`.
@@ -50,16 +50,16 @@ class TrainingLosses:
         self.samples += samples
 
     def state_dict(self) -> dict[str, list[float]]:
-        """The sums of the epoch and since the last log, where all is read."""
+        """The sums of the epoch and since the last log; call `read` first."""
         return {name: [mean.total, mean.weight] for name, mean in (("epoch", self.epoch), ("logged", self.logged))}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Go on with these sums."""
+        """Continue with these sums."""
         for name, mean in (("epoch", self.epoch), ("logged", self.logged)):
             mean.total, mean.weight = state[name]
 
     def read(self, step: int, epoch: int, rate: float, average: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Fetch all that is noted, with one device sync; with two where the weights are on the device.
+        """Fetch all losses with one device sync; two where the weights are on the device.
 
         Args:
             step: optimizer steps so far.
@@ -89,23 +89,23 @@ class TrainingLosses:
 
 
 class WeightedMean:
-    """A mean of numbers on the host."""
+    """A weighted mean on the host."""
 
     def __init__(self) -> None:
         self.total, self.weight = 0.0, 0.0
 
     def add(self, value: float, weight: float) -> None:
-        """Take in a value."""
+        """Add a value."""
         self.total += value * weight
         self.weight += weight
 
     @property
     def mean(self) -> float:
-        """Of what was taken in; NaN of nothing."""
+        """NaN without values."""
         return self.total / self.weight if self.weight else math.nan
 
     def reset(self) -> float:
-        """The mean; then begin anew."""
+        """Return the mean and start over."""
         mean = self.mean
         self.total, self.weight = 0.0, 0.0
         return mean

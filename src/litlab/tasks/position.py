@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from litlab.compat.lightning import restart_data
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
 
@@ -186,5 +187,4 @@ def restore_random_state(trainer: L.Trainer, states: list[dict[str, Any]]) -> No
     device = trainer.strategy.root_device.type
     if device in state and device != "cpu":
         torch.get_device_module(device).set_rng_state(state[device].cpu())
-    if (fetcher := trainer.fit_loop._data_fetcher) is not None:  # torch's DataLoader draws its order's seed here
-        iter(fetcher)
+    restart_data(trainer)  # torch's DataLoader draws its order's seed there

@@ -1,4 +1,4 @@
-"""Numbers."""
+"""Regression: squared error, MAE, RMSE, R2."""
 
 from typing import Any, Literal
 
@@ -11,15 +11,14 @@ from litlab.tasks.base import Task
 
 
 class Regression(Task):
-    """Squared error of outputs (N, K) against targets (N, K) or, of one number, (N,); float32.
+    """Squared error of outputs (N, K) against targets (N, K), or (N,) where K is 1; float32.
 
     Args:
         num_outputs: K.
         reduction: the loss of a batch is the mean or the sum over its values. With sum the gradient grows with the
-            batch, and the loss of a split is the mean over its batches, so take one batch per split.
-        standardize_targets: train the model on targets of mean 0 and standard deviation 1, each of the K numbers by its
-            own statistics of the training split. Loss, metrics and predictions are in the targets' own unit all the
-            same.
+            batch, and the loss of a split is the mean over its batches: use one batch per split.
+        standardize_targets: train the model on targets of mean 0 and standard deviation 1, each of the K targets by its
+            statistics over the training split. Loss, metrics and predictions stay in the targets' unit.
 
     Attributes:
         target_mean, target_std: (K,), float32, of the training split; buffers, and so in every checkpoint. Only with
@@ -46,29 +45,29 @@ class Regression(Task):
             self.register_buffer("target_std", torch.ones(num_outputs))
 
     def setup(self, stage: str) -> None:
-        """Take the statistics of the training split, which is known when the data are loaded.
+        """Compute the statistics of the training split, once the data are loaded.
 
-        For training alone: what is only tested keeps those that its weights were trained with.
+        Only for training: evaluation keeps the statistics that the weights were trained with.
         """
-        train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # others' data have no splits
+        train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # foreign data modules have no splits
         if not self.standardize_targets or stage != "fit" or train is None:
             return
         targets = train.targets.cpu().double().reshape(-1, self.num_outputs)
         std, mean = torch.std_mean(targets, dim=0, correction=0)
-        # Not by std alone: rounding gives the same number N times over a tiny one.
+        # std alone will not do: rounding makes that of equal numbers tiny, not 0.
         varies = (targets.amax(0) > targets.amin(0)) & (std.float() > 0)
         self.target_mean.copy_(mean)
         self.target_std.copy_(torch.where(varies, std, 1.0))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean or sum of the squared errors, in the targets' own unit."""
-        # (N,) against (N, 1) would broadcast to (N, N): a loss that falls, of a network that learns the mean alone.
+        """Mean or sum of the squared errors, in the targets' unit."""
+        # (N,) against (N, 1) would broadcast to (N, N): the loss would fall, but the network learn only the mean.
         if not self.standardize_targets:
             return F.mse_loss(outputs, targets.view_as(outputs), reduction=self.reduction)
         return self._reduced(self._standardized_errors(outputs, targets) * self.target_std.square())
 
     def objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of the standardized targets, whose gradient is of one size whatever their unit; and the loss."""
+        """The loss on standardized targets, whose gradient does not depend on their unit; and the reported loss."""
         if not self.standardize_targets:
             return super().objective(outputs, targets)
         errors = self._standardized_errors(outputs, targets)
@@ -83,15 +82,15 @@ class Regression(Task):
         return errors.sum() if self.reduction == "sum" else errors.mean()
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """The numbers (N, K), in the targets' own unit."""
+        """The predicted values (N, K), in the targets' unit."""
         return outputs * self.target_std + self.target_mean if self.standardize_targets else outputs
 
     def shard_weight(self, part: Tensor, whole: Tensor) -> float | Tensor:
-        """Of a sum, all."""
+        """1 of a sum."""
         return 1.0 if self.reduction == "sum" else super().shard_weight(part, whole)
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Of K numbers: MAE and RMSE over all values, R2 the mean of the numbers' own."""
+        """MAE and RMSE over all values; R2 is the mean over the K targets."""
         return {
             "mae": MeanAbsoluteError(),
             "rmse": MeanSquaredError(squared=False),
@@ -101,7 +100,7 @@ class Regression(Task):
     def start_evaluation(self) -> None:
         """Sums at zero, in double precision."""
         super().start_evaluation()
-        if self.device.type != "mps":  # it has none; R2 is a small difference of large sums
+        if self.device.type != "mps":  # which has no float64; R2 is a small difference of large sums
             self.metrics.set_dtype(torch.float64)
 
     def update_metrics(self, outputs: Tensor, targets: Tensor) -> None:

@@ -1,12 +1,15 @@
 """The compiled step does what the eager one does. Compiling takes 5 to 30 seconds, so most of this is slow."""
 
+import csv
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from litlab.tasks.steps import compiled
-from litlab.tasks.steps.compiled import Compilation, CompiledBackward
+from litlab.tasks.steps.compiled import Compilation, CompiledBackward, CompiledSteps
 from litlab.tasks.steps.step import Part, Step
 
 PLAIN = ("optimizer=sgd", "scheduler=none", "data.batch_size=256", "model.hidden_sizes=[16]")
@@ -62,16 +65,41 @@ def test_gradients_add_up_and_buffers_move(uncompiled):
         pytest.param(("data=exam_scores", "data.passes_per_epoch=9"), id="standardized-targets"),
         pytest.param(("data.batch_size=64",), id="several-steps-in-a-graph"),
         pytest.param(("data.batch_size=64", "trainer.max_steps=11"), id="the-end-within-a-graph"),
+        pytest.param(("data.batch_size=64", "trainer.gradient_clip_val=0.1"), id="clip-within-a-graph"),
         pytest.param(("data.batch_size=64", "scheduler=onecycle"), id="a-rate-per-step"),
+        pytest.param(
+            ("data.batch_size=64", "scheduler=onecycle", "scheduler.cycle_momentum=true"), id="a-momentum-per-step"
+        ),
     ],
 )
-def test_same_weights_and_names_with_and_without(fit, uncompiled, overrides):
+def test_same_weights_names_and_rates_with_and_without(fit, uncompiled, overrides):
+    def rates(run):
+        """Those in the log; the settings and the scheduler's state at the end."""
+        (file,) = Path(run.config.paths.run_dir).rglob("metrics.csv")
+        with file.open() as lines:
+            logged = [line["lr"] for line in csv.DictReader(lines) if line["lr"]]
+        (group,) = run.trainer.optimizers[0].param_groups
+        settings = {name: value for name, value in group.items() if name != "params"}
+        return logged, settings, run.task.schedule and run.task.schedule.scheduler.state_dict()
+
     groups = {override.split("=")[0] for override in overrides}
     overrides = (*overrides, *(each for each in PLAIN if each.split("=")[0] not in groups))
+    overrides = (*overrides, "logger=csv", "trainer.log_every_n_steps=3")
     eager = fit(*overrides, "task.compile=false")
     ours = fit(*overrides, "task.compile=true")
     assert_close(ours.weights, eager.weights)
     assert ours.metrics == pytest.approx(eager.metrics, rel=1e-3)
+    assert rates(ours) == rates(eager) and len(rates(ours)[0]) > 1
+
+
+@pytest.mark.parametrize("scheduler", ["none", "onecycle"])
+def test_a_graph_has_four_steps_whatever_the_schedule(fit, uncompiled, monkeypatch, scheduler):
+    sizes, run = [], CompiledSteps.run
+    monkeypatch.setattr(CompiledSteps, "run", lambda self, parts: (sizes.append(len(parts)), run(self, parts))[1])
+    fit(PLAIN[0], "model.hidden_sizes=[16]", f"scheduler={scheduler}", "trainer.max_epochs=1")
+    assert sizes == []
+    fit(PLAIN[0], "model.hidden_sizes=[16]", f"scheduler={scheduler}", "trainer.max_epochs=1", "task.compile=true")
+    assert sizes == [1, 4, 4, 4, *[1] * 7]  # of 16 batches, the first eager; and of 4, the last smaller
 
 
 @pytest.mark.slow
