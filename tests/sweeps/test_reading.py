@@ -43,7 +43,7 @@ ODD = {
     "must be a mapping": [b"7", b"[]", b'"completed"', b"null", *(odd(monitor=w) for w in WRONG if w != {"a": 1})],
     "settings: must be a mapping": [odd(settings=wrong) for wrong in WRONG if wrong != {"a": 1}],
     "names": [*(odd(choices=wrong) for wrong in WRONG), odd(choices={"a": "m" * 999}), odd(swept=[1]), odd(swept=1)],
-    "must be text": [odd(error=[1]), odd(started=7), odd(checkpoint={"a": 1})],
+    "must be text": [odd(error=[1]), odd(started=7), odd(checkpoint={"a": 1}), odd(test_split=[1])],
     "overrides: must be a list of texts": [odd(overrides=[7]), odd(overrides="seed=0"), odd(overrides={"a": 1})],
     "seed: must be a number or text": [odd(seed=[1]), odd(seed={"a": 1})],
     "monitor.": [

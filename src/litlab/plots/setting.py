@@ -26,7 +26,7 @@ class Setting(NamedTuple):
     @property
     def is_numeric(self) -> bool:
         """Whether all values are numbers."""
-        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+        return all(type(value) in (int, float) for value in self.values)
 
     @property
     def has_scale(self) -> bool:

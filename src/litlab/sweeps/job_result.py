@@ -153,10 +153,6 @@ def comparable(values: Iterable[Any]) -> str:
 def sort_key(values: Iterable[Any]) -> list[tuple[int, float, str]]:
     """Sorts values of any kind: None, then numbers by size, then text."""
     return [
-        (0, 0.0, "")
-        if each is None
-        else (1, float(each), "")
-        if isinstance(each, int | float) and not isinstance(each, bool)
-        else (2, 0.0, str(each))
+        (0, 0.0, "") if each is None else (1, float(each), "") if type(each) in (int, float) else (2, 0.0, str(each))
         for each in values
     ]

@@ -23,16 +23,8 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MAX_NAME
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or _is_integer(value)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
+    return type(value) in (int, float)  # not bool, which is an int
 
 
 def _is_list(value: Any, check: Callable[[Any], bool]) -> bool:
@@ -46,8 +38,8 @@ def _has_values(value: Any, check: Callable[[Any], bool]) -> bool:
 # What the fields of a result must be unless they are null or left out, in words and as a test. A dot leads into a
 # mapping, which is checked first.
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", _is_mapping)),
-    **dict.fromkeys(("error", "started", "checkpoint", "process.host"), ("text", _is_text)),
+    **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", lambda value: isinstance(value, dict))),
+    **dict.fromkeys(("error", "started", "checkpoint", "test_split", "process.host"), ("text", _is_text)),
     **dict.fromkeys(("monitor.best", "monitor.epoch", "seconds", "seconds_training"), ("a number", _is_number)),
     "overrides": ("a list of texts", lambda value: _is_list(value, _is_text)),
     "swept": ("a list of names", lambda value: _is_list(value, _is_name)),
@@ -57,8 +49,8 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "monitor.mode": ("max or min", lambda value: value in ("max", "min")),
     "metrics": ("numbers by name", lambda value: _has_values(value, _is_number) and all(map(_is_name, value))),
     # A process may be sent a signal, and 0 and -1 are whole groups of them.
-    "process.pid": ("a process's number", lambda value: _is_integer(value) and 0 < value < 2**31),
-    "process.start": ("a whole number", _is_integer),
+    "process.pid": ("a process's number", lambda value: type(value) is int and 0 < value < 2**31),
+    "process.start": ("a whole number", lambda value: type(value) is int),
 }
 
 
