@@ -15,7 +15,7 @@ GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has
 NUMBER = torch.linspace(-1, 1, 1500)
 
 
-def said(
+def warned(
     inputs: torch.Tensor,
     targets: torch.Tensor,
     test: Split | None = None,
@@ -25,7 +25,7 @@ def said(
     tokens: int | None = None,
     **settings: Any,
 ) -> list[str]:
-    """Remarks on a training split; the test is another, if none is given."""
+    """Warnings about a training split; the test is another, if none is given."""
 
     class Given(TensorData):
         input_shape, class_names, num_tokens = tuple(inputs.shape[1:]), classes, tokens
@@ -48,9 +48,9 @@ def labels(*counts: int) -> torch.Tensor:
     return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
-def test_nothing_is_said_where_nothing_is_to_be_minded() -> None:
-    assert said(clean(), NUMBER, val_size=0.2) == []
-    assert said(clean(), labels(700, 800), classes=("no", "yes"), val_size=0.2) == []
+def test_clean_data_get_no_warning() -> None:
+    assert warned(clean(), NUMBER, val_size=0.2) == []
+    assert warned(clean(), labels(700, 800), classes=("no", "yes"), val_size=0.2) == []
 
 
 # ---- what training refuses
@@ -59,7 +59,7 @@ def test_nothing_is_said_where_nothing_is_to_be_minded() -> None:
 def test_what_training_refuses_is_told_of_every_split() -> None:
     gaps = clean()[:5] + 0.001
     gaps[3, 1] = float("nan")
-    assert said(clean(), NUMBER, Split(gaps, NUMBER[:5] / 0), val_size=0.2) == [
+    assert warned(clean(), NUMBER, Split(gaps, NUMBER[:5] / 0), val_size=0.2) == [
         "training refuses these data: the test inputs hold NaN or infinite values in 1 of 5 samples (column 1); "
         "fix them in load()",
         "training refuses these data: the test targets hold NaN or infinite values in 5 of 5 samples; "
@@ -69,22 +69,18 @@ def test_what_training_refuses_is_told_of_every_split() -> None:
 
 @pytest.mark.parametrize(("yaml", "typed"), [(GIVEN, "data.test_size=0.2"), ({}, "+data.test_size=0.2")])
 def test_a_missing_test_split_is_told(yaml: dict[str, Any], typed: str) -> None:
-    none = Split(clean()[:0], NUMBER[:0])
-    assert f"training refuses these data: there is no test split; try {typed}" in _without_test(none, yaml)
-
-
-def _without_test(none: Split, yaml: dict[str, Any]) -> list[str]:
     class Whole(TensorData):
         input_shape, num_outputs = (3,), 1
 
         def load(self) -> tuple[Split, None]:
             return Split(clean(), NUMBER), None
 
-    return data_warnings(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+    found = data_warnings(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+    assert f"training refuses these data: there is no test split; try {typed}" in found
 
 
-def test_of_wrong_labels_nothing_else_is_said() -> None:
-    assert said(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
+def test_wrong_labels_get_no_other_warning() -> None:
+    assert warned(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
         "training refuses these data: labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
     ]
 
@@ -97,9 +93,9 @@ def test_of_wrong_labels_nothing_else_is_said() -> None:
 )
 def test_normalizing_is_proposed_as_one_types_it(yaml: dict[str, Any], typed: str) -> None:
     inputs = clean() * torch.tensor([1.0, 1.0, 500.0])
-    (remark,) = said(inputs, NUMBER, yaml=yaml, val_size=0.2)
-    assert remark == f"the inputs are on very different or extreme scales (0.986 to 497): try {typed}"
-    assert said(inputs, NUMBER, normalize=True, val_size=0.2) == []
+    (warning,) = warned(inputs, NUMBER, yaml=yaml, val_size=0.2)
+    assert warning == f"the inputs are on very different or extreme scales (0.986 to 497): try {typed}"
+    assert warned(inputs, NUMBER, normalize=True, val_size=0.2) == []
 
 
 TOKENS = torch.arange(1500).remainder(97).square().remainder(89).reshape(1500, 1) * torch.tensor([1, 50, 7])
@@ -111,27 +107,27 @@ def test_codes_get_no_advice_for_amounts(normalize: bool) -> None:
     rare[::100] = 1
     inputs = torch.stack((rare, classes, 1 - rare, NUMBER), dim=1)
     assert (
-        said(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
+        warned(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
     )  # the last: column 3 is the target
 
 
 def test_whole_numbers_may_be_tokens() -> None:
     inputs, told = TOKENS.clone(), "try num_tokens = 4401 in their class if they are tokens, "
-    (remark,) = [each for each in said(inputs, NUMBER, val_size=0.2) if "scales" in each]
-    assert remark.endswith(f"): {told}data.normalize=true")
+    (warning,) = [each for each in warned(inputs, NUMBER, val_size=0.2) if "scales" in each]
+    assert warning.endswith(f"): {told}data.normalize=true")
     inputs[0, 0] = 4400**2
     told = told.replace("4401", "19360001")
-    (remark,) = [each for each in said(inputs, NUMBER, normalize=True, val_size=0.2) if "outliers" in each]
-    assert f"=true keeps: {told}the logarithm or clipping in load(), trainer.gradient_clip_val=1" in remark
+    (warning,) = [each for each in warned(inputs, NUMBER, normalize=True, val_size=0.2) if "outliers" in each]
+    assert f"=true keeps: {told}the logarithm or clipping in load(), trainer.gradient_clip_val=1" in warning
     test = Split(inputs[:5], NUMBER[:5])
-    declared = said(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
+    declared = warned(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
     assert all("repeat the inputs" in each or "training split too" in each for each in declared)
 
 
 def test_constant_columns_and_targets_are_told() -> None:
     inputs = clean()
     inputs[:, 1:] = 3.0
-    assert said(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
+    assert warned(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
         "constant: column 1, column 2; a model learns nothing from that, drop it in load()",
         "constant: target: y; there is nothing to predict, check load()",
     ]
@@ -155,32 +151,32 @@ def test_constant_columns_and_targets_are_told() -> None:
         ({"standardize_targets": True}, ""),  # it is done inside
     ],
 )
-def test_targets_of_unhandy_size_are_told(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
+def test_targets_of_bad_scale_are_found(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
     told = f"the targets are on very different or extreme scales ({sizes}), which data.normalize keeps: try {remedy}"
-    assert said(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
+    assert warned(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
 
 
 def test_what_lies_far_off_is_told_of_columns_and_targets() -> None:
     inputs, targets = clean(), NUMBER.clone()
     inputs[700, 2], targets[7] = 500.0, 50.0
-    (remark,) = said(inputs, targets, normalize=True)[:1]
-    assert remark.startswith("outliers in column 2, target: y (column 2: mean 0.3")
+    (warning,) = warned(inputs, targets, normalize=True)[:1]
+    assert warning.startswith("outliers in column 2, target: y (column 2: mean 0.3")
     images = clean(4).reshape(1500, 1, 2, 2)
     images[0, 0, 0, 0] = 500.0  # a pixel is no column
-    assert "outliers in target: y (target: y: mean" in said(images, targets, normalize=True)[0]
+    assert "outliers in target: y (target: y: mean" in warned(images, targets, normalize=True)[0]
 
 
 def test_columns_that_say_the_same_are_told() -> None:
     inputs, targets = clean(5), NUMBER.flip(0)
     inputs[:, 1] = inputs[:, 4] = inputs[:, 0]
     inputs[:, 3] = 2 * targets + 1
-    assert said(inputs, targets, val_size=0.2) == [
+    assert warned(inputs, targets, val_size=0.2) == [
         "equal columns: column 0 = column 1 = column 4; keep one of each, drop the rest in load()",
         "column 3 gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
         "before the target is",
     ]
     inputs = clean(1).expand(1500, 7)
-    assert "equal columns: column 0 = column 1 = column 2 = column 3 = column 4 = ...;" in said(inputs, targets)[0]
+    assert "equal columns: column 0 = column 1 = column 2 = column 3 = column 4 = ...;" in warned(inputs, targets)[0]
 
 
 # ---- samples
@@ -190,7 +186,7 @@ def test_what_occurs_twice_is_told() -> None:
     inputs, targets = clean(), labels(700, 800)
     inputs[1], inputs[2], inputs[1499] = inputs[0], inputs[0], inputs[3]
     test = Split(inputs[:3], targets[:3])
-    assert said(inputs, targets, test, classes=("no", "yes"), normalize=True)[:3] == [
+    assert warned(inputs, targets, test, classes=("no", "yes"), normalize=True)[:3] == [
         "2 of 1,500 training samples have the same inputs as one of another class: no model gets all of them right",
         "3 of 1,500 training samples repeat the inputs of another",
         "3 of 3 test samples have inputs that are in the training split too: the test metrics are too good",
@@ -198,8 +194,8 @@ def test_what_occurs_twice_is_told() -> None:
 
 
 def test_few_samples_are_told() -> None:
-    (remark, _) = said(clean()[:40], NUMBER[::38], normalize=True)
-    assert remark == (
+    (warning, _) = warned(clean()[:40], NUMBER[::38], normalize=True)
+    assert warning == (
         "only 40 training samples: results depend on the seed and the split: try several seeds (-m seed=0,1,2)"
     )
 
@@ -209,19 +205,19 @@ def test_few_samples_are_told() -> None:
 def test_a_validation_is_proposed_where_it_has_samples(
     samples: int, proposed: bool, yaml: dict[str, Any], typed: str
 ) -> None:
-    told = said(clean()[:samples], NUMBER[:samples], yaml=yaml)
+    told = warned(clean()[:samples], NUMBER[:samples], yaml=yaml)
     assert (f"there is no validation split, so nothing can select weights: try {typed}" in told) is proposed
-    assert any("data.val_size" in remark for remark in told) is proposed
+    assert any("data.val_size" in warning for warning in told) is proposed
 
 
 # ---- classes
 
 
 def of_classes(*counts: int, monitor: str = "val/accuracy", **settings: Any) -> list[str]:
-    """Remarks on samples of the classes a, b and c that speak of the classes."""
+    """Warnings about samples of the classes a, b and c that speak of the classes."""
     task = {"monitor": monitor, "class_weights": None}
-    given = said(clean()[: sum(counts)], labels(*counts), classes=("a", "b", "c"), task=task, **settings)
-    return [remark for remark in given if not remark.startswith(("only", "there is no validation"))]
+    given = warned(clean()[: sum(counts)], labels(*counts), classes=("a", "b", "c"), task=task, **settings)
+    return [warning for warning in given if not warning.startswith(("only", "there is no validation"))]
 
 
 def test_a_class_without_samples_is_told() -> None:
@@ -249,8 +245,8 @@ def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
 def test_against_imbalance_weights_and_monitor_come_together(
     monitor: str, settings: dict[str, Any], together: str
 ) -> None:
-    (remark,) = of_classes(700, 700, 100, monitor=monitor, **settings)
-    assert remark.endswith(f", where F1 tells more than accuracy: try task.class_weights=balanced{together}")
+    (warning,) = of_classes(700, 700, 100, monitor=monitor, **settings)
+    assert warning.endswith(f", where F1 tells more than accuracy: try task.class_weights=balanced{together}")
 
 
 # ---- images
@@ -258,10 +254,10 @@ def test_against_imbalance_weights_and_monitor_come_together(
 
 def test_images_are_for_a_network_that_sees_neighbours() -> None:
     images = clean(90).reshape(1500, 3, 6, 5)
-    assert said(images, NUMBER, val_size=0.2) == [
+    assert warned(images, NUMBER, val_size=0.2) == [
         "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not"
     ]
-    assert said(images.permute(0, 2, 3, 1), NUMBER, val_size=0.2) == [
+    assert warned(images.permute(0, 2, 3, 1), NUMBER, val_size=0.2) == [
         "input_shape = (6, 5, 3) looks like height x width x channels, but channels come first: "
         "permute(0, 3, 1, 2) in load(), and input_shape = (3, 6, 5)"
     ]
