@@ -18,7 +18,7 @@ from litlab.build import build_data, build_trainer
 from litlab.data.spec import KEY, DataSpec
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
-from litlab.runs.checkpoints import WholeFiles, read_checkpoint
+from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from litlab.runs.recording import recorded
 from litlab.runs.result import Result
 from litlab.tasks.prediction import predict
@@ -244,10 +244,10 @@ def test_what_is_no_run_of_today_is_refused_in_one_line(run: Any, tmp_path: Path
     directory = run("data=digits", "model=linear")
     path = directory / "checkpoints" / "best.ckpt"
     checkpoint = read_checkpoint(path)
-    WholeFiles().save_checkpoint({name: value for name, value in checkpoint.items() if name != KEY}, path)
+    AtomicCheckpointIO().save_checkpoint({name: value for name, value in checkpoint.items() if name != KEY}, path)
     with pytest.raises(RequestError, match=r"best\.ckpt: an older litlab wrote it, without what predictions need"):
         litlab.load_run(directory)
-    WholeFiles().save_checkpoint(checkpoint | {"state_dict": {}}, path)
+    AtomicCheckpointIO().save_checkpoint(checkpoint | {"state_dict": {}}, path)
     with pytest.raises(RequestError, match=r"best\.ckpt: its weights do not fit the model that its settings name"):
         litlab.load_run(directory)
     path.write_bytes(path.read_bytes()[:-1])

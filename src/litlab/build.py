@@ -27,7 +27,7 @@ from litlab.distributed.devices import refuse_missing_devices, refuse_what_canno
 from litlab.distributed.launcher import Launcher, SignalConnector
 from litlab.distributed.ranks import place
 from litlab.errors import RequestError
-from litlab.runs.checkpoints import WholeFiles
+from litlab.runs.checkpoints import AtomicCheckpointIO
 from litlab.tasks.base import Task
 from litlab.tasks.compatibility import check_model, check_monitored, check_targets
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
@@ -45,12 +45,12 @@ COUNTED = {
 
 
 def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: Any) -> Any:
-    """hydra.utils.instantiate of what a config may name, with a mistake in the config told in one line.
+    """hydra.utils.instantiate of what a config may name, where a mistake in the config is an error of one line.
 
     Args:
         group: what is built.
         config: a part of a config that names it.
-        trust: packages that the user trusts, besides those that are known.
+        trust: packages that the user trusts, besides the known ones.
         kwargs: as for hydra.utils.instantiate.
 
     Raises:
@@ -135,7 +135,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     callbacks = build_callbacks(config.callbacks, data, trust)
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
-    files = WholeFiles()
+    files = AtomicCheckpointIO()
     trainer: L.Trainer = instantiate(
         "trainer",
         settings

@@ -40,11 +40,11 @@ class Found(NamedTuple):
 def tuned(config: DictConfig, result: Result) -> DictConfig:
     """The config with the value that its `tune` finds, noted in `result.tuned`; with tune=none the config as it is.
 
-    All that was built and drawn at random for it is thrown away: a run with this config is to the bit the one where
-    the value was typed. With tune.apply=false the value is told, and noted as `suggested`.
+    Nothing that was built or drawn at random for it is kept: the run equals, to the bit, one with the value typed in.
+    With tune.apply=false the value is printed, and recorded as `suggested`.
 
     Raises:
-        RequestError: there is nothing to be tuned in such a run, or not on this device.
+        RequestError: such a run cannot be tuned, or not on this device.
         RunError: nothing was found.
     """
     if not config.tune:

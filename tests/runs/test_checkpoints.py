@@ -8,25 +8,25 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from litlab.runs.checkpoints import UnreadableError, WholeFiles, read_checkpoint
+from litlab.runs.checkpoints import AtomicCheckpointIO, UnreadableError, read_checkpoint
 
 
 def test_a_write_that_breaks_off_leaves_the_earlier_file(tmp_path, short_disk):
     path = tmp_path / "checkpoints" / "last.ckpt"
-    WholeFiles().save_checkpoint({"epoch": 1, "weights": torch.ones(1000)}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1, "weights": torch.ones(1000)}, path)
 
     with short_disk(100), pytest.raises(OSError, match="File too large"):
-        WholeFiles().save_checkpoint({"epoch": 2, "weights": torch.ones(1000)}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2, "weights": torch.ones(1000)}, path)
     assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
     assert torch.load(path, weights_only=True)["epoch"] == 1
-    WholeFiles().save_checkpoint({"epoch": 3}, path)
-    assert WholeFiles().load_checkpoint(path, weights_only=True) == {"epoch": 3}
+    AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
+    assert AtomicCheckpointIO().load_checkpoint(path, weights_only=True) == {"epoch": 3}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "last.ckpt"
-    WholeFiles().save_checkpoint({"epoch": 1, "state_dict": {"weight": torch.arange(100.0)}}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1, "state_dict": {"weight": torch.arange(100.0)}}, path)
     return path
 
 
@@ -52,8 +52,8 @@ def test_a_damaged_checkpoint_is_refused(whole, tmp_path, harm):
 def test_no_folder_is_ever_removed(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
-        WholeFiles().remove_checkpoint(tmp_path / "folder")
-    WholeFiles().remove_checkpoint(f"local://{tmp_path}/folder")
+        AtomicCheckpointIO().remove_checkpoint(tmp_path / "folder")
+    AtomicCheckpointIO().remove_checkpoint(f"local://{tmp_path}/folder")
     assert (tmp_path / "folder").is_dir()
 
 
@@ -86,7 +86,7 @@ def test_paths_in_a_checkpoint_are_not_taken_over(tmp_path, place, field):
         checkpoint["callbacks"]["Trusting"] = {field: place}
     else:
         checkpoint[field] = place
-    files = WholeFiles()
+    files = AtomicCheckpointIO()
     files.callbacks = [callback, Trusting()]
     files.save_checkpoint(checkpoint, tmp_path / "forged.ckpt")
     with pytest.raises(UnreadableError, match=r"forged\.ckpt: (names a file outside of|has text in the state of)"):
@@ -100,7 +100,7 @@ def test_numbers_and_the_best_weights_are_taken_over(tmp_path):
     old.best_model_path = str(tmp_path / "old/best.ckpt")
     stopping, stopped = EarlyStopping("val/loss", patience=3), {"wait_count": 1, "patience": 1}
     states = {old.state_key: old.state_dict(), stopping.state_key: stopped, "Trusting": {"numbers": [1, 2.0]}}
-    files = WholeFiles()
+    files = AtomicCheckpointIO()
     files.callbacks = [new, stopping, Trusting()]
     files.save_checkpoint({"epoch": 3}, tmp_path / "old/best.ckpt")
     files.save_checkpoint({"callbacks": states, "hyper_parameters": {"a": "text"}}, tmp_path / "old/last.ckpt")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.runs.checkpoints import WholeFiles, read_checkpoint
+from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from litlab.runs.result import Result
 from litlab.train import train
 
@@ -218,7 +218,7 @@ def forged(source: Path, change) -> Path:
     """The checkpoint with a change, beside the original, and with a checksum: that is no signature."""
     checkpoint = read_checkpoint(source)
     change(checkpoint)
-    WholeFiles().save_checkpoint(checkpoint, source.with_name("forged.ckpt"))
+    AtomicCheckpointIO().save_checkpoint(checkpoint, source.with_name("forged.ckpt"))
     return source.with_name("forged.ckpt")
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole files that carry their checksum; and data, of which a run takes numbers and no paths."""
+"""Checkpoints: written atomically, with a checksum, and read as data: a run takes numbers from them and no paths."""
 
 import hashlib
 import io
@@ -23,14 +23,14 @@ from litlab.files import write_atomic
 
 log = logging.getLogger(__name__)
 
-# A checkpoint is a zip file, whose last field is a comment, after the comment's length of 2 bytes. It holds the
-# checksum of the file as torch wrote it, where that length is 0. So other tools read the file as before.
+# A checkpoint is a zip file, which ends with a comment and, before it, the comment's length in 2 bytes. The comment
+# holds the checksum of the file as torch wrote it (with length 0), so other tools still read the file.
 MARK = b"litlab sha256 "
 COMMENT = len(MARK) + 2 * hashlib.sha256().digest_size
 LENGTH = COMMENT.to_bytes(2, "little")
-# What is no callback's, and is read by name; everything else must not hold text (see `taken_over`).
-OURS_AND_LIGHTNINGS = {"epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"}
-OURS_AND_LIGHTNINGS |= {"optimizer_states", "lr_schedulers", "litlab", SPEC}
+# Read by name, and so harmless; everything else must not hold text (see `trusted_part`).
+KNOWN_KEYS = {"epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"}
+KNOWN_KEYS |= {"optimizer_states", "lr_schedulers", "litlab", SPEC}
 HPARAMS = re.compile("(datamodule_)?(hyper_parameters|hparams_name|hparams_type)")
 
 
@@ -77,18 +77,18 @@ def _verify(path: str | Path, content: bytes) -> None:
         raise UnreadableError(path, "is damaged: its content does not match its checksum")
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes beside the file and renames: a full disk or a kill leaves the earlier checkpoint as it was.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes to a temporary file beside the target and renames it: a full disk or a kill leaves the earlier checkpoint.
 
-    Lightning's own writes to the system's temporary folder and moves the file from there, which across file systems is
-    a copy over the earlier checkpoint. Whatever the Trainer loads passes through `taken_over`.
+    Lightning's own writes to the system's temporary folder, and moving a file across file systems copies over the
+    earlier checkpoint. Whatever the Trainer loads passes through `trusted_part`.
     """
 
     def __init__(self) -> None:
         self.callbacks: Iterable[L.Callback] = ()  # of the Trainer, which is built after this
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write `checkpoint` with its checksum to `path`, at once or not at all."""
+        """Write `checkpoint` with its checksum to `path`, atomically."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         digest = hashlib.sha256(content.getbuffer()).hexdigest()
@@ -100,20 +100,20 @@ class WholeFiles(TorchCheckpointIO):
         """Read a checkpoint for the Trainer; always with `weights_only`.
 
         Raises:
-            UnreadableError: as `read_checkpoint` and `taken_over`.
+            UnreadableError: as `read_checkpoint` and `trusted_part`.
         """
-        return taken_over(read_checkpoint(path, map_location), self.callbacks, Path(path).resolve())
+        return trusted_part(read_checkpoint(path, map_location), self.callbacks, Path(path).resolve())
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove one file; never a folder, and nothing by another protocol, as Lightning's own does."""
         Path(path).unlink(missing_ok=True)
 
 
-def taken_over(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback], source: Path) -> dict[str, Any]:
-    """The part of a checkpoint that a run may take over: a file of someone else's must not tell it what to touch.
+def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback], source: Path) -> dict[str, Any]:
+    """The part of a checkpoint that a run may load: somebody else's file must not name files to read or remove.
 
-    Paths of checkpoints are rebuilt in the run's own folder. All other text is left out or refused: a callback of any
-    class could take it for a path. Lightning's other callbacks and litlab's keep none.
+    Paths of checkpoints are rebuilt in the run's own folder. All other text is left out or refused, because a callback
+    of any class could take it for a path. Lightning's other callbacks and litlab's keep none.
 
     Args:
         checkpoint: as loaded.
@@ -126,7 +126,7 @@ def taken_over(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback], s
     kept = {name: value for name, value in checkpoint.items() if not HPARAMS.fullmatch(str(name))}
     weights = set(map(str, kept.get("state_dict", ())))
     for name, value in kept.items():
-        if name not in OURS_AND_LIGHTNINGS:
+        if name not in KNOWN_KEYS:
             _refuse_text(value, str(name), weights, source)
     if "callbacks" not in kept:
         return kept
@@ -169,7 +169,7 @@ def _in_own_folder(
             raise UnreadableError(source, f"names a file outside of its own folder ({path}), which is not touched")
         taken, score = home / inside, state["best_k_models"].get(path)
         if not file.exists():
-            log.warning("%s: %s is not beside it, so the best weights of the earlier part are lost", source, inside)
+            log.warning("%s: %s is missing beside it, so the best weights so far are lost", source, inside)
         elif score is not None:
             scores[str(taken)] = score
             if taken != file and is_first_process():

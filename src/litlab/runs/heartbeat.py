@@ -1,4 +1,4 @@
-"""Whether the process that writes a result.json still lives: who it is, and that it renews the file's time."""
+"""Whether the process that writes a result.json is alive: its identity, and the file's time, which it renews."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ SILENCE = 60.0  # seconds without a beat after which a process of another machin
 
 
 def this_process() -> dict[str, Any]:
-    """Host, number and, where the system tells it, start of this process: a number alone is used again."""
+    """Host, pid and, where /proc says it, start time of this process, for pids are reused."""
     return {"host": platform.node(), "pid": os.getpid(), "start": _start(os.getpid())}
 
 
@@ -48,9 +48,7 @@ def is_alive(result: dict[str, Any], file: Path) -> bool:
         return False
     except PermissionError:  # of another user
         return True
-    return (
-        start is not None or _start(os.getpid()) is None
-    )  # where /proc tells of processes, this one is dead and not yet buried
+    return start is not None or _start(os.getpid()) is None  # with /proc, this one is dead and not yet buried
 
 
 def age() -> float:

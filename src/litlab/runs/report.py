@@ -1,4 +1,4 @@
-"""What a run tells the user on the terminal."""
+"""What a run prints on the terminal."""
 
 import math
 import os
@@ -15,7 +15,7 @@ from litlab.escape import printable
 from litlab.runs.result import Result, test_note
 
 MAX_ROWS = 40  # of a table on the terminal
-HUGE = 1e9  # from which on a number is told by its first digits
+HUGE = 1e9  # larger numbers are shown as 1.234e+10
 
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:

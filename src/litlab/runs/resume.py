@@ -16,21 +16,11 @@ from litlab.tasks.position import KEY
 
 log = logging.getLogger(__name__)
 
-# What may differ without being named in resume_changes: a setting, or all below it.
-HARMLESS = (
+# Settings, or groups of them, that may change without being named in resume_changes.
+IRRELEVANT = (
     # Where things lie, what the run is for, and what it says of itself.
-    *(
-        "paths",
-        "reference",
-        "resume_from",
-        "resume_changes",
-        "sweep",
-        "tune",
-        "debug",
-        "trust",
-        "logger",
-        "evaluate_train",
-    ),
+    *("paths", "reference", "resume_from", "resume_changes", "sweep", "tune", "debug", "trust", "logger"),
+    "evaluate_train",
     *("trainer.log_every_n_steps", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.detect_anomaly", "trainer.num_sanity_val_steps"),
     "trainer.limit_test_batches",  # of the test, which is made anew
@@ -41,12 +31,9 @@ HARMLESS = (
     *("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.max_time"),
     "trainer.fast_dev_run",
 )
-WATCH = (  # callbacks that change nothing
-    *(
-        "litlab.callbacks.pictures.Pictures",
-        "litlab.callbacks.progress.Progress",
-        "litlab.callbacks.baseline_loops.BaselineLoops",
-    ),
+OBSERVERS = (  # callbacks that do not change the training
+    *("litlab.callbacks.pictures.Pictures", "litlab.callbacks.progress.Progress"),
+    "litlab.callbacks.baseline_loops.BaselineLoops",
     *(f"lightning.pytorch.callbacks.{name}" for name in ("LearningRateMonitor", "DeviceStatsMonitor", "ModelSummary")),
     *(f"lightning.pytorch.callbacks.{name}" for name in ("RichProgressBar", "TQDMProgressBar", "ThroughputMonitor")),
 )
@@ -54,9 +41,9 @@ UNSET = "unset"
 
 
 def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> str | None:
-    """The checkpoint that a run is to go on from; None where it begins at the beginning.
+    """The checkpoint that a run resumes from; None where it starts fresh.
 
-    A job of a resumed sweep whose earlier attempt has left a checkpoint that does not fit begins anew.
+    A job of a resumed sweep starts fresh where the checkpoint of its earlier attempt does not fit.
 
     Raises:
         RequestError: as `check_resume`, for the one that the user names.
@@ -76,7 +63,7 @@ def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> 
 
 
 def check_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> None:
-    """Before anything is loaded or overwritten, hold a run against the checkpoint that it is to go on from.
+    """Check that a run can go on from its checkpoint, before anything is loaded or overwritten.
 
     Raises:
         RequestError: it is damaged or no checkpoint of litlab, of another model, of other settings than
@@ -120,21 +107,23 @@ def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, An
                 f"{asked}: was trained with {name}={old}, whose state {new} cannot take over; choose the same "
                 f"{name.partition('.')[0]}"
             )
-    named = [name for name in changed if any(_within(name, each) for each in allowed)]
+    named = [name for name in changed if any(_is_within(name, each) for each in allowed)]
     follows = {f"${{{name}}}" for name in named}  # as scheduler.max_lr is optimizer.lr, unless it is set
     plain: Any = OmegaConf.to_container(config, resolve=False)
     written = _flat(plain)
     refused = [name for name in changed if name not in named and written.get(name) not in follows]
     if refused:
-        told = ", ".join(f"{name}={_typed(changed[name][0])} (now {_typed(changed[name][1])})" for name in refused)
+        changes = ", ".join(
+            f"{name}={_as_text(changed[name][0])} (now {_as_text(changed[name][1])})" for name in refused
+        )
         raise RequestError(
-            f"{asked}: was trained with {told}; set them as they were, or allow the change with "
+            f"{asked}: was trained with {changes}; set them as they were, or allow the change with "
             f"resume_changes=[{','.join(refused)}]"
         )
     return frozenset(changed) | frozenset(allowed)
 
 
-def _typed(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return str(value) if isinstance(value, str) else json.dumps(value)
 
 
@@ -147,18 +136,18 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
     """
     old, new = _flat(before), _flat(now)
     names = [name for name in dict.fromkeys((*old, *new)) if old.get(name, UNSET) != new.get(name, UNSET)]
-    names = [name for name in names if not any(_within(name, each) for each in HARMLESS)]
-    names = [name for name in names if not _of_a_watcher(name, old, new)]
+    names = [name for name in names if not any(_is_within(name, each) for each in IRRELEVANT)]
+    names = [name for name in names if not _of_an_observer(name, old, new)]
     targets = [name.removesuffix("_target_") for name in names if name.endswith("._target_")]
     kept = [name for name in names if name.endswith("._target_") or not name.startswith(tuple(targets))]
     return {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in kept}
 
 
-def _within(name: str, group: str) -> bool:
+def _is_within(name: str, group: str) -> bool:
     return name == group or name.startswith(f"{group}.")
 
 
-def _of_a_watcher(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _of_an_observer(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     group, _, rest = name.partition(".")
     if group != "callbacks":
         return False
@@ -166,7 +155,7 @@ def _of_a_watcher(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     targets = {each[f"{callback}._target_"] for each in (old, new) if f"{callback}._target_" in each}
     last = f"{ModelCheckpoint.__module__.rpartition('.')[0]}.{ModelCheckpoint.__name__}"
     selects = any(each.get(f"{callback}.monitor") is not None for each in (old, new))
-    return targets <= {*WATCH} or (targets == {last} and not selects)
+    return targets <= {*OBSERVERS} or (targets == {last} and not selects)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
