@@ -231,43 +231,36 @@ def test_a_damaged_file_without_a_replacement_is_named_and_kept(small_fashion, r
 # ---- Debian's package
 
 
-def write_command(folder, name, script):
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
-
-
 @pytest.fixture
 def apt(small_fashion, tmp_path):
-    """Fake apt-get and dpkg; returns the file where they write how they were called.
+    """Fake apt-get and dpkg; the file where they write how they were called.
 
-    `lists` beside it stands for the package lists, which `apt-get update` fills.
+    The file `lists` beside it stands for the package lists, which `apt-get update` fills.
     """
-    package, calls, commands = tmp_path / "package", tmp_path / "calls", tmp_path / "bin"
+    package, calls = tmp_path / "package", tmp_path / "calls"
     small_fashion.write(package)
-    write_command(
-        commands,
-        "apt-get",
-        f"""
-        for word; do case "$word" in -*) ;; *) words="$words $word" ;; esac; done
-        echo "apt-get$words" >> {calls}
-        if [ "$words" = " update" ]; then : > {tmp_path}/lists; exit 0; fi
-        if [ ! -e {tmp_path}/lists ]; then
-            echo "E: Unable to locate package dataset-fashion-mnist" >&2
-            echo "W: a harmless warning" >&2
-            exit 100
-        fi
-        echo "noise on stdout"; echo "W: Download is performed unsandboxed as root" >&2
-        : > dataset-fashion-mnist_1_all.deb""",
-    )
-    write_command(
-        commands,
-        "dpkg",
-        f"""
-        echo "dpkg $1" >> {calls}
-        [ -e "$2" ] || exit 2
-        {shutil.which("mkdir", path=os.defpath)} -p "$3/usr/share/datasets"
-        {shutil.which("cp", path=os.defpath)} -r {package} "$3/usr/share/datasets/fashion-mnist" """,
-    )
+    mkdir, cp = (shutil.which(name, path=os.defpath) for name in ("mkdir", "cp"))
+    commands = {
+        "apt-get": f"""
+            for word; do case "$word" in -*) ;; *) words="$words $word" ;; esac; done
+            echo "apt-get$words" >> {calls}
+            if [ "$words" = " update" ]; then : > {tmp_path}/lists; exit 0; fi
+            if [ ! -e {tmp_path}/lists ]; then
+                echo "E: Unable to locate package dataset-fashion-mnist" >&2
+                echo "W: a harmless warning" >&2
+                exit 100
+            fi
+            echo "noise on stdout"; echo "W: Download is performed unsandboxed as root" >&2
+            : > dataset-fashion-mnist_1_all.deb""",
+        "dpkg": f"""
+            echo "dpkg $1" >> {calls}
+            [ -e "$2" ] || exit 2
+            {mkdir} -p "$3/usr/share/datasets"
+            {cp} -r {package} "$3/usr/share/datasets/fashion-mnist" """,
+    }
+    for name, script in commands.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
     return calls
 
 
@@ -328,48 +321,41 @@ def test_a_full_disk_is_a_failure_of_the_run(mirror, tmp_path, monkeypatch):
 
 @pytest.fixture
 def read_only_dir():
-    """Makes a folder read-only, and this process one that must respect it; root may write anywhere."""
-    made = []
+    """Makes a folder that others may enter, fills it by a function, and makes it read-only, also for root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
 
-    def make_read_only(folder):
-        made.append(folder)
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        if os.geteuid() == 0:
-            os.setresuid(65534, 65534, 0)
+        def make(fill):
+            fill(folder)
+            folder.chmod(0o755)
+            for path in (*folder.rglob("*"), folder):
+                path.chmod(0o555 if path.is_dir() else 0o444)
+            if os.geteuid() == 0:  # root may write anywhere
+                os.setresuid(65534, 65534, 0)
+            return folder
 
-    yield make_read_only
-    if os.getresuid()[2] == 0:
-        os.setresuid(0, 0, 0)
-    for folder in made:
+        yield make
+        if os.getresuid()[2] == 0:
+            os.setresuid(0, 0, 0)
         for path in (folder, *filter(Path.is_dir, folder.rglob("*"))):
             path.chmod(0o755)
 
 
-@pytest.fixture
-def open_dir():
-    """Like tmp_path, but other users may enter it."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+def test_a_read_only_data_dir_that_has_the_files_serves(small_fashion, read_only_dir, caplog):
+    def fill(folder):
+        small_fashion.write(folder / "FashionMNIST" / "raw")
+        (folder / "FashionMNIST" / "raw" / TRAIN_IMAGES).write_bytes(b"damaged")  # cannot be repaired, and need not be
 
-
-def test_a_read_only_data_dir_that_has_the_files_serves(small_fashion, open_dir, read_only_dir, caplog):
-    raw = open_dir / "FashionMNIST" / "raw"
-    small_fashion.write(raw)
-    (raw / TRAIN_IMAGES).write_bytes(b"damaged")  # nothing can be repaired, and nothing need be
-    read_only_dir(open_dir)
-
-    assert_loads(small_fashion, open_dir)
+    folder = read_only_dir(fill)
+    assert_loads(small_fashion, folder)
 
     [warning] = warnings_in(caplog)
-    assert warning.startswith(f"{open_dir} cannot be written (Permission denied)")
-    assert f"{raw / TRAIN_IMAGES} is damaged" in warning
+    assert warning.startswith(f"{folder} cannot be written (Permission denied)")
+    assert f"{folder}/FashionMNIST/raw/{TRAIN_IMAGES} is damaged" in warning
 
 
-def test_a_read_only_data_dir_without_the_files_is_named(small_fashion, open_dir, read_only_dir):
-    read_only_dir(open_dir)
-    message = refusal(open_dir)
+def test_a_read_only_data_dir_without_the_files_is_named(small_fashion, read_only_dir):
+    message = refusal(read_only_dir(lambda folder: None))
     assert "cannot be written (Permission denied); " in message and " paths.data_dir" in message
 
 
