@@ -2,8 +2,7 @@
 
 import pytest
 
-from litlab.sweeps.rounding import decimals, spread
-from litlab.sweeps.rows import Spread
+from litlab.sweeps.rounding import Spread, decimals
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,7 @@ def test_as_many_decimals_as_the_spread_lets_one_tell(spreads: list[Spread], dig
 
 
 def test_a_small_number_keeps_its_digits() -> None:
-    assert spread(Spread(0.97213, 0.0029, 3), 4) == "0.9721 ± 0.0029"
-    assert spread(Spread(0.000012344, None, 1), 4) == "0.00001234"
-    assert spread(Spread(0.0, None, 1), 2) == "0.00"
-    assert spread(Spread(1.23456e9, 5e8, 2), 4) == "1.235e+09 ± 5e+08"
+    assert Spread(0.97213, 0.0029, 3).text(4) == "0.9721 ± 0.0029"
+    assert Spread(0.000012344, None, 1).text(4) == "0.00001234"
+    assert Spread(0.0, None, 1).text(2) == "0.00"
+    assert Spread(1.23456e9, 5e8, 2).text(4) == "1.235e+09 ± 5e+08"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from litlab.escape import printable
+from litlab.escape import one_line, printable
 from litlab.files import write_atomic
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def new_figure(
 
 def shortened(name: str, length: int = MAX_NAME) -> str:
     """A name on one line, cut in the middle to at most `length` characters: names may differ at either end."""
-    name = printable(" ".join(name.split()))
+    name = printable(one_line(name))
     return name if len(name) <= length else f"{name[: length // 2]}…{name[length // 2 + 1 - length :]}"
 
 

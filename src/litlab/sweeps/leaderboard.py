@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from litlab.errors import RequestError
+from litlab.escape import one_line
 from litlab.runs.heartbeat import is_alive
 from litlab.runs.result import FILE
 from litlab.sweeps import reading
@@ -102,7 +103,7 @@ def _read(file: Path) -> JobResult:
         if "question" in stored:  # of describe.py
             raise ValueError("not the result of a training")
     except (OSError, ValueError) as error:
-        return JobResult(UNREADABLE, file.parent, " ".join(str(error).split()))
+        return JobResult(UNREADABLE, file.parent, one_line(error))
     result = JobResult.of(stored, file.parent)
     is_dead = result.status == "running" and not is_alive(stored, file)
     return replace(result, status="died") if is_dead else result

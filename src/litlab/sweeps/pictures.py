@@ -20,7 +20,7 @@ from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import plain, short_keys
 from litlab.sweeps.reading import read_file
-from litlab.sweeps.rounding import decimals, spread
+from litlab.sweeps.rounding import decimals
 from litlab.sweeps.rows import Row, replicates
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _heatmap(rows: Sequence[Row], first: _Column, second: _Column, metric: str, 
     grid = np.full((len(first.setting.values), len(second.setting.values)), np.nan)
     grid[first.indices, second.indices] = _means(rows)
     digits = decimals([row.best for row in rows])
-    texts = {number: spread(replace(row.best, std=None), digits) for number, row in enumerate(rows)} | _marks(rows)
+    texts = {number: replace(row.best, std=None).text(digits) for number, row in enumerate(rows)} | _marks(rows)
     cells = zip(first.indices, second.indices, strict=True)
     return heatmap(first.setting, second.setting, grid, dict(zip(cells, texts.values(), strict=True)), metric, mode)
 

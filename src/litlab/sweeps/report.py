@@ -17,7 +17,7 @@ from litlab.sweeps.confidence import comparison
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, as_typed
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.rounding import decimals, spread
+from litlab.sweeps.rounding import decimals
 from litlab.sweeps.rows import Row, replicates, test_metric
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
@@ -55,7 +55,7 @@ def table(board: Leaderboard, limit: int) -> list[list[str]]:
         cells += [row.metric or "-"] if len(metrics) > 1 else []
         if metrics:
             number = digits[row.metric]
-            cells += [spread(row.best, number), spread(row.test, number) + " (train)" * row.is_tested_on_train]
+            cells += [row.best.text(number), row.test.text(number) + " (train)" * row.is_tested_on_train]
         seconds = "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
         lines.append([*cells, str(row.n), seconds, shortened(row.status, MAX_TEXT)])
     return lines

@@ -1,34 +1,16 @@
 """A row of the leaderboard: one setting over its seeds and folds."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
+from litlab.escape import one_line
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
+from litlab.sweeps.rounding import Spread
 
 UNFINISHED = ("running", "died", "interrupted", "failed", UNREADABLE)  # of rows without a completed job, in this order
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation of n numbers; `std` is None for one, both for none."""
-
-    mean: float | None
-    std: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Spread":
-        """Of the finite ones. (statistics.stdev takes fifty times as long, to be exact to the last bit.)"""
-        numbers = [float(each) for each in values if each is not None and math.isfinite(each)]
-        if not numbers:
-            return cls(None, None, 0)
-        mean, n = fmean(numbers), len(numbers)
-        return cls(mean, math.sqrt(math.fsum((each - mean) ** 2 for each in numbers) / (n - 1)) if n > 1 else None, n)
 
 
 @dataclass(frozen=True)
@@ -54,7 +36,7 @@ class Row:
         completed = [job for job in jobs if job.is_completed]
         monitored = next((job for job in [*completed, *jobs] if job.metric), jobs[0])
         best = Spread.of(job.validation for job in completed)
-        errors = dict.fromkeys(" ".join(job.error.split()) for job in jobs if job.error and not job.is_completed)
+        errors = dict.fromkeys(one_line(job.error) for job in jobs if job.error and not job.is_completed)
         error = "; ".join(errors) or None
         return cls(
             values=tuple(map(jobs[0].value, columns)),
