@@ -1,5 +1,7 @@
 """The internals that litlab relies on, one by one: a failure says what an upgrade of the library broke."""
 
+import sys
+import types
 import warnings
 from pathlib import Path
 from typing import Any, ClassVar
@@ -63,6 +65,28 @@ def test_no_version_of_hydra_warns_of_how_it_is_called(conf: Path) -> None:
     with warnings.catch_warnings(), initialize_config_dir(str(conf), **compat.VERSION_BASE):
         warnings.simplefilter("error")
         assert compat.instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
+
+
+class Picky:
+    """Changes what it gets, and refuses odd numbers."""
+
+    def __init__(self, names: Any, number: int) -> None:
+        names.update({0: 1})
+        if number % 2:
+            raise ValueError(f"{number} is odd")
+
+
+def test_a_class_may_change_a_dict_and_its_errors_are_causes() -> None:
+    from hydra.errors import InstantiationException
+
+    config: Any = OmegaConf.create({"_target_": f"{__name__}.Picky", "names": {}, "number": 2})
+    OmegaConf.set_struct(config, True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, __name__, types.SimpleNamespace(Picky=Picky))  # type: ignore[arg-type]
+        compat.instantiate(config)
+        with pytest.raises(InstantiationException) as caught:
+            compat.instantiate(config, number=3)
+    assert isinstance(caught.value.__cause__, ValueError) and OmegaConf.is_struct(config)
 
 
 def test_overrides_are_applied_as_hydra_does(conf: Path) -> None:

@@ -13,7 +13,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from litlab.compat.patching import replaced
 
@@ -28,8 +30,20 @@ UNCHECKED: dict[str, Any] = (
 
 
 def instantiate(config: Any, **kwargs: Any) -> Any:
-    """`hydra.utils.instantiate` of a config whose targets `litlab.config.trust` has verified."""
-    return utils.instantiate(config, **UNCHECKED, **kwargs)
+    """`hydra.utils.instantiate` of a config whose targets `litlab.config.trust` has verified.
+
+    Raises:
+        InstantiationException: its cause is what the class raised, which 1.4 raises itself.
+    """
+    # Classes may change the dicts that they get: 1.4 leaves a closed config closed.
+    opened = open_dict(config) if isinstance(config, DictConfig) else contextlib.nullcontext()
+    try:
+        with opened:
+            return utils.instantiate(config, **UNCHECKED, **kwargs)
+    except (InstantiationException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        raise InstantiationException(str(error)) from error
 
 
 def options_parser() -> argparse.ArgumentParser:
