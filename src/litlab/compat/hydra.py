@@ -14,16 +14,17 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.compat.patching import replaced
 
 # For hydra.main and its like: without it 1.3 behaves as 1.1 did, and with it 1.4 warns.
 VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
-# 1.4 warns without an allow-list, 1.5 raises; `litlab.config.trust` has its own, for all versions.
+# 1.4 warns without an allow-list, 1.5 raises; `litlab.config.trust` has its own, for all versions. 1.4 also hands over
+# configs that are read-only, and Lightning changes one that it gets.
 UNCHECKED: dict[str, Any] = (
-    {"_execution_whitelist_": utils.UNSAFE_DISABLE_EXECUTION_CHECKS}
+    {"_execution_whitelist_": utils.UNSAFE_DISABLE_EXECUTION_CHECKS, "_convert_": "all"}
     if hasattr(utils, "UNSAFE_DISABLE_EXECUTION_CHECKS")
     else {}
 )
@@ -35,11 +36,8 @@ def instantiate(config: Any, **kwargs: Any) -> Any:
     Raises:
         InstantiationException: its cause is what the class raised, which 1.4 raises itself.
     """
-    # Classes may change the dicts that they get: 1.4 leaves a closed config closed.
-    opened = open_dict(config) if isinstance(config, DictConfig) else contextlib.nullcontext()
     try:
-        with opened:
-            return utils.instantiate(config, **UNCHECKED, **kwargs)
+        return utils.instantiate(config, **UNCHECKED, **kwargs)
     except (InstantiationException, OmegaConfBaseException):
         raise
     except Exception as error:
