@@ -1,5 +1,6 @@
 """The house of the design: its floors, and what `import litlab` costs. (What is new needs: tests/test_readme.py.)"""
 
+import ast
 import os
 import subprocess
 import sys
@@ -35,3 +36,46 @@ def test_importing_the_upper_floors_imports_no_torch(module):
 def test_no_module_has_a_name_that_says_nothing(root):
     names = {path.stem for path in (root / "src").rglob("*.py")} | {path.name for path in (root / "src").rglob("*")}
     assert not names & {"utils", "util", "helpers", "helper", "misc", "common"}
+
+
+PUBLIC = {
+    "_asdict",
+    "_replace",
+    "_fields",
+    "_exit",
+    "_target_",
+    "_partial_",
+    "_args_",
+}  # of the standard library, Hydra
+NOT_YET = {"build.py", "distributed/devices.py", "distributed/launcher.py"}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__") and name not in PUBLIC
+
+
+def foreign(tree, own):
+    """Private names of others in a module: imported, read of an object, or of `self` where our classes lack them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [*str(node.module).split("."), *(each.name for each in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [part for each in node.names for part in each.name.split(".")]
+        elif isinstance(node, ast.Attribute):
+            of_self = ast.unparse(node.value) in ("self", "cls", "super()")
+            names = [] if of_self and node.attr in own else [node.attr]
+        else:
+            continue
+        yield from (f"line {node.lineno}: {name}" for name in names if is_private(name))
+
+
+def test_others_private_names_are_used_in_compat_alone(root):
+    """So that an upgrade breaks a function of litlab.compat, and the test of it (tests/compat) says which."""
+    src = root / "src" / "litlab"
+    trees = {path.relative_to(src).as_posix(): ast.parse(path.read_text("utf-8")) for path in src.rglob("*.py")}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    found = {name: list(foreign(tree, own)) for name, tree in trees.items() if not name.startswith("compat/")}
+    assert {name: lines for name, lines in found.items() if lines and name not in NOT_YET} == {}
