@@ -180,3 +180,6 @@ def test_names_are_written_at_their_axis() -> None:
     places = np.stack([RATE.positions(RATES), model.positions(3 * ["cnn", "mlp"])], axis=1)
     axes = scatter((RATE, model), places, MEANS, {}, "val/accuracy", "max").axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["mlp", "cnn"]
+    hidden = Setting("model.hidden", ["[64]", "[256, 128]"])
+    axes = scatter((hidden, model), np.array([[0.0, 0], [1, 1]]), MEANS[:2], {}, "val/accuracy", "max").axes[0]
+    assert [label.get_rotation() for label in axes.get_xticklabels()] == [40, 40], "long ones side by side"
