@@ -125,9 +125,9 @@ def test_the_code_of_the_readme_is_a_data_set_and_a_model(
     xor = train(compose(search, "data=xor", "model=mlp", "trainer.max_epochs=20"))
     maxout = train(compose(search, "data=digits", "model=maxout", "trainer.max_epochs=10"))
 
-    assert xor["metrics"]["test/accuracy"] > 0.9
-    assert maxout["parameters"] == 3 * (64 * 10 + 10)
-    assert maxout["metrics"]["test/accuracy"] > 0.9
+    assert xor.metrics["test/accuracy"] > 0.9
+    assert maxout.parameters == 3 * (64 * 10 + 10)
+    assert maxout.metrics["test/accuracy"] > 0.9
 
 
 def test_the_tree_of_the_readme_is_the_tree() -> None:

@@ -88,7 +88,10 @@ class Rows(TensorData):
     ("samples", "size", "problem"),
     [
         *((1, size, "cannot split {} sample; ") for size in (0.2, 1, 3)),
-        *((*case, "rounds to 0 of {} samples; set a whole number, such as 1") for case in ((3, 0.1), (5, 0.1), (6, 0.01))),
+        *(
+            (*case, "rounds to 0 of {} samples; set a whole number, such as 1")
+            for case in ((3, 0.1), (5, 0.1), (6, 0.01))
+        ),
         *((*case, "leaves nothing of {} samples; try 1") for case in ((6, 6), (6, 1.0), (6, 1.5), (2, 2))),
         *((100, size, "leaves nothing of {} samples; try 10") for size in (100, 1700, 0.999)),
     ],
@@ -227,7 +230,14 @@ def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_pat
 
 def trainer(**settings: Any) -> Any:
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    usual = {"world_size": 1, "global_rank": 0, "overfit_batches": 0.0, "current_epoch": 0, "strategy": strategy, "lightning_module": None}
+    usual = {
+        "world_size": 1,
+        "global_rank": 0,
+        "overfit_batches": 0.0,
+        "current_epoch": 0,
+        "strategy": strategy,
+        "lightning_module": None,
+    }
     return SimpleNamespace(**usual | settings)
 
 

@@ -18,7 +18,7 @@ from litlab.files import write_atomic
 from litlab.runs import heartbeat
 from litlab.runs.heartbeat import is_alive
 from litlab.runs.recording import AlreadyBegun, recorded
-from litlab.runs.result import Result, request, settings, write
+from litlab.runs.result import Monitor, Result, request, settings, write
 
 
 def test_completed(tmp_path, read_result):
@@ -31,6 +31,17 @@ def test_completed(tmp_path, read_result):
     assert read["seconds"] >= 0 and "T" in read["started"]
     assert set(read["git"]) == {"commit", "dirty"} and {"python", "platform", "cpus"} <= set(read["environment"])
     assert [path.name for path in run_dir.iterdir()] == ["result.json"]
+
+
+def test_a_result_has_its_keys_in_one_order_and_comes_back():
+    """Whatever was set first; what has not been reached is left out, and what is no field is `found`."""
+    result = Result(choices={"data": "digits"}, found={"question": "?"})
+    result.update(monitor=Monitor("val/loss", "min", 0.5, 3), metrics={"val/loss": 0.5}, steps=7, status="completed")
+    plain = result.as_dict()
+    asked = ["choices", "overrides", "swept", "seed", "settings"]
+    assert list(plain) == [*asked, "status", "environment", "question", "steps", "metrics", "monitor"]
+    assert plain["monitor"] == {"metric": "val/loss", "mode": "min", "best": 0.5, "epoch": 3}
+    assert Result.from_dict(plain).as_dict() == plain
 
 
 def test_seconds_begin_with_the_process(tmp_path, read_result):

@@ -61,8 +61,8 @@ class CIFAR10(TensorData):
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "reason", None) or error
             raise RequestError(
-                f"data=cifar10: no intact cifar-10-batches-py in {self.data_dir}, and it cannot be downloaded ({reason}); "
-                "set paths.data_dir to the folder that holds it, or use data=cifar10_sample"
+                f"data=cifar10: no intact cifar-10-batches-py in {self.data_dir}, and it cannot be downloaded "
+                f"({reason}); set paths.data_dir to the folder that holds it, or use data=cifar10_sample"
             ) from error
 
     def load(self) -> tuple[Split, Split]:
@@ -85,7 +85,9 @@ class CIFAR10(TensorData):
             except OSError as error:
                 raise RequestError(f"data=cifar10: {path} cannot be read ({error}); set paths.data_dir") from error
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-                raise RequestError(f"data=cifar10: {path} is damaged (wrong checksum); delete it, or set paths.data_dir")
+                raise RequestError(
+                    f"data=cifar10: {path} is damaged (wrong checksum); delete it, or set paths.data_dir"
+                )
             batch = pickle.loads(content, encoding="latin1")
             images.append(batch["data"])
             labels += batch["labels"]
@@ -107,5 +109,5 @@ class CIFAR10(TensorData):
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     """A split of images (N, 32, 32, 3), uint8, and labels (N,)."""
-    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # before the conversion, which makes it four times as large
+    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # as bytes: floats are four times as large
     return Split(inputs.float().div_(255), torch.from_numpy(labels).long())

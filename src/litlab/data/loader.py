@@ -15,7 +15,7 @@ Batch = tuple[Tensor, Tensor]
 class Shard(NamedTuple):
     """One rank's part of a batch that several ranks share.
 
-    Each rank gets a part of every batch, because DDP waits for all ranks in every step. The sizes differ by one at most.
+    Each rank gets a part of every batch, because DDP waits for all ranks in every step. Sizes differ by one at most.
     If a batch has fewer samples than there are ranks, some parts are idle: they repeat a sample, with weight 0.
     """
 

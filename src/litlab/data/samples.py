@@ -77,7 +77,9 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
                 return _split(data, "train", *train), _split(data, "test", *test)
     except RequestError as error:
         raise data_error(data, error) from error
-    raise data_error(data, "load() must return two splits (the second may be None): return Split(inputs, targets), None")
+    raise data_error(
+        data, "load() must return two splits (the second may be None): return Split(inputs, targets), None"
+    )
 
 
 def _check_declaration(data: Declaration) -> None:
@@ -185,12 +187,13 @@ def refuse_faults(data: Declaration, splits: dict[str, Split]) -> None:
 
 
 def faults(data: Declaration, splits: dict[str, Split]) -> Iterator[str]:
-    """A sentence for each kind of value that no model or loss can take: not finite, or outside the tokens or classes."""
+    """A sentence for each kind of value that no model or loss takes: not finite, or outside the tokens or classes."""
     for part, split in splits.items():
         for what, values in split._asdict().items():
             # The sum tells it in a tenth of the time, but it may overflow.
             if not (values.sum().isfinite() or values.isfinite().all()):
-                yield f"the {part} {what} hold NaN or infinite values in {_where(data, what, values)}; fix them in load()"
+                where = _where(data, what, values)
+                yield f"the {part} {what} hold NaN or infinite values in {where}; fix them in load()"
     for part, (inputs, _) in splits.items():
         if data.num_tokens and len(inputs) and (inputs.min() < 0 or inputs.max() >= data.num_tokens):
             yield (

@@ -111,7 +111,9 @@ class DataSpec:
         for layout in layouts:
             if given == layout or given[1:] == layout:
                 batch = inputs.reshape(-1, *layout)
-                return batch.reshape(-1, *shape) if layout == shape or shape[0] == 1 else batch.permute(0, 3, 1, 2).contiguous()
+                if layout == shape or shape[0] == 1:
+                    return batch.reshape(-1, *shape)
+                return batch.permute(0, 3, 1, 2).contiguous()
         raise RequestError(
             f"the inputs have the shape {given}; the run was trained on {_in_words(shape)}: it must be "
             + " or ".join(f"(N, {', '.join(map(str, layout))})" for layout in dict.fromkeys(layouts))
@@ -126,4 +128,8 @@ def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
 def _in_words(shape: tuple[int, ...]) -> str:
     if len(shape) == 3:
         return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
-    return f"{shape[0]} column{'s' if shape[0] > 1 else ''}" if len(shape) == 1 else f"samples of {math.prod(shape)} values"
+    return (
+        f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
+        if len(shape) == 1
+        else f"samples of {math.prod(shape)} values"
+    )

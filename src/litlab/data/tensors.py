@@ -99,7 +99,7 @@ class TensorData(L.LightningDataModule):
         own = ("setup", "_final_splits", "raw_splits", "on_before_batch_transfer", "on_after_batch_transfer")
         if any(getattr(type(self), name) is not getattr(TensorData, name) for name in own):
             return None
-        mean, std = ((tuple(each.flatten().tolist()) for each in self.statistics) if self.statistics else (None, None))
+        mean, std = (tuple(each.flatten().tolist()) for each in self.statistics) if self.statistics else (None, None)
         return DataSpec(
             name=type(self).__name__,
             input_shape=tuple(self.input_shape),
@@ -135,7 +135,10 @@ class TensorData(L.LightningDataModule):
         refuse_faults(self, splits)
         if self.normalize:
             self.statistics = mean, std = _statistics(splits["train"].inputs)
-            for part, (inputs, targets) in splits.items():  # one at a time to save memory; load() may keep the originals
+            for part, (
+                inputs,
+                targets,
+            ) in splits.items():  # one at a time to save memory; load() may keep the originals
                 splits[part] = Split((inputs - mean).div_(std), targets)
         return splits
 
