@@ -16,6 +16,7 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.history import History
 from litlab.callbacks.stopwatch import Stopwatch
 from litlab.compat import hydra as compat
+from litlab.compat import lightning
 from litlab.config.hydra_errors import blame_setting, build_error
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.trust import trusted, verify
@@ -24,8 +25,7 @@ from litlab.data.shared import shared_copy
 from litlab.data.tensors import TensorData
 from litlab.distributed import gpus
 from litlab.distributed.devices import refuse_missing_devices, refuse_what_cannot_be_shared
-from litlab.distributed.launcher import Launcher, SignalConnector
-from litlab.distributed.ranks import place
+from litlab.distributed.ranks import process_info
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import AtomicCheckpointIO
 from litlab.tasks.base import Task
@@ -126,8 +126,8 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
             does not take place.
     """
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
-    if (here := place()) and settings.get("devices") == "auto":
-        settings |= {"devices": here.local_world_size, "num_nodes": here.world_size // here.local_world_size}
+    if (info := process_info()) and settings.get("devices") == "auto":
+        settings |= {"devices": info.local_world_size, "num_nodes": info.world_size // info.local_world_size}
     refuse_missing_devices(settings)
     settings["devices"] = gpus.device(settings, torch.cuda.device_count())
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
@@ -149,11 +149,11 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
         plugins=[files],
         default_root_dir=config.paths.run_dir,
     )
-    trainer._signal_connector = SignalConnector(trainer)
+    lightning.leave_signals_alone(trainer)
     files.callbacks = trainer.callbacks
     refuse_what_cannot_be_shared(trainer, data)
     if isinstance(trainer.strategy, DDPStrategy):
-        trainer.strategy._launcher = Launcher(trainer, config)
+        lightning.start_no_processes(trainer)
     return trainer
 
 

@@ -34,7 +34,6 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
     """
 
     def decorate(job: Job) -> Callable[[], NoReturn]:
-        script = Path(job.__code__.co_filename).resolve()
 
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
@@ -53,13 +52,12 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
             from litlab.config.composition import GuardedLoader
             from litlab.distributed import ranks
 
-            if ranks.follows():
+            if not ranks.is_first_process():
                 return follow(job)
             codes = [0]
 
             @functools.wraps(job)
             def guarded(config: Any) -> None:
-                ranks.script = script
                 # Hydra would raise what a job raised, but of a sweep's jobs the first one's alone.
                 try:
                     record(config, job, show)

@@ -15,7 +15,9 @@ from litlab.callbacks.stopwatch import Stopwatch
 from litlab.config.job import in_sweep
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import after_divergence
-from litlab.distributed.launcher import joined
+from litlab.distributed.group import process_group
+from litlab.distributed.processes import run_on_ranks
+from litlab.distributed.ranks import process_info
 from litlab.errors import RequestError, RunError
 from litlab.finish import advise, finish
 from litlab.runs.checkpoints import UnreadableError
@@ -42,12 +44,15 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     data = build_data(config)
     task = build_task(config, data)
     trainer = build_trainer(config, data)
+    if trainer.world_size > 1 and process_info() is None:
+        run_on_ranks(train, config, result, trainer.world_size)
+        return result
     task.steps_per_execution = steps_per_execution(config, trainer, task)
     settings: Any = OmegaConf.to_container(config, resolve=True)
     task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
     config.resume_from = checkpoint_to_resume(config, task, trainer)
-    with signals.deferred(), joined(trainer):  # the processes of several devices
+    with signals.deferred(), process_group(trainer, config):
         result.environment |= describe_environment(trainer)
         fit(config, trainer, task, data, result)
         signals.check()

@@ -73,19 +73,19 @@ def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, world_size: 
 def test_the_place_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from litlab.distributed import ranks
 
-    assert ranks.place() is None and ranks.is_first_process() and not ranks.follows()
+    assert ranks.process_info() is None and ranks.is_first_process()
     started_by_torchrun(monkeypatch, rank=2, world_size=4, local_world_size=2)  # the first one of the second machine
-    assert ranks.place() == (2, 4, 2, "torchrun")
-    assert not ranks.is_first_process() and ranks.follows()
+    assert ranks.process_info() == (2, 4, 2, "torchrun")
+    assert not ranks.is_first_process()
     started_by_torchrun(monkeypatch, rank=0, world_size=1, local_world_size=1)
-    assert ranks.place() is None
+    assert ranks.process_info() is None
     for name in ("TORCHELASTIC_RUN_ID", "LOCAL_RANK"):
         monkeypatch.delenv(name)
     for name, value in {"SLURM_PROCID": "1", "SLURM_NTASKS": "4", "SLURM_NNODES": "2"}.items():
         monkeypatch.setenv(name, value)
-    assert ranks.place() == (1, 4, 2, "srun") and not ranks.is_first_process()
+    assert ranks.process_info() == (1, 4, 2, "srun") and not ranks.is_first_process()
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")  # a shell in an allocation: nobody else takes part
-    assert ranks.place() is None and ranks.is_first_process()
+    assert ranks.process_info() is None and ranks.is_first_process()
 
 
 def test_a_sweep_by_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_no_process_is_left(
     with subprocess.Popen(command(*LONG, folder=folder), cwd=ROOT, stderr=subprocess.PIPE, text=True) as main:
         try:
             [run] = await_epoch(folder)
-            [rank] = [pid for pid in processes_of(folder) if is_rank(pid)]
+            [rank] = [pid for pid in processes_of(folder) if writes(pid, run / "rank1.log")]
             os.kill(main.pid if whom == "main" else rank, what)
             _, said = main.communicate(timeout=ENDLESS)
         finally:
@@ -313,8 +313,8 @@ def await_epoch(folder: Path) -> list[Path]:
     raise AssertionError("no epoch began")
 
 
-def is_rank(pid: int) -> bool:
-    return b"--rank" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def writes(pid: int, file: Path) -> bool:
+    return any(each.readlink() == file for each in Path(f"/proc/{pid}/fd").iterdir())
 
 
 @pytest.mark.slow

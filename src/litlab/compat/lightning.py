@@ -1,10 +1,44 @@
 """Lightning's internals that litlab needs."""
 
 from datetime import timedelta
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from litlab import signals
+
+
+class _SlurmSignals(_SignalConnector):
+    """Lightning's, less the signals that are `litlab.signals`'.
+
+    Lightning's own handler of SIGTERM asks all devices whether they got one, too, in a collective call from wherever
+    the signal came: a process that is gone, or in another such call, never answers. Slurm's requeue signal stays.
+    """
+
+    @staticmethod
+    def _register_signal(signum: Any, handlers: Any) -> None:
+        if signum not in signals.SIGNALS:
+            _SignalConnector._register_signal(signum, handlers)
+
+
+def leave_signals_alone(trainer: Trainer) -> None:
+    """Let the trainer install no handler for a signal that `litlab.signals` handles."""
+    trainer._signal_connector = _SlurmSignals(trainer)
+
+
+def start_no_processes(trainer: Trainer) -> None:
+    """Let the trainer's strategy start no further processes: they run already."""
+    trainer.strategy._launcher = None
+
+
+def process_group_settings(strategy: DDPStrategy) -> dict[str, Any]:
+    """Backend and timeout of the group that the strategy would make itself, for `init_process_group`."""
+    timeout = strategy._timeout or timedelta(minutes=30)
+    return {"backend": strategy._get_process_group_backend(), "timeout": timeout}
 
 
 def every_n_train_steps(checkpoint: ModelCheckpoint) -> int:

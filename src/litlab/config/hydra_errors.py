@@ -60,6 +60,8 @@ def _is_installed(path: Path) -> bool:
 
 def error_location(error: BaseException) -> str:
     """The file and line to look at: in the user's own code, or else where the error was raised."""
+    if hasattr(error, "location"):  # it was raised in another process
+        return str(error.location)
     frame = user_frame(error) or traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}"
 

@@ -9,8 +9,8 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from litlab.data.tensors import TensorData
 from litlab.distributed import ranks
+from litlab.distributed.cpus import cores
 from litlab.distributed.gpus import GPU
-from litlab.distributed.launcher import cores
 from litlab.errors import RequestError
 
 MANY = 8  # processes that may share fewer CPU cores, as in a trial of ddp on a small machine
@@ -43,17 +43,17 @@ def refuse_what_cannot_be_shared(trainer: L.Trainer, data: TensorData) -> None:
     Raises:
         RequestError: something is missing.
     """
-    here, size = ranks.place(), trainer.num_devices * trainer.num_nodes
-    if here is not None and (size != here.world_size or not isinstance(trainer.strategy, DDPStrategy)):
-        each, nodes = here.local_world_size, here.world_size // here.local_world_size
+    info, size = ranks.process_info(), trainer.num_devices * trainer.num_nodes
+    if info is not None and (size != info.world_size or not isinstance(trainer.strategy, DDPStrategy)):
+        each, nodes = info.local_world_size, info.world_size // info.local_world_size
         raise RequestError(
-            f"trainer.devices={trainer.num_devices}: {here.by} has started {here.world_size} processes; "
+            f"trainer.devices={trainer.num_devices}: {info.by} has started {info.world_size} processes; "
             f"take trainer=ddp trainer.devices={each} trainer.num_nodes={nodes}"
         )
     if isinstance(trainer.strategy, DDPStrategy):
         if trainer.strategy._start_method != "popen":
             raise RequestError("trainer.strategy: forked or spawned processes cannot go on to the test; take ddp")
-        if trainer.num_nodes > 1 and here is None:
+        if trainer.num_nodes > 1 and info is None:
             raise RequestError(f"trainer.num_nodes={trainer.num_nodes}: start the run by torchrun or srun")
     elif size > 1:
         raise RequestError(f"trainer.strategy={trainer.strategy.strategy_name}: cannot train here; take ddp")

@@ -1,139 +1,157 @@
-"""The other processes of a run on several devices: started, watched, and none of them left behind."""
+"""A run on several devices of this machine: one process (rank) each, started and watched by this one.
+
+This process trains nothing. The ranks see torchrun's environment variables and meet in a file, so no port is open;
+each leaves its result and its error in a file, too. They are forked off a server that has imported the libraries once,
+for all jobs of a sweep; the server and the ranks end with this process.
+"""
 
 import contextlib
-import json
+import errno
+import logging
+import multiprocessing
 import os
+import pickle
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from multiprocessing import connection
+from multiprocessing.pool import ExceptionWithTraceback
 from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from litlab.distributed import ranks
-from litlab.errors import RequestError, RunError
+from litlab import signals
+from litlab.config.hydra_errors import error_location, format_error
+from litlab.distributed.ranks import RENDEZVOUS, as_plain_data, log_file, log_to
+from litlab.errors import Interrupted, RequestError, RunError
+from litlab.files import is_full_disk, write_whole
 
-PATIENCE = 60.0  # seconds
+POLL = 0.2  # seconds between two checks for a signal
+Train = Callable[[DictConfig, Any], Any]
 
 
-class Processes:
-    """Those that run the same script for this machine's further devices; none before `start`.
+class Outcome(NamedTuple):
+    """What a rank leaves: the result as far as it came, the error that ended it, and when."""
+
+    result: dict[str, Any]  # its attributes
+    error: Any
+    time: float  # of the machine's monotonic clock
+
+
+def run_on_ranks(train: Train, config: DictConfig, result: Any, size: int) -> None:
+    """Run `train(config, result)` in `size` processes; `result` receives what the first one makes of it.
+
+    Raises:
+        Interrupted: a signal came. The first rank was told to stop, and left what it had.
+        Exception: that of the first rank, if it was the first to fail.
+        RunError, RequestError: another rank failed, or a rank was killed.
+    """
+    run_dir = Path(config.paths.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    # This process has threads and perhaps CUDA, so it must not be forked; the server has neither. Windows has no fork.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    context.set_forkserver_preload([train.__module__])
+    with tempfile.TemporaryDirectory(prefix="litlab-") as folder:
+        given = (train, as_plain_data(config), result, size, folder)
+        ranks = [context.Process(target=_run_rank, args=(rank, *given)) for rank in range(size)]
+        try:
+            for each in ranks:
+                each.start()
+            while any(each.is_alive() for each in ranks) and not any(each.exitcode for each in ranks):
+                connection.wait([each.sentinel for each in ranks if each.is_alive()], POLL)
+                signals.check()
+            codes = [each.exitcode or 0 for each in ranks]
+        finally:
+            _end(ranks)
+            outcomes = [_read(folder, rank) for rank in range(size)]
+            vars(result).update(outcomes[0].result)
+    if any(codes):
+        raise _failure(codes, outcomes, run_dir)
+
+
+def _end(ranks: list[Any]) -> None:
+    """Stop the first rank by a signal, so that it leaves its result, and kill the others."""
+    started = [each for each in ranks if each.pid is not None]
+    for each in started[:1]:
+        each.terminate()
+        each.join(signals.END)
+    for each in started:
+        each.kill()
+        each.join()
+
+
+def _failure(codes: list[int], outcomes: list[Outcome], run_dir: Path) -> BaseException:
+    """The error of the rank that failed first: where one is lost, the others fail, too.
 
     Args:
-        config: of the job: they get it on their standard input (see `litlab.distributed.ranks`).
-        size: how many there are, this one included.
+        codes: exit codes of the ranks when the first one had failed; negative: the signal that killed it.
+        outcomes: of the ranks.
+        run_dir: where their logs are.
     """
+    failed = [rank for rank, code in enumerate(codes) if code]
+    rank = min(failed, key=lambda each: (codes[each] > 0, outcomes[each].time))
+    code, error = codes[rank], outcomes[rank].error
+    if error is not None and (rank == 0 or isinstance(error, RequestError | RunError)):
+        return error
+    if isinstance(error, Interrupted):
+        code = -error.signum
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if error is not None and code > 0:
+        how += f" ({format_error(error)})"
+    elif code == -signal.SIGKILL:
+        how += "; if no one did that, memory ran out: try fewer trainer.devices, or a smaller data.batch_size"
+    return RunError(f"process {rank} of {len(codes)} (counted from 0) {how}; see {log_file(run_dir, rank)}")
 
-    def __init__(self, config: DictConfig, size: int) -> None:
-        self.config, self.size = config, size
-        self.run_dir = Path(config.paths.run_dir)
-        self.started: list[subprocess.Popen[bytes]] = []
-        self.folder: str | None = None  # where the processes meet
 
-    def start(self) -> None:
-        """Run the script once more for each further device.
+def _run_rank(rank: int, train: Train, config: Any, result: Any, size: int, folder: str) -> NoReturn:
+    """Train as one of the ranks, and leave its outcome in `folder`."""
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    elastic = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "GROUP_RANK": 0}
+    os.environ |= {name: str(value) for name, value in elastic.items()}
+    os.environ |= {"TORCHELASTIC_RUN_ID": "litlab", RENDEZVOUS: f"{folder}/rendezvous"}
+    log_to(config["paths"]["run_dir"], rank)
+    error: BaseException | None = None
+    with signals.handled():
+        try:
+            with signals.at_once():
+                train(OmegaConf.create(config), result)
+        except BaseException as raised:
+            logging.getLogger(__name__).error("process %d ended", rank, exc_info=raised)
+            error = _portable(raised)
+        signals.ignore()
+        with contextlib.suppress(OSError):  # a full disk, or the parent has gone
+            write_whole(Path(folder, str(rank)), pickle.dumps(Outcome(vars(result), error, time.monotonic())))
+    sys.exit(error is not None)
 
-        Raises:
-            RequestError: this process runs no script that could be started so.
-        """
-        if ranks.script is None:
-            raise RequestError("trainer.devices: several are for the command line (scripts/train.py); take one here")
-        self.folder = tempfile.mkdtemp(prefix="litlab-")
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(ranks.script), ranks.FLAG]
-        content = json.dumps(ranks.plain(self.config)).encode() + b"\n"
-        for rank in range(1, self.size):
-            with ranks.log_file(self.run_dir, rank).open("ab") as log:
-                process = subprocess.Popen(
-                    [*command, str(rank)],
-                    env=os.environ | {"LOCAL_RANK": str(rank), ranks.MEETING: self.folder, "PYTHONUNBUFFERED": "1"},
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C is for the first process, which ends the others
-                )
-            self.started.append(process)
-            with contextlib.suppress(BrokenPipeError):  # it is dead: raise_for_the_dead tells
-                process.stdin.write(content)
-                process.stdin.flush()
-            threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
-    def wait(self) -> None:
-        """Let the other processes come to their end.
+def _portable(error: BaseException) -> Any:
+    """An error that can be pickled, with its traceback and where it was raised."""
+    portable: Any = error
+    if is_full_disk(error):  # perhaps only what caused this one is, and that is not pickled
+        portable = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    try:
+        pickle.loads(pickle.dumps(portable))
+    except Exception:
+        portable = RunError(format_error(error))
+    portable.location = error_location(error)
+    return ExceptionWithTraceback(portable, error.__traceback__)
 
-        Raises:
-            RunError, RequestError: one of them does not come to a good one.
-        """
-        until = time.monotonic() + PATIENCE
-        for process in self.started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, until - time.monotonic()))
-        self.raise_for_the_dead()
 
-    def explain(self, error: Exception) -> None:
-        """What really happened, if an error in this process comes from the end of another.
+def _read(folder: str, rank: int) -> Outcome:
+    """The outcome of a rank that has ended; an empty one if it was killed."""
+    file = Path(folder, str(rank))
+    return pickle.loads(file.read_bytes()) if file.exists() else Outcome({}, None, 0.0)
 
-        Raises:
-            RunError, RequestError: that of the other process.
-        """
-        if isinstance(error, RequestError | RunError):
-            return
-        lost = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in ("gloo", "nccl"))
-        until = time.monotonic() + (5.0 if lost else 0.0)
-        while self.started and time.monotonic() < until and all(process.poll() is None for process in self.started):
-            time.sleep(0.05)
-        self.raise_for_the_dead(error)
-        if lost and ranks.place() is not None:
-            raise RunError(f"another process of this run ended: see rank*.log in {self.run_dir}") from error
 
-    def end(self) -> None:
-        """End what is left of the other processes."""
-        for process in self.started:
-            process.kill()
-            process.wait()
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.started, self.folder = [], None
-
-    def raise_for_the_dead(self, cause: Exception | None = None) -> None:
-        """Tell of a process that did not come to a good end, if there is one; of several, the first.
-
-        Raises:
-            RunError, RequestError: from `cause`.
-        """
-        codes = {rank: process.poll() for rank, process in enumerate(self.started, start=1)}
-        died = {rank: code for rank, code in codes.items() if code}
-        if not died:
-            return
-        # The watch ends the others with SIGKILL: one that died otherwise is the first.
-        rank, code = max(died.items(), key=lambda item: (item[1] != -signal.SIGKILL, -item[0]))
-        log = ranks.log_file(self.run_dir, rank)
-        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        if code == 2 and said:
-            raise RequestError(said[-1].removeprefix("error: ")) from cause
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        if code > 0 and said:
-            how += f" ({said[-1].removeprefix('error: ')})"
-        elif code == -signal.SIGKILL:
-            how += "; if no one did that, memory ran out: try fewer trainer.devices, or a smaller data.batch_size"
-        raise RunError(f"process {rank} of {self.size} (counted from 0) {how}; see {log}") from cause
-
-    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
-        """When one has died, end the others, so that no one waits for it.
-
-        gloo then raises an error in the first process; where it waits for a device all the same, it is ended, too.
-        """
-        if process.wait() == 0:
-            return
-        others = list(self.started)
-        for other in others:
-            other.kill()
-        time.sleep(PATIENCE)
-        if process in self.started:
-            os.kill(os.getpid(), signal.SIGKILL)
+def _end_with_parent(folder: str) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)  # no other thread than the main one can end its process in another way

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from litlab.compat.submitit import is_submitit, show_gpus, stop, submitting_by
+from litlab.distributed.cpus import cores
 from litlab.distributed.gpus import visible
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,8 @@ def split_cores(threads: int | None, params: dict[str, Any], jobs: int) -> tuple
         params: the launcher's; its `cpus_per_task` counts where `threads` does not.
         jobs: that there are.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_once = min(max(cores // (threads or params.get("cpus_per_task") or 1), 1), jobs)
-    return at_once, max(cores // at_once, 1)
+    at_once = min(max(cores() // (threads or params.get("cpus_per_task") or 1), 1), jobs)
+    return at_once, max(cores() // at_once, 1)
 
 
 @contextlib.contextmanager
