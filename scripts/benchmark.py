@@ -2,10 +2,9 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-from litlab.cli import tell
+from litlab.cli import run_script
 
 MODELS = ("usual", "tiny", "sine")  # as in litlab.benchmark.speed, which imports torch: --help should not wait
 
@@ -56,7 +55,4 @@ def positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BaseException as error:
-        sys.exit(tell(error))
+    run_script(main)

@@ -6,9 +6,8 @@ python scripts/reproduce.py --page                       no runs: RESULTS.md fro
 """
 
 import argparse
-import sys
 
-from litlab.cli import tell
+from litlab.cli import run_script
 
 
 def main() -> None:
@@ -30,7 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BaseException as error:
-        sys.exit(tell(error))
+    run_script(main)

@@ -5,10 +5,9 @@ python scripts/summarize.py logs/train/multiruns/* --out logs/all     joins swee
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from litlab.cli import tell
+from litlab.cli import run_script
 
 
 def main() -> None:
@@ -28,7 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BaseException as error:
-        sys.exit(tell(error))
+    run_script(main)

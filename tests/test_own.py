@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from litlab.build import build_data, build_task
-from litlab.cli import tell
+from litlab.cli import report_error
 from litlab.errors import RequestError
 from litlab.tasks.baseline import untrained_loss
 from litlab.train import train
@@ -113,7 +113,7 @@ def test_errors_point_at_the_users_own_line(
 ) -> None:
     with pytest.raises(Exception) as caught:
         train(own(data, f"own_things.{model}"))
-    assert tell(caught.value) == 1
+    assert report_error(caught.value) == 1
     (told,) = capsys.readouterr().err.splitlines()
     assert words in told and f"({line(where)}; LITLAB_TRACEBACK=1" in told
 

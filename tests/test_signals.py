@@ -1,4 +1,4 @@
-"""Signals: noted at once, obeyed where stopping spoils nothing, and by an impatient user on the spot."""
+"""Signals: recorded on arrival, obeyed where stopping breaks nothing; a second one ends the process at once."""
 
 import contextlib
 import json
@@ -55,6 +55,16 @@ def test_a_signal_raises_at_once_where_that_is_said() -> None:
     assert passed == ["deferred", "swallowed"]
 
 
+def test_a_deferred_signal_waits_for_the_end_of_its_region() -> None:
+    passed = []
+    with pytest.raises(Interrupted), signals.handled(), signals.at_once():
+        with signals.deferred():
+            send(signal.SIGTERM)
+            passed.append("deferred")
+        passed.append("too far")
+    assert passed == ["deferred"]
+
+
 def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)  # else it prints
@@ -70,40 +80,21 @@ def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(monkeypatch: 
     assert passed == ["the exception is lost"] and lost == []
 
 
-def test_what_waits_ends_with_its_region() -> None:
-    passed = []
-    with pytest.raises(Interrupted), signals.handled(), signals.at_once():
-        with signals.deferred():
-            send(signal.SIGTERM)
-            passed.append("deferred")
-        passed.append("too far")
-    assert passed == ["deferred"]
-
-
 def test_a_signal_after_the_end_does_nothing() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with signals.handled():
-            signals.ignore()
-            send(signal.SIGTERM)
-            signals.check()
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    with signals.handled():
+        signals.ignore()
+        send(signal.SIGTERM)
+        signals.check()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_nohup_is_obeyed() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with signals.handled():
-            send(signal.SIGHUP)
-            signals.check()
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with signals.handled():
+        send(signal.SIGHUP)
+        signals.check()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
-"""Ctrl-C, SIGTERM and SIGHUP: noted when they arrive, and obeyed where stopping spoils nothing.
+"""Ctrl-C, SIGTERM and SIGHUP: recorded on arrival, obeyed where stopping breaks nothing.
 
-An exception that a signal's handler raises comes out of whatever line is running: within a lock of TensorBoard's, it
-leaves the lock taken, and whoever asks for it next waits for ever. So the handler takes a note. The work asks for it,
-`check`, at every step, batch and phase. Where code blocks for long and has nothing to spoil (imports, loading, waiting
-for other processes), it runs in `at_once`, and there the handler raises.
+An exception raised by a signal handler surfaces in whatever line is running: inside one of TensorBoard's locks, it
+leaves the lock taken, and the next thread waits forever. So the handler only records the signal, and the work calls
+`check` at every step, batch and phase. Code that blocks for long and can stop anywhere (imports, loading, waiting for
+other processes) runs in `at_once`, where the handler raises.
 
-A signal that comes more than a second after the first is an impatient user's: the results are written, and the process
-ends on the spot. Sooner, it is the same wish again: `timeout` and Slurm signal a shell and its child.
+A signal more than a second after the first comes from an impatient user: the results are written and the process exits
+immediately. Within that second it counts as the same one, because `timeout` and Slurm signal a shell and its child.
 """
 
 import contextlib
@@ -24,20 +24,20 @@ from litlab.errors import Interrupted
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
-IMPATIENCE = 1.0  # seconds after the first signal from which another one means: now
-END = 15.0  # seconds that a stopped process has for its end: its threads and what libraries do at exit
+IMPATIENCE = 1.0  # seconds after the first signal until another one means: now
+END = 15.0  # seconds a stopped process has to exit: its threads, and what libraries do then
 
 
 class _State:
-    """Of this process, as its signals are."""
+    """The signals of one process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.depth = 0  # of `handled`
+        self.depth = 0  # of nested `handled`
         self.received: int | None = None
         self.since = 0.0
-        self.at_once = False  # a signal raises where it arrives
-        self.deaf = False  # a signal does nothing
+        self.at_once = False  # the handler raises
+        self.is_ignoring = False
         self.last_words: list[Callable[[int], None]] = []
 
 
@@ -46,15 +46,15 @@ _state = _State()
 
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-    """Signals are noted in the body; afterwards their handlers are as before. Only the main thread can have that.
+    """Record signals in the body, then restore the handlers. No effect outside of the main thread.
 
-    SIGHUP stays ignored if it was, as `nohup` has it.
+    SIGHUP stays ignored if it was, as under `nohup`.
     """
     global _state
     if not _is_main_thread():
         yield
         return
-    if _state.depth and _state.pid == os.getpid():  # a job in its sweep's process: the note is for both
+    if _state.depth and _state.pid == os.getpid():  # a job in its sweep's process: a signal stops both
         with _mode(at_once=False):
             _state.depth += 1
             try:
@@ -67,7 +67,7 @@ def handled() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     unraisable = sys.unraisablehook
 
-    def hook(what: Any) -> None:  # Python cannot raise out of __del__, and prints a traceback; `check` will raise
+    def hook(what: Any) -> None:  # Python prints what __del__ raises; `check` will raise
         if not isinstance(what.exc_value, Interrupted):
             unraisable(what)
 
@@ -76,15 +76,15 @@ def handled() -> Iterator[None]:
         sys.unraisablehook = hook
         yield
     finally:
-        _state = _State()  # what came is obeyed or told by now
+        _state = _State()  # the signal has been obeyed or reported by now
         sys.unraisablehook = unraisable
         for number, handler in before.items():
             if handler is not None:  # None: not Python's
-                signal.signal(number, signal.SIG_IGN if state.deaf else handler)
+                signal.signal(number, signal.SIG_IGN if state.is_ignoring else handler)
 
 
 def install() -> None:
-    """Handle the signals, in `handled`; once more where a library has put handlers of its own into their place."""
+    """Install the handlers, in `handled`; again after a library has replaced them."""
     if not _is_main_thread() or not _state.depth:
         return
     for number in SIGNALS:
@@ -93,18 +93,18 @@ def install() -> None:
 
 
 def check() -> None:
-    """Obey a signal that was noted.
+    """Obey a recorded signal.
 
     Raises:
-        Interrupted: there was one.
+        Interrupted: there is one.
     """
     if _state.received is not None and received() is not None:
         raise Interrupted(_state.received)
 
 
 def received() -> int | None:
-    """The number of the signal that was noted and is to be obeyed; None: there is none."""
-    return None if _state.deaf or _state.pid != os.getpid() else _state.received
+    """The number of the recorded signal; None without one."""
+    return None if _state.is_ignoring or _state.pid != os.getpid() else _state.received
 
 
 def are_handled() -> bool:
@@ -114,7 +114,7 @@ def are_handled() -> bool:
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """A signal raises Interrupted wherever in the body it arrives: for what takes long and leaves nothing half done."""
+    """A signal raises Interrupted anywhere in the body: for what takes long and leaves nothing half done."""
     with _mode(at_once=True):
         check()
         yield
@@ -123,7 +123,7 @@ def at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Within `at_once`: a signal waits for the next `check`, at the latest for the body's end."""
+    """Within `at_once`: a signal waits for the next `check`, at the latest the end of the body."""
     with _mode(at_once=False):
         check()
         yield
@@ -132,22 +132,22 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ignored() -> Iterator[None]:
-    """A signal does nothing in the body: for clearing up that does not take long."""
-    before, _state.deaf = _state.deaf, True
+    """A signal does nothing in the body: for short cleanup."""
+    before, _state.is_ignoring = _state.is_ignoring, True
     try:
         yield
     finally:
-        _state.deaf = before
+        _state.is_ignoring = before
 
 
 def ignore() -> None:
-    """From now on a signal does nothing: all is done, and the process is about to end."""
-    _state.deaf = True
+    """From now on a signal does nothing: the process is about to exit."""
+    _state.is_ignoring = True
 
 
 @contextlib.contextmanager
 def last_words(say: Callable[[int], None]) -> Iterator[None]:
-    """Call `say` with the signal's number if an impatient user's signal ends the process within the body."""
+    """Call `say` with the signal's number if an impatient user's signal ends the process in the body."""
     _state.last_words.append(say)
     try:
         yield
@@ -156,7 +156,7 @@ def last_words(say: Callable[[int], None]) -> Iterator[None]:
 
 
 def end_within(seconds: float, code: int) -> None:
-    """End this process with that exit code if it has not come to its end by then: a library's thread may hang."""
+    """End this process with exit code `code` after `seconds`, if it still runs: a library's thread may hang."""
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
@@ -164,21 +164,21 @@ def end_within(seconds: float, code: int) -> None:
 
 def _handle(signum: int, frame: FrameType | None) -> None:
     state = _state
-    if state.pid != os.getpid():  # forked off, as workers that load data: it is to end as any process does
+    if state.pid != os.getpid():  # forked, such as a DataLoader worker: the default action
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
-    elif state.deaf:
+    elif state.is_ignoring:
         return
     elif state.received is None:
         state.since, state.received = time.monotonic(), signum
         if state.at_once:
             raise Interrupted(signum)
     elif time.monotonic() - state.since > IMPATIENCE:
-        _end_on_the_spot(state, state.received)
+        _exit_now(state, state.received)
 
 
-def _end_on_the_spot(state: _State, signum: int) -> None:
-    state.deaf = True
+def _exit_now(state: _State, signum: int) -> None:
+    state.is_ignoring = True
     for say in reversed(state.last_words):
         with contextlib.suppress(Exception):
             say(signum)

@@ -63,14 +63,14 @@ def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, world_size: 
 
     # A Trainer puts its rank there for the whole process: other tests' loggers would write nothing.
     monkeypatch.setattr(rank_zero_only, "rank", 0)
-    place = {"RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": local_world_size}
-    place |= {"LOCAL_RANK": rank % local_world_size, "GROUP_RANK": rank // local_world_size}
-    for name, value in place.items():
+    variables = {"RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": local_world_size}
+    variables |= {"LOCAL_RANK": rank % local_world_size, "GROUP_RANK": rank // local_world_size}
+    for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
 
 
-def test_the_place_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchruns_and_sruns_variables_say_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from litlab.distributed import ranks
 
     assert ranks.process_info() is None and ranks.is_first_process()
