@@ -29,7 +29,7 @@ from litlab import signals
 from litlab.config.hydra_errors import error_location, format_error
 from litlab.distributed.ranks import RENDEZVOUS, as_plain_data, log_file, log_to
 from litlab.errors import Interrupted, RequestError, RunError
-from litlab.files import is_full_disk, write_whole
+from litlab.files import is_full_disk, write_atomic
 
 POLL = 0.2  # seconds between two checks for a signal
 Train = Callable[[DictConfig, Any], Any]
@@ -126,7 +126,7 @@ def _run_rank(rank: int, train: Train, config: Any, result: Any, size: int, fold
             error = _portable(raised)
         signals.ignore()
         with contextlib.suppress(OSError):  # a full disk, or the parent has gone
-            write_whole(Path(folder, str(rank)), pickle.dumps(Outcome(vars(result), error, time.monotonic())))
+            write_atomic(Path(folder, str(rank)), pickle.dumps(Outcome(vars(result), error, time.monotonic())))
     sys.exit(error is not None)
 
 
