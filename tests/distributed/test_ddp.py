@@ -279,7 +279,8 @@ def test_in_a_sweep_each_job_has_its_own_processes(folder: Path, read_result: An
 @pytest.mark.parametrize(
     ("whom", "what", "code", "status", "message"),
     [
-        ("rank", signal.SIGKILL, 1, "failed", "error: process 1 of 2 (counted from 0) was killed by SIGKILL"),
+        ("train.log", signal.SIGKILL, 1, "failed", "error: process 0 of 2 (counted from 0) was killed by SIGKILL"),
+        ("rank1.log", signal.SIGKILL, 1, "failed", "error: process 1 of 2 (counted from 0) was killed by SIGKILL"),
         ("main", signal.SIGINT, 130, "interrupted", "stopped; its result.json is in "),
         ("main", signal.SIGTERM, 143, "interrupted", "stopped; its result.json is in "),
         ("main", signal.SIGKILL, -9, "running", ""),
@@ -291,8 +292,9 @@ def test_no_process_is_left(
     with subprocess.Popen(command(*LONG, folder=folder), cwd=ROOT, stderr=subprocess.PIPE, text=True) as main:
         try:
             [run] = await_epoch(folder)
-            [rank] = [pid for pid in processes_of(folder) if writes(pid, run / "rank1.log")]
-            os.kill(main.pid if whom == "main" else rank, what)
+            others = [pid for pid in processes_of(folder) if pid != main.pid]
+            [victim] = [main.pid] if whom == "main" else [pid for pid in others if writes(pid, run / whom)]
+            os.kill(victim, what)
             _, said = main.communicate(timeout=ENDLESS)
         finally:
             main.kill()
@@ -300,7 +302,7 @@ def test_no_process_is_left(
     assert said.startswith(message) and said.count("\n") == (1 if message else 0)
     assert read_result(run)["status"] == status
     if status == "failed":
-        assert "SIGKILL" in read_result(run)["error"] and "rank1.log" in read_result(run)["error"]
+        assert "SIGKILL" in read_result(run)["error"] and whom in read_result(run)["error"]
 
 
 def await_epoch(folder: Path) -> list[Path]:
