@@ -49,6 +49,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     `best_low` to `best_high` is the 95% confidence interval of the mean.
     """
     lines: list[Cells] = []
+    is_marked = board.has_test_on_train
     for row in board.rows:
         low, high = interval(row) or (None, None)
         lines.append(
@@ -65,7 +66,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 ("test_std", row.test.std),
                 ("n", row.n),
                 ("seconds_training", row.seconds),
-                *[("test_split", "train" if row.is_tested_on_train else "test")] * board.has_test_on_train,
+                *[("test_split", "train" if row.is_tested_on_train else "test")] * is_marked,
                 ("status", row.status),
                 ("error", row.error),
                 ("run_dirs", ";".join(os.path.relpath(str(job.run_dir), folder) for job in row.begun)),
@@ -81,6 +82,7 @@ def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     over = {name for row in board.rows for name in row.replicates}
     replicates = [key for key, name in REPLICATES.items() if key == "seed" or name in over]
     lines: list[Cells] = []
+    is_marked = board.has_test_on_train
     for row, job in jobs:
         lines.append(
             [
@@ -95,7 +97,7 @@ def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 *((name, job.metrics.get(name)) for name in tests),
                 ("seconds_training", job.seconds_training),
                 ("seconds", job.seconds),
-                *[("test_split", job.test_split)] * board.has_test_on_train,
+                *[("test_split", job.test_split)] * is_marked,
                 ("error", job.error),
             ]
         )
