@@ -112,10 +112,11 @@ class CompiledSteps:
     ) -> None:
         self.step, self.compilation, self.eager, self.optimizer, self.after = step, compilation, eager, optimizer, after
         weights = step.weights.values()
+        first = next(iter(weights))
         self._gradients = [torch.zeros_like(weight) for weight in weights]
         # Tensors: a number would be part of the graph, and each other one compiled anew.
-        dtype = torch.promote_types(next(iter(weights)).dtype, torch.float32)
-        self._rates = [torch.tensor(0.0, dtype=dtype) for _ in step.optimizer.param_groups]
+        dtype = torch.promote_types(first.dtype, torch.float32)
+        self._rates = [torch.zeros((), dtype=dtype, device=first.device) for _ in step.optimizer.param_groups]
         self._graph = self._compile()
 
     def take(self, batches: Sequence[Sequence[Tensor]], steps: int) -> int:
@@ -128,12 +129,13 @@ class CompiledSteps:
         if not self.compilation.fits(parts[0].inputs):
             return self.eager.run(parts)
         groups, weights = self.step.optimizer.param_groups, self.step.weights.values()
-        rates = []
+        values = []
         for _ in parts:
-            rates.append([float(group["lr"]) for group in groups])
+            values.append([float(group["lr"]) for group in groups])
             begin_step(self.optimizer)
             end_step(self.optimizer)
             self.after()
+        rates = self._rates[0].new_tensor(values)
         next_rates = [group["lr"] for group in groups]
         for group, rate in zip(groups, self._rates, strict=True):
             group["lr"] = rate
@@ -141,7 +143,7 @@ class CompiledSteps:
             weight.grad = gradient
         try:
             with self.compilation.timed(len(parts)):
-                return self._graph([part[:2] for part in parts], torch.tensor(rates, dtype=self._rates[0].dtype))
+                return self._graph([part[:2] for part in parts], rates)
         finally:
             for weight in weights:
                 weight.grad = None
