@@ -349,4 +349,4 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
     assert [run["status"] for run in results(tmp_path, read_result)] == ["interrupted"]
     (summary,) = tmp_path.rglob("summary.csv")
     assert "interrupted" in summary.read_text()
-    assert [path.name for path in summary.parent.iterdir() if path.is_dir()] == ["0_seed=0"]
+    assert [path.name for path in summary.parent.iterdir() if path.is_dir()] == ["1_seed=0"]

@@ -55,9 +55,9 @@ def test_a_grid(sweep, tmp_path):
     code, out, err, results = sweep("optimizer.lr=0.1,0.01", "seed=0,1", "++sweep.on_failure=continue")
     assert (code, err) == (0, "")
     assert statuses(results) == dict.fromkeys(
-        ["0_lr=0.1,seed=0", "1_lr=0.1,seed=1", "2_lr=0.01,seed=0", "3_lr=0.01,seed=1"], "completed"
+        ["1_lr=0.1,seed=0", "2_lr=0.1,seed=1", "3_lr=0.01,seed=0", "4_lr=0.01,seed=1"], "completed"
     )
-    result = results["3_lr=0.01,seed=1"]
+    result = results["4_lr=0.01,seed=1"]
     assert result["swept"] == ["optimizer.lr", "seed"]
     choices = {group: result["choices"][group] for group in ("task", "optimizer", "experiment")}
     assert choices == {"task": "classification", "optimizer": "sgd", "experiment": None}
@@ -84,10 +84,10 @@ def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
     assert err.startswith("error: 5 of 6 jobs failed; see ") and err.endswith("summary.md\n")
     assert len(err.splitlines()) == 1
     errors = {name: result["error"] for name, result in results.items()}
-    assert errors.pop("0_optimizer=sgd,lr=0.1") is None
-    assert errors["1_optimizer=sgd,lr=1000000.0"] == "the loss is nan"
-    assert errors["2_optimizer=sgd,lr=-1"] == "optimizer.lr=-1: must be a number above 0, such as 0.01"
-    assert errors["3_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: there is no such setting; there are lr")
+    assert errors.pop("1_optimizer=sgd,lr=0.1") is None
+    assert errors["2_optimizer=sgd,lr=1000000.0"] == "the loss is nan"
+    assert errors["3_optimizer=sgd,lr=-1"] == "optimizer.lr=-1: must be a number above 0, such as 0.01"
+    assert errors["4_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: there is no such setting; there are lr")
     assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
     assert len(results) == 6 and all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
 
@@ -97,10 +97,10 @@ def test_a_job_that_raises(sweep):
     """Or calls sys.exit()."""
     code, _, err, results = sweep("seed=12,13,17,14")
     assert code == 1 and "2 of 4 jobs failed" in err
-    names = ["0_seed=12", "1_seed=13", "2_seed=17", "3_seed=14"]
+    names = ["1_seed=12", "2_seed=13", "3_seed=17", "4_seed=14"]
     assert statuses(results) == dict(zip(names, ["completed", "failed", "failed", "completed"], strict=True))
-    assert results["1_seed=13"]["error"] == "KeyError: 'thirteen'"
-    assert results["2_seed=17"]["error"] == "the run called sys.exit(3)"
+    assert results["2_seed=13"]["error"] == "KeyError: 'thirteen'"
+    assert results["3_seed=17"]["error"] == "the run called sys.exit(3)"
 
 
 def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch):
@@ -108,8 +108,8 @@ def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch)
     monkeypatch.setattr("litlab.runs.recording._ResultFile.finish", lambda self, result: None)
     code, _, err, results = sweep("seed=0,1")
     assert code == 1 and err.startswith("error: 2 of 2 jobs failed")
-    assert statuses(results) == {"0_seed=0": "failed", "1_seed=1": "failed"}
-    assert results["0_seed=0"]["error"].startswith("its result.json could not be written; see train.log")
+    assert statuses(results) == {"1_seed=0": "failed", "2_seed=1": "failed"}
+    assert results["1_seed=0"]["error"].startswith("its result.json could not be written; see train.log")
 
 
 @pytest.mark.slow
@@ -117,10 +117,10 @@ def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
     code, _, err, results = sweep("seed=12,13,14", "sweep.on_failure=stop")
     assert code == 1
     assert err.startswith("error: 1 of 3 jobs failed, 1 did not begin (sweep.on_failure=stop); see ")
-    assert statuses(results) == {"0_seed=12": "completed", "1_seed=13": "failed"}
+    assert statuses(results) == {"1_seed=12": "completed", "2_seed=13": "failed"}
     (summary,) = tmp_path.rglob("summary.md")
     assert "jobs: 1 completed, 1 failed, 1 not begun." in summary.read_text()
-    assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["0_seed=12", "1_seed=13"]
+    assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["1_seed=12", "2_seed=13"]
 
 
 def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
@@ -128,7 +128,7 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("litlab.sweeps.folder.time", SimpleNamespace(time=lambda: next(clock)))
         code, out, err, results = sweep("seed=0,1,2", "sweep.minutes=10")
-    assert (code, err) == (0, "") and statuses(results) == {"0_seed=0": "completed"}
+    assert (code, err) == (0, "") and statuses(results) == {"1_seed=0": "completed"}
     assert "jobs: 1 completed, 2 not begun." in out
     last = out.splitlines()[-1]
     assert last.startswith("the time of sweep.minutes=10 is used up; 2 jobs did not begin; the same command with ")
@@ -141,7 +141,7 @@ def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
     assert "jobs: 1 failed, 1 not begun." in out
     assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
-    assert statuses(results) == {"1_optimizer=adam": "failed"}
+    assert statuses(results) == {"2_optimizer=adam": "failed"}
     (result,) = results.values()
     assert result["seconds"] == 0 and "T" in result["started"]
 
@@ -149,7 +149,7 @@ def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
 def test_no_swept_values_and_one_job(sweep):
     code, out, err, results = sweep("seed=4")
     assert (code, err) == (0, "") and out.startswith("1 job in ")
-    assert statuses(results) == {"0": "completed"} and results["0"]["swept"] == []
+    assert statuses(results) == {"1": "completed"} and results["1"]["swept"] == []
 
 
 @pytest.mark.slow
@@ -164,8 +164,8 @@ def test_what_overrides_may_be(sweep):
     assert lines[2].startswith("1/6  seed=0 x='a/b'  val/")
     settings = {name: (result["settings"]["seed"], result["settings"]["x"]) for name, result in results.items()}
     assert settings == {
-        "0_seed=0,x=a-b": (0, "a/b"), "1_seed=0,x=c-d-e": (0, 'c = d, "e"'), "2_seed=0,x=1-2": (0, [1, 2]),
-        "3_seed=1,x=a-b": (1, "a/b"), "4_seed=1,x=c-d-e": (1, 'c = d, "e"'), "5_seed=1,x=1-2": (1, [1, 2]),
+        "1_seed=0,x=a-b": (0, "a/b"), "2_seed=0,x=c-d-e": (0, 'c = d, "e"'), "3_seed=0,x=1-2": (0, [1, 2]),
+        "4_seed=1,x=a-b": (1, "a/b"), "5_seed=1,x=c-d-e": (1, 'c = d, "e"'), "6_seed=1,x=1-2": (1, [1, 2]),
     }  # fmt: skip
     for result in results.values():
         assert result["settings"]["optimizer"]["lr"] == 0.5
@@ -179,14 +179,14 @@ def test_what_overrides_may_be(sweep):
 def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     _, _, _, before = sweep("seed=0,13,1")
     (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    died = read_result(folder / "2_seed=1") | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
-    (folder / "2_seed=1" / "result.json").write_text(json.dumps(died))
-    os.utime(folder / "2_seed=1" / "result.json", (time.time() - 100,) * 2)
-    (folder / "2_seed=1" / ".1.room").touch()
-    (folder / "2_seed=1" / "checkpoints").mkdir()
-    (folder / "2_seed=1" / "checkpoints" / "last.ckpt").touch()
-    (folder / "3_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
-    (folder / "3_seed=4" / "train.log").touch()
+    died = read_result(folder / "3_seed=1") | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
+    (folder / "3_seed=1" / "result.json").write_text(json.dumps(died))
+    os.utime(folder / "3_seed=1" / "result.json", (time.time() - 100,) * 2)
+    (folder / "3_seed=1" / ".1.room").touch()
+    (folder / "3_seed=1" / "checkpoints").mkdir()
+    (folder / "3_seed=1" / "checkpoints" / "last.ckpt").touch()
+    (folder / "4_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
+    (folder / "4_seed=4" / "train.log").touch()
 
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
@@ -194,13 +194,13 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
         "\n1 of 4 jobs are completed already\n1 of the others goes on from the last checkpoint\n2/4  seed=13  failed: "
         in out
     )
-    names = ["0_seed=0", "1_seed=13", "2_seed=1", "3_seed=13", "4_seed=1", "5_seed=2"]
+    names = ["1_seed=0", "2_seed=13", "3_seed=1", "4_seed=13", "5_seed=1", "6_seed=2"]
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
-    assert after["0_seed=0"] == before["0_seed=0"]
-    buried = after["2_seed=1"]
+    assert after["1_seed=0"] == before["1_seed=0"]
+    buried = after["3_seed=1"]
     assert (buried["status"], buried["error"]) == ("interrupted", "killed with the sweep")
-    assert not list(folder.glob("*/.*.room")) and not (folder / "3_seed=4").exists()
+    assert not list(folder.glob("*/.*.room")) and not (folder / "4_seed=4").exists()
     rows = list(csv.DictReader((folder / "summary.csv").open()))
     assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
 
@@ -233,8 +233,8 @@ def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
     assert code == 0 and "\n2 of 2 jobs are completed already" in out and len(results) == 2
     code, out, err, results = sweep("optimizer.lr=0.03", resume)
     assert (code, err) == (0, "") and "1/1  lr=0.03  val/" in out
-    assert sorted(results) == ["0_seed=0", "1_seed=1", "2_lr=0.03"], "named by what is its own"
-    assert results["2_lr=0.03"]["swept"] == ["optimizer.lr"]
+    assert sorted(results) == ["1_seed=0", "2_seed=1", "3_lr=0.03"], "named by what is its own"
+    assert results["3_lr=0.03"]["swept"] == ["optimizer.lr"]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
@@ -274,7 +274,7 @@ def test_a_folder_with_a_space_or_a_quote_is_told_quoted(command, quick_train, t
     folder = tmp_path / name
     code, out, err = command("-m", "seed=0", f'hydra.sweep.dir="{folder}"')
     assert (code, err) == (0, "") and shlex.split(out.splitlines()[0]) == ["1", "job", "in", str(relative(folder))]
-    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["0"]
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1"]
 
 
 def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
@@ -334,8 +334,8 @@ def test_a_job_that_is_killed_runs_again_by_itself(sweep, forking, seeds, last):
     statuses_and_errors = {name: (result["status"], result["error"]) for name, result in results.items()}
     lost = ("failed", "the process was killed")
     assert statuses_and_errors == {
-        f"0_seed={first}": ("completed", None), f"1_seed={killed}": lost, f"2_seed={other}": ("completed", None),
-        f"3_seed={killed}": ("completed", None) if last == "completed" else lost,
+        f"1_seed={first}": ("completed", None), f"2_seed={killed}": lost, f"3_seed={other}": ("completed", None),
+        f"4_seed={killed}": ("completed", None) if last == "completed" else lost,
     }  # fmt: skip
     assert sorted(line[:3] for line in out.splitlines()[1:4]) == ["1/3", "2/3", "3/3"]
     assert out.count(f"seed={killed}  failed: the process was killed") == (last == "failed")
@@ -465,7 +465,7 @@ def test_a_killed_worker_takes_jobs_along_that_run_again_before_others_are_asked
         "begin lr=0", "begin lr=1", "kill", "batch of lr=0", "batch of lr=1", "begin lr=2", "end lr=2", "release",
     ]  # fmt: skip
     assert [job.result["status"] for job in streaming.plan.jobs] == ["completed"] * 3
-    killed = json.loads((streaming.folder / "0_lr=0" / "result.json").read_text())
+    killed = json.loads((streaming.folder / "1_lr=0" / "result.json").read_text())
     assert (killed["status"], killed["error"]) == ("failed", "the process was killed")
 
 
@@ -500,7 +500,7 @@ def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
         assert next(ended)[0] == 0
         1 / 0  # noqa: B018
     assert streaming.workers.log == ["begin lr=0", "end lr=0", "begin lr=1", "kill"]
-    result = json.loads((streaming.folder / "1_lr=1" / "result.json").read_text())
+    result = json.loads((streaming.folder / "2_lr=1" / "result.json").read_text())
     assert (result["status"], result["error"]) == ("interrupted", "stopped with the sweep")
 
 

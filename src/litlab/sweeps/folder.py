@@ -125,9 +125,9 @@ def is_late(folder: Path) -> bool:
 
 
 def free_number(folder: Path) -> int:
-    """The number after the highest one of a job in a sweep's folder; 0 in a new one."""
+    """The number after the highest one of a job in a sweep's folder; 1 in a new one."""
     numbers = (path.name.split("_")[0] for path in folder.iterdir())
-    return max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+    return max((int(number) for number in numbers if number.isdecimal()), default=0) + 1
 
 
 def claim_job(folder: Path, number: int, settings: dict[str, str]) -> Path:
