@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 from sweep_results import failed, job
+from sweeping import Sweep
 
 from litlab.runs.report import relative
 from litlab.runs.result import write
@@ -26,13 +26,11 @@ from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
-from litlab.sweeps.naming import differing, folder_name, unlike
+from litlab.sweeps.naming import differing_settings, folder_name, swept_values
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.runner import Runner
 from litlab.sweeps.stop import stop
 from litlab.sweeps.watch import line
-
-SMALL = ("trainer.accelerator=cpu", "threads=1", "logger=none", "trainer.max_epochs=1")
 
 
 @pytest.fixture
@@ -525,7 +523,7 @@ def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
     ],
 )
 def test_names(overrides, swept, name):
-    assert folder_name(7, differing(overrides, swept)) == name
+    assert folder_name(7, swept_values(overrides, swept)) == name
 
 
 @pytest.mark.parametrize("letter", ["a", "가"])
@@ -536,8 +534,11 @@ def test_names_are_short(letter):
 
 def test_what_a_job_is_given_unlike_others():
     words = ["data=digits", "+model.x=1", "seed=0", "sweep.resume=a", "~callbacks.pictures"]
-    assert unlike(words, [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]) == ["model.x", "seed"]
-    assert unlike(words, []) == []
+    assert differing_settings(words, [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]) == [
+        "model.x",
+        "seed",
+    ]
+    assert differing_settings(words, []) == []
 
 
 def test_the_line_of_a_job():
@@ -605,58 +606,40 @@ def test_a_time_is_told_in_its_unit(seconds, text):
 # ---- for real
 
 
-def outside(root: Path, cwd: Path, *words: str) -> subprocess.Popen:
-    command = [sys.executable, str(root / "scripts" / "train.py"), "-m", *SMALL, *words]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+NINE = ("threads=1", "trainer.max_epochs=1", "optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128")
 
 
-NINE = ("data=digits", "optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128")
-
-
-def statuses_in(folder: Path) -> list[str]:
-    return [json.loads(path.read_text())["status"] for path in folder.glob("*/result.json")]
-
-
-def stopped_at_work(process: subprocess.Popen, folder: Path) -> bool:
-    """Whether a sweep is at a job that has a checkpoint, the fourth or later; then it is stopped, to stay at it."""
-    if len(list(folder.glob("*/checkpoints/last.ckpt"))) < 4:
+def is_at_work(sweep: Sweep) -> bool:
+    """Whether the sweep is at a job that has a checkpoint, the fourth or later; then it is stopped, to stay at it."""
+    if len(list(sweep.multiruns.glob("*/*/checkpoints/last.ckpt"))) < 4:
         return False
-    process.send_signal(signal.SIGSTOP)
-    at_work = [path for path in folder.glob("*/result.json") if json.loads(path.read_text())["status"] == "running"]
-    if any((path.parent / "checkpoints" / "last.ckpt").exists() for path in at_work):
-        return True
-    process.send_signal(signal.SIGCONT)
+    sweep.process.send_signal(signal.SIGSTOP)
+    for file in sweep.folder.glob("*/result.json"):
+        if json.loads(file.read_text())["status"] == "running" and (file.parent / "checkpoints" / "last.ckpt").exists():
+            return True
+    sweep.process.send_signal(signal.SIGCONT)
     return False
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "summary.csv").open()))
-
-
 @pytest.mark.slow
-def test_a_killed_sweep_resumed_is_an_undisturbed_one(root, tmp_path):
-    whole = outside(root, tmp_path, *NINE, "hydra.sweep.dir=whole")
-    out, err = whole.communicate(timeout=900)
-    assert (whole.returncode, err) == (0, ""), err
+def test_a_killed_sweep_resumed_is_an_undisturbed_one(tmp_path):
+    whole = Sweep(tmp_path / "whole", *NINE).end()
+    assert whole.process.returncode == 0 and "error" not in whole.text, whole.text
 
-    killed = outside(root, tmp_path, *NINE, "hydra.sweep.dir=killed")
-    deadline = time.monotonic() + 900
-    while not stopped_at_work(killed, tmp_path / "killed"):
-        assert killed.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate(timeout=900)
-    results = statuses_in(tmp_path / "killed")
-    assert 4 <= len(results) < 9 and "running" in results
+    killed = Sweep(tmp_path / "killed", *NINE)
+    killed.wait_for(lambda: is_at_work(killed), timeout=900)
+    killed.kill()
+    statuses = [result["status"] for result in killed.results]
+    assert 4 <= len(statuses) < 9 and "running" in statuses
 
-    resumed = outside(root, tmp_path, *NINE, "sweep.resume=killed")
-    out, err = resumed.communicate(timeout=900)
-    assert (resumed.returncode, err) == (0, ""), err
-    assert f"{results.count('completed')} of 9 jobs are completed already\n1 of the others goes on from the last" in out
-    logs = [path.read_text() for path in (tmp_path / "killed").glob("*/train.log")]
+    resumed = Sweep(tmp_path / "killed", *NINE, f"sweep.resume={killed.folder}").end()
+    assert resumed.process.returncode == 0, resumed.text
+    completed = statuses.count("completed")
+    assert f"{completed} of 9 jobs are completed already\n1 of the others goes on from the last" in resumed.text
+    logs = [path.read_text() for path in killed.folder.glob("*/train.log")]
     assert sum("epoch 1: " not in text for text in logs) == 1
-    assert len(rows(tmp_path / "whole")) == 9
-    times = [name for name in rows(tmp_path / "whole")[0] if "seconds" in name or "run" in name or "dir" in name]
-    for one, other in zip(rows(tmp_path / "whole"), rows(tmp_path / "killed"), strict=True):
+    assert len(whole.summary) == 9
+    times = [name for name in whole.summary[0] if "seconds" in name or "run" in name or "dir" in name]
+    for one, other in zip(whole.summary, resumed.summary, strict=True):
         assert {k: v for k, v in one.items() if k not in times} == {k: v for k, v in other.items() if k not in times}
         assert one["status"] == "completed"

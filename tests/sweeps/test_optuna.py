@@ -7,18 +7,16 @@ import importlib
 import itertools
 import json
 import math
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
+from sweeping import Sweep
 
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
@@ -322,19 +320,7 @@ def test_what_a_range_means_to_optuna(text, expected):
 # ---- real trainings
 
 
-def command(root: Path, log_dir: Path, *words: str) -> list[str]:
-    digits = ["data=digits", "model=mlp", "trainer=cpu", "trainer.max_epochs=1", "threads=1", "logger=none"]
-    plain = ["~callbacks.pictures", f"paths.log_dir={log_dir}", "sweep=optuna"]
-    return [sys.executable, str(root / "scripts" / "train.py"), "-m", *digits, *plain, *words]
-
-
-def run(*args) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*args), capture_output=True, text=True, timeout=600)
-
-
-def the_sweep(log_dir: Path) -> Path:
-    (folder,) = (log_dir / "train" / "multiruns").iterdir()
-    return folder
+WORDS = ("sweep=optuna", "model=mlp", "trainer.max_epochs=1", "threads=1")
 
 
 def scores(folder: Path) -> dict[tuple[float, int], float | None]:
@@ -358,44 +344,29 @@ def values(folder: Path) -> dict[tuple[float, int], float]:
 
 
 @pytest.mark.slow
-def test_a_search_that_is_killed_is_resumed_to_its_number_of_trials(root, tmp_path):
-    process = subprocess.Popen(
-        command(root, tmp_path, "hydra.sweeper.n_trials=6"), stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    folders = tmp_path / "train" / "multiruns"
-    deadline = time.monotonic() + 300
-    while sum('"status": "completed"' in path.read_text() for path in folders.glob("*/*/result.json")) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    folder = the_sweep(tmp_path)
-    done = run(root, tmp_path, "hydra.sweeper.n_trials=6", f"sweep.resume={folder}")
-    assert done.returncode == 0, done.stderr
-    states = [trial.state for trial in study_of(folder).get_trials()]
+def test_a_search_that_is_killed_is_resumed_to_its_number_of_trials(tmp_path):
+    words = (*WORDS, "hydra.sweeper.n_trials=6")
+    killed = Sweep(tmp_path, *words)
+    killed.wait_for(lambda: sum(result["status"] == "completed" for result in killed.results) >= 2)
+    killed.kill()
+    resumed = Sweep(tmp_path, *words, f"sweep.resume={killed.folder}").end()
+    assert resumed.process.returncode == 0, resumed.text
+    states = [trial.state for trial in study_of(resumed.folder).get_trials()]
     assert states.count(COMPLETE) == 6 and RUNNING not in states
-    finished = {key: score for key, score in scores(folder).items() if score is not None}
-    assert len(finished) == 6 and values(folder) == finished
-    assert len((folder / "summary.csv").read_text().splitlines()) == 7
-    assert the_sweep(tmp_path) == folder
-    assert "Optuna" not in done.stdout + done.stderr and "Warning" not in done.stdout + done.stderr
+    finished = {key: score for key, score in scores(resumed.folder).items() if score is not None}
+    assert len(finished) == len(resumed.summary) == 6 and values(resumed.folder) == finished
+    assert "Optuna" not in resumed.text and "Warning" not in resumed.text
 
 
 @pytest.mark.slow
-def test_a_trial_that_diverges_does_not_end_the_study(root, tmp_path):
+def test_a_trial_that_diverges_does_not_end_the_study(tmp_path):
     """In joblib's workers, each of which has the next trial when it is free."""
-    ranges = ("optimizer.lr=choice(0.02,1e30)", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=2")
-    done = run(
-        root,
-        tmp_path,
-        *ranges,
-        "hydra/launcher=joblib",
-        "hydra.launcher.n_jobs=2",
-        "data.batch_size=choice(32,64,96,128)",
-    )
-    assert done.returncode == 1
-    assert "jobs failed" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
-    folder = the_sweep(tmp_path)
+    ranges = ("optimizer.lr=choice(0.02,1e30)", "data.batch_size=choice(32,64,96,128)", "hydra.sweeper.sampler.seed=2")
+    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_trials=4")
+    done = Sweep(tmp_path, *WORDS, *ranges, *workers).end()
+    assert done.process.returncode == 1
+    assert "jobs failed" in done.text.splitlines()[-1] and "Traceback" not in done.text
+    folder = done.folder
     known, found = scores(folder), values(folder)
     assert all(trial.state == COMPLETE for trial in study_of(folder).get_trials())
     assert len(study_of(folder).get_trials()) == 4 and {lr for lr, _ in found} == {0.02, 1e30}

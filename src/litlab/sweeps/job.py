@@ -15,7 +15,7 @@ from litlab.runs.recording import format_error
 from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import list_of, quoted, read
 from litlab.sweeps.job_result import JobResult
-from litlab.sweeps.naming import differing
+from litlab.sweeps.naming import swept_values
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Job:
 
     def label(self, swept: Sequence[str]) -> str:
         """The swept settings, to read: `lr=0.1 seed=0`."""
-        return " ".join(f"{key}={text}" for key, text in differing(self.overrides, swept).items())
+        return " ".join(f"{key}={text}" for key, text in swept_values(self.overrides, swept).items())
 
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""

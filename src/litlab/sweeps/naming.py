@@ -1,4 +1,4 @@
-"""What the jobs of a sweep are called: by the settings that differ, in names that every file system takes."""
+"""Names of a sweep's jobs and their folders, by the settings that differ."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,7 @@ def key_of(override: str) -> str:
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """For each setting the shortest end of its name that no other one has: optimizer.lr is lr."""
+    """For each setting the shortest suffix of its name that is unique: optimizer.lr is lr."""
     short = {}
     for key in keys:
         parts = key.split(".")
@@ -22,15 +22,15 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     return short
 
 
-def differing(overrides: Iterable[str], swept: Sequence[str]) -> dict[str, str]:
+def swept_values(overrides: Iterable[str], swept: Sequence[str]) -> dict[str, str]:
     """The swept settings of a job by short name, in the order of `swept`, as text: four digits of a long number."""
     given = {key_of(override): _rounded(override.partition("=")[2]) for override in overrides}
     short = short_keys(swept)
     return {short[key]: given[key] for key in swept if key in given}
 
 
-def unlike(overrides: Iterable[str], others: Iterable[Collection[str]]) -> list[str]:
-    """The settings of a job that at least one of the others was not given so; `sweep.*` and deletions do not count.
+def differing_settings(overrides: Iterable[str], others: Iterable[Collection[str]]) -> list[str]:
+    """The settings that at least one of the other jobs was not given in the same way, without `sweep.*` and deletions.
 
     Args:
         overrides: the job's.
@@ -44,15 +44,15 @@ def unlike(overrides: Iterable[str], others: Iterable[Collection[str]]) -> list[
 def folder_name(number: int, settings: dict[str, str]) -> str:
     """The name of a job's folder: its number, and what differs: 3_lr=0.1,batch_size=32.
 
-    What would be special to a shell, a file system or a person becomes a dash; the name is below 100 bytes.
+    Special characters become dashes, see `slug`; the name is shorter than 100 bytes.
     """
-    texts = [f"{plain(key)}={plain(value)}" for key, value in settings.items()]
+    texts = [f"{slug(key)}={slug(value)}" for key, value in settings.items()]
     name = "_".join(filter(None, [str(number), ",".join(texts)]))
     return name.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(",=-. ")
 
 
-def plain(text: str) -> str:
-    """What is special to a shell, a file system or a person becomes a dash."""
+def slug(text: str) -> str:
+    """A text with a dash for whatever is special to a shell, a file system or a reader."""
     return re.sub(r"[^\w.+-]+", "-", text.replace("\\", "").strip("[](){}'\" ")) or "-"
 
 

@@ -18,7 +18,7 @@ from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scat
 from litlab.runs.result import HISTORY
 from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
-from litlab.sweeps.naming import plain, short_keys
+from litlab.sweeps.naming import short_keys, slug
 from litlab.sweeps.reading import read_file
 from litlab.sweeps.rounding import decimals
 from litlab.sweeps.rows import Row, replicates
@@ -56,7 +56,7 @@ def pictures(board: Leaderboard) -> dict[str, "Figure"]:
     for metric, mode in [(row.metric or "", row.mode) for row in board.winners]:
         rows = [row for row in board.rows if row.metric == metric or (alone and row.metric is None)]
         kind, figure = draw(board.columns, rows, metric, mode)
-        suffix = "" if alone else f"_{plain(metric.replace('/', '_'))[:50]}"
+        suffix = "" if alone else f"_{slug(metric.replace('/', '_'))[:50]}"
         figures |= {f"summary_{kind}{suffix}": figure, f"summary_curves{suffix}": _curves(board, rows, metric)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 

@@ -14,7 +14,7 @@ from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import claim_job, free_number, results, start_time
 from litlab.sweeps.job import DUPLICATE, Job
 from litlab.sweeps.job_result import JobResult
-from litlab.sweeps.naming import differing, unlike
+from litlab.sweeps.naming import differing_settings, swept_values
 from litlab.sweeps.planned import save
 
 
@@ -101,13 +101,13 @@ class Plan:
     def claim(self, jobs: Sequence[Job]) -> None:
         """Make a new folder for each job."""
         for number, job in enumerate(jobs, free_number(self.folder)):
-            job.folder = claim_job(self.folder, number, differing(job.overrides, self.swept))
+            job.folder = claim_job(self.folder, number, swept_values(job.overrides, self.swept))
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Look at what earlier sessions left, and say what is about to run."""
         found = sorted(results(self.folder).items(), key=lambda item: item[1].get("started") or "")
         if not self.swept and self.config.sweep.resume is not None:  # it is named by what is its own among the earlier
-            self.swept = unlike(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
+            self.swept = differing_settings(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
         identities = {path: JobResult.of(result).identity() for path, result in found}
         completed = {identities[path]: path for path, result in found if result["status"] == "completed"}
         running = {identities[path]: path for path, result in found if is_alive_elsewhere(result, path / FILE)}
