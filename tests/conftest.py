@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,16 +29,16 @@ class Fit:
     trainer: Any
 
     @property
-    def weights(self) -> dict[str, Any]:
+    def weights(self):
         return {name: weight.detach().clone() for name, weight in self.task.state_dict().items()}
 
     @property
-    def metrics(self) -> dict[str, float]:
+    def metrics(self):
         return {name: float(value) for name, value in self.trainer.callback_metrics.items()}
 
 
 @pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
+def own_signals():
     """A program that ends in this process leaves signals ignored, which the next test's processes would inherit."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
@@ -48,13 +47,13 @@ def own_signals() -> Iterator[None]:
 
 
 @pytest.fixture
-def root() -> Path:
+def root():
     """The repository."""
     return ROOT
 
 
 @functools.cache
-def _chosen(conf: Path, groups: tuple[str, ...]) -> Any:
+def _chosen(conf, groups):
     """What Hydra composes of these choices: a fifth of a second each, so it is kept."""
     from hydra import compose, initialize_config_dir
 
@@ -63,14 +62,14 @@ def _chosen(conf: Path, groups: tuple[str, ...]) -> Any:
 
 
 @pytest.fixture
-def compose(tmp_path: Path) -> Callable[..., Any]:
+def compose(tmp_path):
     """Compose conf/train.yaml with overrides: digits, 2 epochs, CPU, one thread, a fresh run directory each time."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf, open_dict
 
     count = 0
 
-    def composed(*overrides: str, conf: Path = ROOT / "conf", pictures: bool = True) -> Any:
+    def composed(*overrides, conf=ROOT / "conf", pictures=True):
         nonlocal count
         count += 1
         settings = {
@@ -97,13 +96,13 @@ def compose(tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
+def fit(compose):
     """Build and fit as `litlab.train` does, and keep the objects; `callbacks` come to the config's."""
     from lightning.pytorch import seed_everything
 
     from litlab.build import build_data, build_task, build_trainer, steps_per_execution
 
-    def fitted(*overrides: str, callbacks: Iterable[Any] = ()) -> Fit:
+    def fitted(*overrides, callbacks=()):
         config = compose(*overrides)
         seed_everything(config.seed, verbose=False)
         data = build_data(config)
@@ -118,22 +117,22 @@ def fit(compose: Callable[..., Any]) -> Callable[..., Fit]:
 
 
 @pytest.fixture
-def same_weights() -> Callable[[dict[str, Any], dict[str, Any]], bool]:
+def same_weights():
     """Whether two state dicts are the same to the bit."""
     import torch
 
-    def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    def same(one, other):
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
     return same
 
 
 @pytest.fixture
-def short_disk() -> Callable[..., Any]:
+def short_disk():
     """Within `with short_disk(100):` this process writes files of no more than 100 bytes: then an OSError comes."""
 
     @contextmanager
-    def limited(size: int) -> Iterator[None]:
+    def limited(size):
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         try:
@@ -145,13 +144,13 @@ def short_disk() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def read_result() -> Callable[[Path], dict[str, Any]]:
+def read_result():
     """result.json of a run directory, which must be plain JSON: NaN and Infinity are none."""
 
-    def strange(word: str) -> None:
+    def strange(word):
         raise AssertionError(f"{word} in result.json")
 
-    def read(run_dir: Path) -> dict[str, Any]:
+    def read(run_dir):
         return json.loads((run_dir / "result.json").read_text(encoding="utf-8"), parse_constant=strange)
 
     return read

@@ -1,10 +1,10 @@
 """The command line: what a user sees of mistakes, and the exit codes. Most of it in this process, by main()."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -147,10 +147,8 @@ def test_a_mistake_is_reported_before_torch_is_imported(script, tmp_path):
 
 @pytest.mark.parametrize("asked", ["trainer=gpu", "trainer.accelerator=gpu", "trainer=mps"])
 def test_a_gpu_where_there_is_none(command, monkeypatch, asked):
-    import torch
-
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     assert_refused(command("threads=1", asked), f"trainer.accelerator={asked.split('=')[1]}", "trainer=cpu")
 
 
@@ -161,12 +159,10 @@ def test_logs_that_cannot_be_written(command, tmp_path, folder):
 
 
 def test_an_error_of_ours_is_one_line_and_a_traceback_on_request(command, monkeypatch):
-    import litlab.train
-
     def broken(config, result):
         raise KeyError("no such\nthing")
 
-    monkeypatch.setattr(litlab.train, "train", broken)
+    monkeypatch.setattr("litlab.train.train", broken)
     code, out, err = command(*SMALL)
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1
@@ -177,12 +173,10 @@ def test_an_error_of_ours_is_one_line_and_a_traceback_on_request(command, monkey
 
 
 def test_an_error_of_the_system_is_one_line(command, monkeypatch):
-    import litlab.train
-
     def broken(config, result):
         os.stat("/no/such/file")
 
-    monkeypatch.setattr(litlab.train, "train", broken)
+    monkeypatch.setattr("litlab.train.train", broken)
     code, _, err = command(*SMALL)
     assert code == 1
     assert len(err.splitlines()) == 1 and "/no/such/file" in err and "paths.log_dir" not in err
@@ -191,7 +185,7 @@ def test_an_error_of_the_system_is_one_line(command, monkeypatch):
 # ---- runs
 
 
-def table(text: str) -> dict[str, str]:
+def table(text):
     rows = (
         line.split(None, 1) if "  " not in line.strip() else line.strip().split("  ", 1) for line in text.splitlines()
     )
@@ -224,7 +218,7 @@ def test_a_run_prints_one_table_and_nothing_else(script, tmp_path, read_result):
     assert "epoch 2" in (run_dir / "train.log").read_text()
 
 
-def results(folder: Path, read_result) -> list[dict]:
+def results(folder, read_result):
     return [read_result(path.parent) for path in sorted(folder.rglob("result.json"))]
 
 
@@ -329,10 +323,6 @@ def test_settings_of_sweeps_do_nothing_to_a_run(command, quick_train, tmp_path, 
 
 
 def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
-    import signal
-
-    import litlab.train
-
     calls = []
 
     def stopped(config, result):
@@ -340,7 +330,7 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr(litlab.train, "train", stopped)
+    monkeypatch.setattr("litlab.train.train", stopped)
     code, out, err = command("-m", *SMALL, "seed=0,1,2")
     assert code == 130, err
     assert "jobs: 1 interrupted, 2 not begun." in out

@@ -1,9 +1,10 @@
 """Every YAML of conf/ is composed, and all that it names is built."""
 
-from pathlib import Path
+import shutil
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.build import build_data, build_task, build_trainer
@@ -61,8 +62,6 @@ def test_a_device_that_is_not_there(compose, monkeypatch, accelerator):
 
 
 def test_trainers_say_where():
-    from hydra import compose, initialize_config_dir
-
     with initialize_config_dir(str(CONF), version_base="1.3"):
         trainers = {name: compose("train", overrides=[f"trainer={name}"]).trainer for name in CHOICES["trainer"]}
     assert {name: (each.accelerator, each.strategy) for name, each in trainers.items()} == {
@@ -111,9 +110,7 @@ def test_regression_brings_adam_unless_another_optimizer_is_chosen(compose):
     assert list(chosen.values()) == ["Adam", "SGD", "SGD", "SGD", "Adam"]
 
 
-def test_a_local_file_is_this_machines(compose, tmp_path: Path):
-    import shutil
-
+def test_a_local_file_is_this_machines(compose, tmp_path):
     shutil.copytree(CONF, tmp_path / "conf")
     (tmp_path / "conf" / "local").mkdir(exist_ok=True)
     (tmp_path / "conf" / "local" / "default.yaml").write_text("# @package _global_\npaths:\n  data_dir: /mine\n")

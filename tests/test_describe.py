@@ -1,13 +1,14 @@
 """Looking at data: counts hold for data made to have each fault. (Warnings: diagnostics/test_data_warnings.py.)"""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
 from litlab import describe
+from litlab.cli import record
+from litlab.config.choices import CONF
 from litlab.data.columns import columns, describe_column
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
@@ -21,7 +22,7 @@ class Table(TensorData):
     input_shape, num_outputs, class_names = (4,), 2, ("no", "yes")
     feature_names = ("plain", "constant", "tail", "gaps")
 
-    def load(self) -> tuple[Split, Split]:
+    def load(self):
         inputs = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
         inputs[:, 1] = 3.0
         inputs[:, 2] = torch.tensor([0.0] * 39 + [1000.0])
@@ -36,30 +37,30 @@ class Series(TensorData):
 
     input_shape, num_outputs, feature_names = (7, 2), 1, ("pulse", "breath")
 
-    def load(self) -> tuple[Split, Split]:
+    def load(self):
         inputs = torch.arange(10 * 7 * 2.0).reshape(10, 7, 2)
         inputs[..., 1] = 3.0
         inputs[4, 6, 0] = float("nan")
         return Split(inputs, torch.arange(10)), Split(inputs[:2].clone(), torch.arange(2))
 
 
-def described(data: TensorData) -> dict[str, Any]:
+def described(data):
     return describe.look(data, data.raw_splits())
 
 
-def regression(inputs: int, outputs: int, name: str = "target") -> Any:
+def regression(inputs, outputs, name="target"):
     """Data of so many columns and numbers to predict, 20 rows."""
 
     class Numbers(TensorData):
         input_shape, num_outputs, target_name = (inputs,), outputs, name
 
-        def load(self) -> tuple[Split, None]:
+        def load(self):
             return Split(torch.rand(20, inputs), torch.rand(20, outputs).squeeze(1)), None
 
     return Numbers()
 
 
-def test_each_fault_of_a_table_is_found() -> None:
+def test_each_fault_of_a_table_is_found():
     result = described(Table())
     train, test = result["splits"]
     sizes = {"split": "train", "samples": 40, "inputs": "4 float32", "targets": "1 int64"}
@@ -81,7 +82,7 @@ def test_each_fault_of_a_table_is_found() -> None:
     assert result["relations"] == {"contradictions": 0, "equal columns": [], "telling columns": []}
 
 
-def test_a_sequence_has_a_row_per_channel() -> None:
+def test_a_sequence_has_a_row_per_channel():
     result = described(Series())
     pulse, breath, target = result["columns"]
     assert (pulse["name"], pulse["min"], pulse["max"], pulse["not finite"]) == ("pulse", 0, 138, 1)
@@ -99,9 +100,7 @@ def test_a_sequence_has_a_row_per_channel() -> None:
         (torch.tensor([-1e30, 0.0, 0.0, 3e30]), 5e29, 1.5e30, 8 / 9),  # powers that float32 has no room for
     ],
 )
-def test_statistics_are_rounded_by_the_scale_of_the_column(
-    values: torch.Tensor, mean: float, std: float, skewness: float | None
-) -> None:
+def test_statistics_are_rounded_by_the_scale_of_the_column(values, mean, std, skewness):
     row = describe_column("values", values)
     assert row["mean"] == pytest.approx(mean, rel=1e-6, abs=0) and row["std"] == pytest.approx(std, rel=0.01)
     assert skewness is None or row["skewness"] == pytest.approx(skewness, rel=1e-6, abs=0)
@@ -115,7 +114,7 @@ def test_statistics_are_rounded_by_the_scale_of_the_column(
         ((1, 2, "place"), "from 1 value to 2 numbers, place.", ["target: place 0", "target: place 1"]),
     ],
 )
-def test_what_is_predicted_has_its_words(given: tuple[Any, ...], asked: str, targets: list[str]) -> None:
+def test_what_is_predicted_has_its_words(given, asked, targets):
     data = regression(*given)
     assert describe.question(data) == f"Regression: {asked}"
     assert [name for name in columns(data, data.load()[0]) if ":" in name] == targets
@@ -124,19 +123,19 @@ def test_what_is_predicted_has_its_words(given: tuple[Any, ...], asked: str, tar
 @pytest.mark.parametrize(
     ("inputs", "told"), [(39, "Values of the training split"), (60, "Values of the training split: 40 of 61 columns")]
 )
-def test_columns_that_are_not_drawn_are_told(inputs: int, told: str) -> None:
+def test_columns_that_are_not_drawn_are_told(inputs, told):
     data = regression(inputs, 1)
     figure = describe.draw_features(data, data.load()[0], 20)
     assert figure.get_suptitle() == told
     assert len(figure.axes) == 40 and figure.axes[-1].get_title() == "target: y"
 
 
-def test_faulty_columns_are_drawn(tmp_path: Path) -> None:
+def test_faulty_columns_are_drawn(tmp_path):
     describe.draw(Table(), Table().raw_splits(), tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {"classes.png", "features.png"}
 
 
-def test_data_are_refused_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_are_refused_as_in_training(monkeypatch):
     with pytest.raises(RequestError, match="train inputs hold NaN or infinite values"):
         Table().setup()
     monkeypatch.setattr(Table, "input_shape", (3,))
@@ -148,12 +147,7 @@ def test_data_are_refused_as_in_training(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-def test_the_command_prints_tables_and_leaves_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from hydra import compose, initialize_config_dir
-
-    from litlab.cli import record
-    from litlab.config.choices import CONF
-
+def test_the_command_prints_tables_and_leaves_pictures(tmp_path, capsys):
     run_dir = tmp_path / "run"
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("describe", overrides=["data=digits", f"paths.run_dir={run_dir}"])

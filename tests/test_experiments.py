@@ -1,7 +1,5 @@
 """The numbers of the experiments that take seconds."""
 
-from typing import Any
-
 import pytest
 import torch
 
@@ -9,16 +7,16 @@ from litlab.train import train
 
 
 @pytest.fixture
-def run(compose: Any) -> Any:
+def run(compose):
     """Train, and return the result; without the fixture's two epochs."""
 
-    def ran(experiment: str, epochs: int, *overrides: str) -> dict[str, Any]:
+    def ran(experiment, epochs, *overrides):
         return train(compose(f"experiment={experiment}", f"trainer.max_epochs={epochs}", *overrides))
 
     return ran
 
 
-def weights(result: Any) -> torch.Tensor:
+def weights(result):
     state = torch.load(result.checkpoint, weights_only=True)["state_dict"]
     return torch.cat([weight.flatten() for name, weight in state.items() if name.startswith("model.")])
 

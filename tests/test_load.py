@@ -3,14 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
-from torch import Tensor
 
 import litlab
 from litlab import finish
@@ -26,10 +24,10 @@ from litlab.train import train
 
 
 @pytest.fixture
-def run(compose: Any) -> Any:
+def run(compose):
     """Train for an epoch and record it: the run directory."""
 
-    def run(*overrides: str, **settings: Any) -> Path:
+    def run(*overrides, **settings):
         config = compose("trainer.max_epochs=1", *overrides, pictures=False)
         for name, value in settings.items():
             OmegaConf.update(config, name, value, merge=False, force_add=True)
@@ -41,12 +39,12 @@ def run(compose: Any) -> Any:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def trained(monkeypatch):
     """What a training's own task predicted for the test split, and its data."""
-    kept: dict[str, Any] = {}
+    kept = {}
     select = finish.select
 
-    def selected(task: Any, trainer: Any) -> Any:
+    def selected(task, trainer):
         found = select(task, trainer)
         data = trainer.datamodule
         kept.update(data=data, predictions=predict(task, data.splits["test"].inputs, data.eval_batch_size))
@@ -66,16 +64,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         ("experiment=sine_polynomial data.passes_per_epoch=20", "regression"),
     ],
 )
-def test_predictions_and_metrics_are_those_of_the_training(
-    run: Any, trained: dict[str, Any], words: str, kind: str
-) -> None:
+def test_predictions_and_metrics_are_those_of_the_training(run, trained, words, kind):
     directory = run(*words.split())
     loaded = litlab.load_run(directory)
     assert loaded.data.target_kind == kind
     raw = trained["data"].raw_splits()["test"].inputs
     assert torch.equal(loaded.predict(raw), trained["predictions"])
     assert torch.equal(loaded.data.prepare(raw.numpy().astype("float64")), trained["data"].splits["test"].inputs)
-
     loaded.config.callbacks, loaded.config.logger = {}, {}
     data = build_data(loaded.config)
     measured = finish.measure(build_trainer(loaded.config, data), loaded.task, data).metrics
@@ -83,7 +78,7 @@ def test_predictions_and_metrics_are_those_of_the_training(
     assert measured == {name: loaded.result.metrics[name] for name in measured}
 
 
-def test_a_run_is_opened_in_three_lines_of_another_process(run: Any, trained: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_is_opened_in_three_lines_of_another_process(run, trained, tmp_path):
     """Images as a file holds them, without the data set's module, and from where the directory lies now."""
     directory = run("data=digits", "model=mlp").rename(tmp_path / "moved")
     test = trained["data"].raw_splits()["test"].inputs
@@ -99,7 +94,7 @@ def test_a_run_is_opened_in_three_lines_of_another_process(run: Any, trained: di
     assert np.array_equal(np.load(tmp_path / "predictions.npy"), trained["predictions"].numpy())
 
 
-def test_labels_are_names(run: Any) -> None:
+def test_labels_are_names(run):
     images, labels = load_digits(return_X_y=True)
     loaded = litlab.load_run(run("data=digits", "model=mlp", "trainer.max_epochs=3"))
     said = loaded.labels(loaded.predict(images.astype("uint8").reshape(-1, 8, 8)))
@@ -109,14 +104,14 @@ def test_labels_are_names(run: Any) -> None:
 # ---- what is prepared
 
 
-def spec(**known: Any) -> DataSpec:
+def spec(**known):
     usual = {"name": "Own", "input_shape": (3, 4, 5), "num_outputs": 2, "class_names": ("a", "b"), "target_name": "y"}
     names = ("feature_names", "num_tokens", "pixel_max", "mean", "std")
     return DataSpec(**{**dict.fromkeys(names), "eval_batch_size": 8, **usual, **known})
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5, 3), (7, 3, 4, 5), (7, 4, 5, 3)])
-def test_images_may_have_their_channels_last(shape: tuple[int, ...]) -> None:
+def test_images_may_have_their_channels_last(shape):
     raw = torch.arange(np.prod(shape)).reshape(shape).to(torch.uint8)
     batch = raw if raw.dim() == 4 else raw[None]
     expected = (batch if batch.shape[1] == 3 else batch.permute(0, 3, 1, 2)) / 255.0
@@ -124,7 +119,7 @@ def test_images_may_have_their_channels_last(shape: tuple[int, ...]) -> None:
     assert torch.equal(spec(pixel_max=255.0).prepare((raw / 255.0).numpy()), expected)
 
 
-def test_a_spec_is_plain_data_and_comes_back() -> None:
+def test_a_spec_is_plain_data_and_comes_back():
     known = spec(pixel_max=255.0, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
     plain = known.as_dict()
     assert DataSpec.from_dict(plain) == known and plain["target_kind"] == "classification"
@@ -141,16 +136,12 @@ def test_a_spec_is_plain_data_and_comes_back() -> None:
         ),
         ({}, torch.zeros(2, 4, 5, 3, dtype=torch.uint8), r"data=Own: uint8 images need its pixel_max, .* train again"),
         ({"input_shape": (2,)}, [[1.0, float("nan")]], "the inputs hold NaN or infinite values"),
-        (
-            {"input_shape": (2,)},
-            [[1.0, 2.0, 3.0]],
-            r"the shape \(1, 3\); the run was trained on 2 columns: .*\(N, 2\)",
-        ),
+        ({"input_shape": (2,)}, [[1.0, 2.0, 3.0]], r"the shape \(1, 3\); the run was trained on 2 columns: .*\(N, 2\)"),
         ({"input_shape": (2,)}, ["a", "b"], "the inputs are not a numeric array"),
         ({"input_shape": (2,), "num_tokens": 9}, [[3, 9]], "must be tokens, whole numbers from 0 to 8"),
     ],
 )
-def test_inputs_of_another_kind_are_refused_in_one_line(known: dict[str, Any], raw: Any, message: str) -> None:
+def test_inputs_of_another_kind_are_refused_in_one_line(known, raw, message):
     with pytest.raises(RequestError, match=message) as error:
         spec(**known).prepare(raw)
     assert "\n" not in str(error.value)
@@ -164,7 +155,7 @@ class Bytes(TensorData):
 
     input_shape, num_outputs, class_names = (1, 2, 2), 2, ("dark", "light")
 
-    def load(self) -> tuple[Split, None]:
+    def load(self):
         images = torch.randint(256, (200, 1, 2, 2), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
         return Split(images, (images.float().mean((1, 2, 3)) > 128).long()), None
 
@@ -174,7 +165,7 @@ class Tokens(Bytes):
 
     input_shape, num_tokens = (3,), 40
 
-    def load(self) -> tuple[Split, None]:
+    def load(self):
         tokens = torch.randint(40, (200, 3), generator=torch.Generator().manual_seed(0))
         return Split(tokens, (tokens.sum(1) > 60).long()), None
 
@@ -182,22 +173,22 @@ class Tokens(Bytes):
 class Bag(torch.nn.Module):
     """Of words."""
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, num_tokens: int) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, num_tokens: int):
         super().__init__()
         self.bag = torch.nn.EmbeddingBag(num_tokens, num_outputs)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs):
         return self.bag(inputs)
 
 
 class Prepared(Bytes):
     """Changes its inputs after all."""
 
-    def setup(self, stage: str | None = None) -> None:
+    def setup(self, stage=None):
         super().setup(stage)
 
 
-def own(name: str, size: int = 50) -> dict[str, Any]:
+def own(name, size=50):
     return {
         "data": {"_target_": f"test_load_own.{name}", "val_size": size, "test_size": size},
         "trust": ["test_load_own"],
@@ -205,14 +196,14 @@ def own(name: str, size: int = 50) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+def importable(monkeypatch):
     monkeypatch.setitem(sys.modules, "test_load_own", sys.modules[__name__])
     for each in (Bytes, Tokens, Bag, Prepared):
         monkeypatch.setattr(each, "__module__", "test_load_own")
 
 
 @pytest.mark.parametrize("name", ["Bytes", "Tokens"])
-def test_data_sets_of_ones_own_need_no_more_code(run: Any, trained: dict[str, Any], name: str) -> None:
+def test_data_sets_of_ones_own_need_no_more_code(run, trained, name):
     model = {"model": {"_target_": "test_load_own.Bag"}} if name == "Tokens" else {}
     directory = run("data=digits", "model=linear", **own(name), **model)
     loaded = litlab.load_run(directory, trust=["test_load_own"])
@@ -223,7 +214,7 @@ def test_data_sets_of_ones_own_need_no_more_code(run: Any, trained: dict[str, An
     assert torch.equal(loaded.predict(test), trained["predictions"])
 
 
-def test_data_that_prepare_inputs_in_their_own_way_are_refused(run: Any) -> None:
+def test_data_that_prepare_inputs_in_their_own_way_are_refused(run):
     directory = run("data=digits", "model=linear", **own("Prepared"))
     with pytest.raises(RequestError, match=r"its data set prepares inputs in its own way.*override load\(\) alone"):
         litlab.load_run(directory)
@@ -232,13 +223,13 @@ def test_data_that_prepare_inputs_in_their_own_way_are_refused(run: Any) -> None
 # ---- what cannot be opened
 
 
-def test_a_saved_run_is_not_trusted_for_what_it_says(run: Any) -> None:
+def test_a_saved_run_is_not_trusted_for_what_it_says(run):
     directory = run("data=digits", "model=linear", **own("Tokens"), model={"_target_": "test_load_own.Bag"})
     with pytest.raises(RequestError, match=r"^model\._target_=test_load_own\.Bag: .*trust=\[test_load_own\]"):
         litlab.load_run(directory)
 
 
-def test_what_is_no_run_of_today_is_refused_in_one_line(run: Any, tmp_path: Path) -> None:
+def test_what_is_no_run_of_today_is_refused_in_one_line(run, tmp_path):
     with pytest.raises(RequestError, match=r"is no directory of a run that can be read .*No such file"):
         litlab.load_run(tmp_path / "nowhere")
     directory = run("data=digits", "model=linear")

@@ -89,7 +89,6 @@ def test_nothing_is_installed_when_the_set_up_is_newer(clone):
     (clone / ".venv").mkdir()
     (clone / ".venv" / ".litlab-ready").touch()
     assert dry(clone, "test") == [".venv/bin/pytest"]
-
     new = (clone / ".venv" / ".litlab-ready").stat().st_mtime + 10
     os.utime(clone / "constraints.txt", (new, new))
     assert PIP_INSTALL.format(options="", extras="dev") in dry(clone, "test")
@@ -111,13 +110,11 @@ def test_uv_installs_where_it_is_on_the_path(clone):
 
 def test_extras_are_installed_once_and_stay(clone):
     assert PIP_INSTALL.format(options="", extras="dev,joblib,ray") in dry(clone, "setup", "EXTRAS=ray,joblib")
-
     (clone / ".venv").mkdir()
     stamp = clone / ".venv" / ".litlab-ready"
     stamp.write_text("joblib ray\n")
     assert dry(clone, "test") == dry(clone, "test", "EXTRAS=ray") == [".venv/bin/pytest"]
     assert PIP_INSTALL.format(options="", extras="dev,joblib,optuna,ray") in dry(clone, "test", "EXTRAS=optuna")
-
     new = stamp.stat().st_mtime + 10
     os.utime(clone / "constraints.txt", (new, new))
     lines = dry(clone, "test")
@@ -174,18 +171,15 @@ def test_a_set_up_that_fails_leaves_no_stamp_and_is_done_again(clone):
     tool(clone, "uv", fake_uv)
     stamp = clone / ".venv" / ".litlab-ready"
     system = "/usr/bin:/bin"
-
     (clone / "broken").touch()
     assert make(clone, "setup", path=system).returncode == 2
     assert not stamp.exists()
-
     (clone / "broken").unlink()
     done = make(clone, "setup", path=system)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ("Setting up .venv with uv, once: PyTorch is large, this takes a few minutes ...\n")
     assert stamp.exists()
     assert len((clone / "calls").read_text().splitlines()) == 2
-
     assert make(clone, "setup", path=system).stdout == ""
     assert len((clone / "calls").read_text().splitlines()) == 2
 

@@ -1,8 +1,5 @@
 """Users' own data and models, in a file of their own: tokens from end to end, and errors that point at that file."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 from omegaconf import OmegaConf
 
@@ -54,20 +51,20 @@ class Unready(Bag):
 LINES = OWN.splitlines()
 
 
-def line(text: str) -> str:
+def line(text):
     """Where the file has it."""
     (number,) = (number for number, each in enumerate(LINES, 1) if text in each)
     return f"own_things.py:{number}"
 
 
 @pytest.fixture
-def own(compose: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def own(compose, tmp_path, monkeypatch):
     """The config of a run with the data and the model by these names."""
     (tmp_path / "own_things.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "own_things", raising=False)
 
-    def config(data: str, model: str = "own_things.Bag") -> Any:
+    def config(data, model="own_things.Bag"):
         made = compose("data=digits", "optimizer.lr=2", "trainer.max_epochs=15", pictures=False)
         given = {"val_size": 100, "test_size": 100, "batch_size": 50}
         OmegaConf.update(made, "data", {"_target_": f"own_things.{data}"} | given, merge=False)
@@ -78,12 +75,12 @@ def own(compose: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return config
 
 
-def test_tokens_come_to_an_embedding(own: Any) -> None:
+def test_tokens_come_to_an_embedding(own):
     result = train(own("Words"))
     assert result.parameters == 80 and result.metrics["test/accuracy"] > 0.9 and result.hints == []
 
 
-def test_the_model_knows_how_many_tokens_there_are(own: Any) -> None:
+def test_the_model_knows_how_many_tokens_there_are(own):
     config = own("Words")
     data = build_data(config)
     data.num_tokens = 50
@@ -108,9 +105,7 @@ def test_the_model_knows_how_many_tokens_there_are(own: Any) -> None:
         ),
     ],
 )
-def test_errors_point_at_the_users_own_line(
-    own: Any, capsys: Any, data: str, model: str, where: str, words: str
-) -> None:
+def test_errors_point_at_the_users_own_line(own, capsys, data, model, where, words):
     with pytest.raises(Exception) as caught:
         train(own(data, f"own_things.{model}"))
     assert report_error(caught.value) == 1
@@ -126,15 +121,15 @@ def test_errors_point_at_the_users_own_line(
         ("Said", "Bag", "data.size=7: must be even"),  # their own words to the user
     ],
 )
-def test_what_cannot_be_built_has_its_type_and_place(own: Any, data: str, model: str, told: str) -> None:
+def test_what_cannot_be_built_has_its_type_and_place(own, data, model, told):
     config = own(data, f"own_things.{model}")
     with pytest.raises(RequestError) as caught:
         build_task(config, build_data(config))
     assert str(caught.value) == told
 
 
-def test_an_empty_folder_of_images_is_told(own: Any, tmp_path: Path) -> None:
-    data: Any = build_data(own("Folder"))
+def test_an_empty_folder_of_images_is_told(own, tmp_path):
+    data = build_data(own("Folder"))
     data.folder = tmp_path / "empty"
     data.folder.mkdir()
     with pytest.raises(RequestError, match=r"^data=Folder: Couldn't find any class folder in \S*/empty; set paths\.da"):

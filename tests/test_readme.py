@@ -6,9 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,11 +29,11 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
 }
 
 
-def test_the_readme_opens_with_the_two_commands() -> None:
+def test_the_readme_opens_with_the_two_commands():
     assert BLOCKS[0] == ("sh", "make train\nmake test\n")
 
 
-def test_no_command_is_left_out() -> None:
+def test_no_command_is_left_out():
     ci = (ROOT / ".ci/run").read_text(encoding="utf-8")
     shortened = {"python scripts/benchmark.py --rounds 7 --compile": "scripts/benchmark.py --rounds 1 --compile"}
     assert set(COMMANDS) - set(TRAININGS) - set(shortened) <= set(ELSEWHERE)
@@ -48,9 +46,7 @@ def test_no_command_is_left_out() -> None:
 @pytest.mark.parametrize(
     "command", [command for command in TRAININGS if " -m " not in command and command not in ELSEWHERE]
 )
-def test_a_training_runs_as_printed(
-    command: str, compose: Callable[..., Any], small_fashion: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_runs_as_printed(command, compose, small_fashion, tmp_path, monkeypatch):
     """On a small copy of the data set and for one epoch."""
     from litlab.data import idx
     from litlab.train import train
@@ -61,14 +57,12 @@ def test_a_training_runs_as_printed(
     overrides = [word for word in shlex.split(command)[2:] if not word.startswith(("trainer.max_epochs", "-m"))]
     small = [] if "data=digits" in overrides or any("experiment" in word for word in overrides) else ["data.val_size=8"]
     config = compose(*overrides, *small, f"paths.data_dir={tmp_path}", "trainer.max_epochs=1")
-
     result = train(config)
-
     assert result.epochs == 1
     assert 0 <= result.metrics["test/accuracy"] <= 1
 
 
-def paste(folder: Path) -> None:
+def paste(folder):
     """The files that the README adds, as a reader would."""
     assert [Path(name).name for name in FILES] == ["xor.py", "xor.yaml", "maxout.py", "maxout.yaml"]
     for name, text in FILES.items():
@@ -77,7 +71,7 @@ def paste(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path: Path) -> None:
+def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path):
     """In a copy of the tree; not all of the tests: those that read conf/."""
     for name in ("conf", "scripts", "src", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -87,7 +81,7 @@ def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path: P
     python = Path(sys.executable)
     added = [name for name in FILES if name.endswith(".py")]
 
-    def run(tool: str, *words: str) -> str:
+    def run(tool, *words):
         done = subprocess.run(
             [python.with_name(tool), *words],
             cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True,
@@ -108,9 +102,7 @@ def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path: P
     assert " passed" in told and str(tmp_path) in run(python.name, "-c", "import litlab; print(litlab.__file__)")
 
 
-def test_the_code_of_the_readme_is_a_data_set_and_a_model(
-    compose: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_code_of_the_readme_is_a_data_set_and_a_model(compose, tmp_path, monkeypatch):
     """The promise: one class and one YAML for a data set, one file and one YAML for a model; nothing else."""
     from litlab import data, models
     from litlab.train import train
@@ -121,16 +113,14 @@ def test_the_code_of_the_readme_is_a_data_set_and_a_model(
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     search = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"
-
     xor = train(compose(search, "data=xor", "model=mlp", "trainer.max_epochs=20"))
     maxout = train(compose(search, "data=digits", "model=maxout", "trainer.max_epochs=10"))
-
     assert xor.metrics["test/accuracy"] > 0.9
     assert maxout.parameters == 3 * (64 * 10 + 10)
     assert maxout.metrics["test/accuracy"] > 0.9
 
 
-def test_the_tree_of_the_readme_is_the_tree() -> None:
+def test_the_tree_of_the_readme_is_the_tree():
     house = next(block for language, block in BLOCKS if not language)
     for name in re.findall(r"[\w/]+(?:\.py|/)", house):
         places = [ROOT / name, ROOT / "src/litlab" / name, ROOT / "scripts" / name]

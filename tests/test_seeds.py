@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from litlab.models.mlp import MLP
 
@@ -19,25 +19,25 @@ def test_gradient_of_2w2_plus_5():
 class Modules(nn.Module):
     """Document 003, option 3."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.hidden_linear = nn.Linear(784, 20)
         self.hidden_activation = nn.Sigmoid()
         self.output_linear = nn.Linear(20, 10)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return self.output_linear(self.hidden_activation(self.hidden_linear(x)))
 
 
 class Functions(nn.Module):
     """Document 003, option 4."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.hidden_linear = nn.Linear(784, 20)
         self.output_linear = nn.Linear(20, 10)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return self.output_linear(F.sigmoid(self.hidden_linear(x)))
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import lightning.pytorch as L
 import pytest
 
 from litlab import signals
@@ -20,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = int(os.environ.get("LITLAB_STORM", "12"))  # stopped runs of the slow test
 
 
-def send(number: int) -> None:
+def send(number):
     os.kill(os.getpid(), number)
 
 
-def test_a_signal_waits_for_the_next_check() -> None:
+def test_a_signal_waits_for_the_next_check():
     passed = []
     with pytest.raises(Interrupted) as stop, signals.handled():
         signals.check()
@@ -37,7 +38,7 @@ def test_a_signal_waits_for_the_next_check() -> None:
     assert signals.received() is None or signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_a_signal_raises_at_once_where_that_is_said() -> None:
+def test_a_signal_raises_at_once_where_that_is_said():
     passed = []
     with signals.handled():
         with pytest.raises(Interrupted), signals.at_once():
@@ -55,7 +56,7 @@ def test_a_signal_raises_at_once_where_that_is_said() -> None:
     assert passed == ["deferred", "swallowed"]
 
 
-def test_a_deferred_signal_waits_for_the_end_of_its_region() -> None:
+def test_a_deferred_signal_waits_for_the_end_of_its_region():
     passed = []
     with pytest.raises(Interrupted), signals.handled(), signals.at_once():
         with signals.deferred():
@@ -65,12 +66,12 @@ def test_a_deferred_signal_waits_for_the_end_of_its_region() -> None:
     assert passed == ["deferred"]
 
 
-def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost: list[object] = []
+def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(monkeypatch):
+    lost = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)  # else it prints
 
     class Dying:
-        def __del__(self) -> None:
+        def __del__(self):
             send(signal.SIGTERM)
 
     passed = []
@@ -80,7 +81,7 @@ def test_a_signal_where_nothing_can_be_raised_is_silent_and_obeyed(monkeypatch: 
     assert passed == ["the exception is lost"] and lost == []
 
 
-def test_a_signal_after_the_end_does_nothing() -> None:
+def test_a_signal_after_the_end_does_nothing():
     with signals.handled():
         signals.ignore()
         send(signal.SIGTERM)
@@ -89,7 +90,7 @@ def test_a_signal_after_the_end_does_nothing() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
-def test_nohup_is_obeyed() -> None:
+def test_nohup_is_obeyed():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals.handled():
         send(signal.SIGHUP)
@@ -97,7 +98,7 @@ def test_nohup_is_obeyed() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
+def test_a_forked_process_ends_as_any_does(tmp_path):
     """Workers that load data are ended by SIGTERM; they write no result."""
     with recorded(tmp_path, Result()):
         if (pid := os.fork()) == 0:
@@ -108,7 +109,7 @@ def test_a_forked_process_ends_as_any_does(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "result.json").read_text())["status"] == "running"
 
 
-def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path: Path) -> None:
+def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path):
     code = "import time; from pathlib import Path; from litlab import signals\n"
     code += "from litlab.runs.recording import Result, recorded\n"
     code += "signals.IMPATIENCE = 0.1\n"
@@ -124,16 +125,15 @@ def test_an_impatient_users_second_signal_ends_the_process_on_the_spot(tmp_path:
     assert (result["status"], result["error"]) == ("interrupted", "stopped by SIGTERM")
 
 
-def test_lightning_leaves_the_signals_alone(fit) -> None:
+def test_lightning_leaves_the_signals_alone(fit):
     """What an upgrade of Lightning's private `_signal_connector` would break."""
-    import lightning.pytorch as L
 
     class Look(L.Callback):
         def on_train_batch_end(self, *_):
             handlers.append(signal.getsignal(signal.SIGTERM))
             send(signal.SIGTERM)
 
-    handlers: list[object] = []
+    handlers = []
     with pytest.raises(Interrupted), signals.handled():
         ours = signal.getsignal(signal.SIGTERM)
         fit("data=digits", "model=linear", callbacks=[Look()])
@@ -141,7 +141,7 @@ def test_lightning_leaves_the_signals_alone(fit) -> None:
 
 
 @pytest.mark.slow
-def test_runs_stopped_at_random_moments_are_interrupted(tmp_path: Path) -> None:
+def test_runs_stopped_at_random_moments_are_interrupted(tmp_path):
     """None hangs, none fails, none says something else than its exit code. LITLAB_STORM=300: more of them."""
     words = [sys.executable, str(ROOT / "tests" / "fixtures" / "signal_storm.py"), str(tmp_path), str(RUNS)]
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})

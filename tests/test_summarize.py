@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sweep_results import by_rate, save
@@ -13,17 +12,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(root: Path) -> Run:
+def run(root):
     environment = os.environ | {"PYTHONPATH": str(root / "src")}
     python = [sys.executable, "-X", "importtime", str(root / "scripts" / "summarize.py")]
     return lambda *words: subprocess.run([*python, *map(str, words)], capture_output=True, text=True, env=environment)
 
 
-def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
+def errors(done):
     return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
 
 
-def test_one_sweep_is_summarized_where_it_lies_without_torch(run: Run, tmp_path: Path) -> None:
+def test_one_sweep_is_summarized_where_it_lies_without_torch(run, tmp_path):
     folder = save(tmp_path, by_rate({0.1: 0.1, 0.2: 0.2}))
     done = run(folder)
     assert done.returncode == 0, done.stderr
@@ -33,12 +32,12 @@ def test_one_sweep_is_summarized_where_it_lies_without_torch(run: Run, tmp_path:
     assert "litlab.sweeps.leaderboard" in loaded and not {"torch", "lightning", "sklearn"} & loaded
 
 
-def test_joined_sweeps_need_a_folder_of_their_own(run: Run, tmp_path: Path) -> None:
+def test_joined_sweeps_need_a_folder_of_their_own(run, tmp_path):
     done = run(tmp_path, tmp_path)
     assert done.returncode == 2 and "--out" in errors(done)[-1]
 
 
-def test_a_wrong_folder_is_one_line(run: Run, tmp_path: Path) -> None:
+def test_a_wrong_folder_is_one_line(run, tmp_path):
     done = run(tmp_path / "absent")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = errors(done)

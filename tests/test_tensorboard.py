@@ -5,10 +5,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from chromium import MISSING, Browser, chromium, server
+from chromium import MISSING, chromium, server
 from hparams_page import read_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +26,7 @@ return rows.map(row => [...row.querySelectorAll('slot')].map(text)).filter(row =
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sweep(tmp_path_factory):
     """The folder of a sweep of 9 jobs, each of one epoch."""
     logs = tmp_path_factory.mktemp("logs")
     grid = ["optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128"]
@@ -39,14 +38,14 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def results(sweep: Path) -> dict[str, dict[str, Any]]:
+def results(sweep):
     """What each job recorded, by the name of its folder."""
     files = sorted(sweep.glob("*/result.json"))
     return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 @pytest.mark.slow
-def test_a_row_for_each_job_with_the_numbers_of_its_result(sweep: Path, results: dict[str, dict[str, Any]]) -> None:
+def test_a_row_for_each_job_with_the_numbers_of_its_result(sweep, results):
     page = read_page(sweep)
     assert page.settings == dict.fromkeys(SETTINGS, "DATA_TYPE_FLOAT64")
     assert page.metrics[:2] == METRICS and all(name.startswith("test/") for name in page.metrics[1:])
@@ -68,7 +67,7 @@ def test_a_row_for_each_job_with_the_numbers_of_its_result(sweep: Path, results:
 
 @pytest.mark.browser
 @pytest.mark.skipif(bool(MISSING), reason=f"no {' and no '.join(MISSING)} (Debian: chromium, chromium-driver)")
-def test_the_page_shows_the_table(sweep: Path, results: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_page_shows_the_table(sweep, results, tmp_path):
     board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(sweep), "--host=127.0.0.1", "--port={port}"]
     with server(board, "data/environment") as address, chromium(tmp_path / "profile", 1300, 720) as browser:
         browser.open(f"{address}/#hparams")
@@ -85,9 +84,9 @@ def test_the_page_shows_the_table(sweep: Path, results: dict[str, dict[str, Any]
     assert SCREENSHOT.stat().st_size > 10_000
 
 
-def table(browser: Browser, rows: int = 9, seconds: float = 60) -> tuple[list[str], list[list[str]]]:
+def table(browser, rows=9, seconds=60):
     """The header and the rows of the HParams table, as soon as it has so many."""
-    found: list[list[str]] = []
+    found = []
     for number in range(int(seconds * 2)):
         found = browser.run(TABLE)
         if len(found) > rows:

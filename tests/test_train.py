@@ -11,16 +11,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.trainer.trainer import Trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from litlab import finish as module
 from litlab.errors import RequestError, RunError
 from litlab.runs.recording import recorded
 from litlab.runs.result import Monitor, Result, write
+from litlab.tasks.base import Task
 from litlab.train import train
 
 PLAIN = ("scheduler=none", "optimizer.lr=0.02")
 
 
-def load(path) -> dict:
+def load(path):
     return torch.load(path, weights_only=True)
 
 
@@ -28,14 +32,14 @@ def load(path) -> dict:
 def run(compose):
     """`train` on composed overrides: the result, and the run directory."""
 
-    def run(*overrides: str) -> tuple[Result, Path]:
+    def run(*overrides):
         config = compose(*overrides, pictures=False)
         return train(config), Path(config.paths.run_dir)
 
     return run
 
 
-def without_times(result: Result) -> dict:
+def without_times(result):
     return {name: value for name, value in result.as_dict().items() if "second" not in name and name != "checkpoint"}
 
 
@@ -65,8 +69,6 @@ def test_same_seed_same_weights_another_seed_others(run, same_weights):
 
 def test_the_best_epoch_is_tested_and_the_last_is_kept(run, compose, monkeypatch):
     """Accuracy falls after epoch 2 because the weights are spoiled: best.ckpt is of epoch 2, last.ckpt of epoch 4."""
-    from litlab.tasks.base import Task
-
     start = Task.on_train_epoch_start
 
     def spoil(self):
@@ -97,7 +99,6 @@ def test_without_validation_the_last_weights_are_tested(run):
 
 def test_without_validation_each_epoch_is_kept(compose, monkeypatch):
     """A run that is stopped in its third epoch leaves the second."""
-    from litlab.tasks.base import Task
 
     def stop(self):
         if self.current_epoch == 2:
@@ -149,8 +150,6 @@ def test_better_weights_of_the_second_part_take_their_place(run):
 
 def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_weights, monkeypatch):
     """Onecycle knows the length of the run; the second half must go on with it."""
-    from litlab.tasks.base import Task
-
     setting = ("scheduler=onecycle", "trainer.max_epochs=4")
     _, whole_dir = run(*setting)
     start = Task.on_train_epoch_start
@@ -217,7 +216,7 @@ def test_max_steps_stops(run):
 # ---- logs
 
 
-def read_csv(run_dir: Path) -> list[dict[str, str]]:
+def read_csv(run_dir):
     with (run_dir / "csv" / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -248,8 +247,6 @@ def test_validation_is_logged_over_optimizer_steps(run, size):
 
 def test_all_loggers_get_the_same(run):
     _, run_dir = run(*PLAIN, "logger=both", "trainer.log_every_n_steps=10")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     events = EventAccumulator(str(run_dir / "tensorboard"))
     events.Reload()
     board = [event.value for event in events.Scalars("train/loss_step")]
@@ -312,8 +309,6 @@ def test_settings_that_leave_a_part_out(compose, setting):
 
 def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypatch, read_result):
     """Space runs out in the second epoch, in the middle of a file."""
-    from lightning.pytorch.trainer.trainer import Trainer
-
     save = Trainer.save_checkpoint
 
     def full(self, *args, **kwargs):
@@ -345,8 +340,6 @@ def small_disk(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs tmpfs")
 def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
     config = compose(*PLAIN, "trainer.max_epochs=3", f"paths.run_dir={small_disk}/run", "data.val_size=0")
-    from litlab.tasks.base import Task
-
     start = Task.on_train_epoch_start
 
     def fill(self):
@@ -392,7 +385,6 @@ def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):
 
 def test_a_best_checkpoint_that_is_gone_does_not_lose_the_test(run, monkeypatch, capsys):
     """The last weights are tested, and nothing says that they are the best."""
-    from litlab import finish as module
 
     def without(task, trainer):
         (folder,) = {Path(each.dirpath) for each in trainer.checkpoint_callbacks}

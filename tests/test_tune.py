@@ -10,6 +10,7 @@ import torch
 from litlab import tune
 from litlab.errors import RequestError, RunError
 from litlab.runs.result import Result
+from litlab.tasks.classification import Classification
 from litlab.train import train
 from litlab.tune import smoothed, suggestion, tuned
 
@@ -20,13 +21,13 @@ RATES = np.geomspace(1e-5, 10, 101)
 def short(compose):
     """A config of one epoch, with an order of everything random in it: weights, dropout, batches."""
 
-    def short(*overrides: str):
+    def short(*overrides):
         return compose("trainer.max_epochs=1", "model.dropout=0.2", *overrides, pictures=False)
 
     return short
 
 
-def weights(result: Result) -> dict:
+def weights(result):
     return torch.load(result.checkpoint, weights_only=True)["state_dict"]
 
 
@@ -133,8 +134,6 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(compose, overrides, message
 @pytest.mark.parametrize(("full_at", "size"), [(500, 256), (100_000, 1257)])
 def test_the_batch_size_is_doubled_until_the_memory_is_full(compose, monkeypatch, full_at, size):
     """On a CPU that says it were a GPU; 1,257 samples are all there are."""
-    from litlab.tasks.classification import Classification
-
     loss = Classification.loss
 
     def bounded(self, outputs, targets):

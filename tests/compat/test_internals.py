@@ -3,13 +3,32 @@
 import sys
 import types
 import warnings
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, ClassVar
 
+import hydra
+import lightning.pytorch as L
 import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, InstantiationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.demos.boring_classes import BoringModel
 from omegaconf import OmegaConf
 
 from litlab.compat import hydra as compat
+from litlab.compat.lightning import (
+    begin_step,
+    end_step,
+    every_n_train_steps,
+    is_attached,
+    restart_data,
+    train_time_interval,
+)
+from litlab.compat.omegaconf import root
+from litlab.compat.torch import version
 
 
 class Loader(compat.CheckedLoader):
@@ -17,17 +36,17 @@ class Loader(compat.CheckedLoader):
 
     seen: ClassVar[list[Any]] = []
 
-    def check_file(self, name: str, source: Path, is_primary: bool, config: Any) -> None:
+    def check_file(self, name, source, is_primary, config):
         self.seen.append((name, source, is_primary, list(config)))
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config):
         assert "hydra" in config, "upgrade: a composed config no longer has its hydra node when it is checked"
         if config.seed == 13:
             raise ValueError("thirteen")
 
 
 @pytest.fixture
-def conf(tmp_path: Path) -> Path:
+def conf(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.yaml").write_text("defaults: [base]\nwidth: 1\n")
     (tmp_path / "model" / "base.yaml").write_text("depth: 2\n")
@@ -35,9 +54,7 @@ def conf(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_hydra_composes_with_a_loader_of_ours(conf: Path) -> None:
-    from hydra import compose, initialize_config_dir
-
+def test_hydra_composes_with_a_loader_of_ours(conf):
     with compat.composing_with(Loader), initialize_config_dir(str(conf), **compat.VERSION_BASE):
         assert compose("train").model == {"depth": 2, "width": 1}
         for name in ("train", "model/small", "model/base"):
@@ -48,9 +65,7 @@ def test_hydra_composes_with_a_loader_of_ours(conf: Path) -> None:
             compose("train", ["seed=13"])
 
 
-def test_hydras_command_line_composes_with_a_loader_of_ours(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hydra
-
+def test_hydras_command_line_composes_with_a_loader_of_ours(conf, monkeypatch):
     monkeypatch.chdir(conf)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     for words in (["seed=13"], ["-m", "seed=13,14"], ["--cfg", "job", "seed=13"]):
@@ -59,9 +74,7 @@ def test_hydras_command_line_composes_with_a_loader_of_ours(conf: Path, monkeypa
             hydra.main(**compat.VERSION_BASE, config_path=str(conf), config_name="train")(lambda config: None)()
 
 
-def test_no_version_of_hydra_warns_of_how_it_is_called(conf: Path) -> None:
-    from hydra import initialize_config_dir
-
+def test_no_version_of_hydra_warns_of_how_it_is_called(conf):
     with warnings.catch_warnings(), initialize_config_dir(str(conf), **compat.VERSION_BASE):
         warnings.simplefilter("error")
         assert compat.instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
@@ -70,16 +83,14 @@ def test_no_version_of_hydra_warns_of_how_it_is_called(conf: Path) -> None:
 class Picky:
     """Changes what it gets, and refuses odd numbers."""
 
-    def __init__(self, names: Any, number: int) -> None:
+    def __init__(self, names: Any, number: int):
         names.update({0: 1})
         if number % 2:
             raise ValueError(f"{number} is odd")
 
 
-def test_a_class_may_change_a_dict_and_its_errors_are_causes() -> None:
-    from hydra.errors import InstantiationException
-
-    config: Any = OmegaConf.create({"_target_": f"{__name__}.Picky", "names": {}, "number": 2})
+def test_a_class_may_change_a_dict_and_its_errors_are_causes():
+    config = OmegaConf.create({"_target_": f"{__name__}.Picky", "names": {}, "number": 2})
     OmegaConf.set_struct(config, True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, __name__, types.SimpleNamespace(Picky=Picky))  # type: ignore[arg-type]
@@ -89,13 +100,8 @@ def test_a_class_may_change_a_dict_and_its_errors_are_causes() -> None:
     assert isinstance(caught.value.__cause__, ValueError) and OmegaConf.is_struct(config)
 
 
-def test_overrides_are_applied_as_hydra_does(conf: Path) -> None:
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    config: Any = OmegaConf.create({"model": {"width": 1, "depth": 2}})
+def test_overrides_are_applied_as_hydra_does(conf):
+    config = OmegaConf.create({"model": {"width": 1, "depth": 2}})
     OmegaConf.set_struct(config, True)
     parse = OverridesParser.create().parse_overrides
     compat.apply_overrides(parse(["model.width=3", "+model.name=a", "~model.depth"]), config)
@@ -107,57 +113,39 @@ def test_overrides_are_applied_as_hydra_does(conf: Path) -> None:
         assert compat.is_group(loader, "model") and not compat.is_group(loader, "model.width")
 
 
-def test_the_options_parser_knows_hydras_options() -> None:
+def test_the_options_parser_knows_hydras_options():
     asked = compat.options_parser().parse_args(["-m", "--cfg", "job", "--config-dir=x"])
     assert asked.multirun and asked.cfg == "job" and asked.config_dir == "x"
     assert asked.config_path is None and asked.experimental_rerun is None
 
 
-def test_a_node_of_omegaconf_leads_to_its_root() -> None:
-    from litlab.compat.omegaconf import root
-
-    config: Any = OmegaConf.create({"a": {"b": {"c": 1}}})
+def test_a_node_of_omegaconf_leads_to_its_root():
+    config = OmegaConf.create({"a": {"b": {"c": 1}}})
     assert root(config.a.b) is config
 
 
-def test_a_checkpoint_callback_of_lightning_tells_when_it_saves() -> None:
-    from datetime import timedelta
-
-    from lightning.pytorch.callbacks import ModelCheckpoint
-
-    from litlab.compat.lightning import every_n_train_steps, train_time_interval
-
+def test_a_checkpoint_callback_of_lightning_tells_when_it_saves():
     assert (every_n_train_steps(ModelCheckpoint()), train_time_interval(ModelCheckpoint())) == (0, None)
     assert every_n_train_steps(ModelCheckpoint(every_n_train_steps=5)) == 5
     minute = timedelta(minutes=1)
     assert train_time_interval(ModelCheckpoint(train_time_interval=minute)) == minute
 
 
-def test_a_tensor_of_torch_counts_changes_in_place_through_views() -> None:
-    import torch
-
-    from litlab.compat.torch import version
-
+def test_a_tensor_of_torch_counts_changes_in_place_through_views():
     tensor = torch.zeros(3)
     before = version(tensor)
     tensor.view(3, 1)[0].add_(1)
     assert version(tensor) == before + 1
 
 
-def test_a_step_that_lightning_did_not_take_counts() -> None:
-    import lightning.pytorch as L
-    import torch
-    from lightning.pytorch.demos.boring_classes import BoringModel
-
-    from litlab.compat.lightning import begin_step, end_step, is_attached, restart_data
-
+def test_a_step_that_lightning_did_not_take_counts():
     class Manual(BoringModel):
         automatic_optimization = False
 
-        def on_train_start(self) -> None:
+        def on_train_start(self):
             restart_data(self.trainer)
 
-        def training_step(self, batch: Any, batch_idx: int) -> None:
+        def training_step(self, batch, batch_idx):
             for _ in range(3):
                 begin_step(self.optimizers())
                 end_step(self.optimizers())

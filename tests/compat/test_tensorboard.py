@@ -3,26 +3,23 @@
 import errno
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from litlab.compat.tensorboard import open_directly
 from litlab.files import is_full_disk
 
 
 @pytest.fixture
-def logger(tmp_path: Path) -> Any:
-    from lightning.pytorch.loggers import TensorBoardLogger
-
+def logger(tmp_path):
     logger = TensorBoardLogger(tmp_path, name="", version="tensorboard")
     open_directly(logger)
     return logger
 
 
-def test_what_is_logged_can_be_read_and_no_thread_is_begun(logger: Any) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+def test_what_is_logged_can_be_read_and_no_thread_is_begun(logger):
     before = threading.active_count()
     logger.log_metrics({"loss": 0.5}, step=3)
     logger.finalize("success")
@@ -34,10 +31,8 @@ def test_what_is_logged_can_be_read_and_no_thread_is_begun(logger: Any) -> None:
     assert len(list(Path(logger.log_dir).glob("events.*"))) == 2
 
 
-def test_a_full_disk_raises_where_it_is_written_to(
-    logger: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(self: Any, data: bytes) -> None:
+def test_a_full_disk_raises_where_it_is_written_to(logger, monkeypatch, capsys):
+    def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)

@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_only
+
+from litlab.build import build_data, build_trainer
+from litlab.distributed import ranks
+from litlab.errors import RequestError
 
 ROOT = Path(__file__).resolve().parents[2]
 DDP = ("data=digits", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "threads=1")
@@ -31,23 +35,17 @@ ENDLESS = 600.0  # seconds, for a busy machine
         (["+trainer.num_nodes=2"], r"trainer\.num_nodes=2: start the run by torchrun or srun"),
     ],
 )
-def test_what_devices_cannot_share_is_refused(compose: Callable[..., Any], overrides: list[str], message: str) -> None:
-    from litlab.build import build_data, build_trainer
-    from litlab.errors import RequestError
-
+def test_what_devices_cannot_share_is_refused(compose, overrides, message):
     config = compose(*DDP, *overrides)
     data = build_data(config)
     with pytest.raises(RequestError, match=message):
         build_trainer(config, data)
 
 
-def test_the_number_of_processes_is_torchruns(compose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from litlab.build import build_data, build_trainer
-    from litlab.errors import RequestError
-
+def test_the_number_of_processes_is_torchruns(compose, monkeypatch):
     started_by_torchrun(monkeypatch, rank=3, world_size=4, local_world_size=2)
 
-    def built(*overrides: str) -> Any:
+    def built(*overrides):
         config = compose("trainer=ddp", *overrides)
         data = build_data(config)
         return build_trainer(config, data)
@@ -58,9 +56,7 @@ def test_the_number_of_processes_is_torchruns(compose: Callable[..., Any], monke
         built("trainer.devices=2")
 
 
-def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, world_size: int, local_world_size: int) -> None:
-    from lightning_utilities.core.rank_zero import rank_zero_only
-
+def started_by_torchrun(monkeypatch, rank, world_size, local_world_size):
     # A Trainer puts its rank there for the whole process: other tests' loggers would write nothing.
     monkeypatch.setattr(rank_zero_only, "rank", 0)
     variables = {"RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": local_world_size}
@@ -70,9 +66,7 @@ def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, world_size: 
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
 
 
-def test_torchruns_and_sruns_variables_say_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from litlab.distributed import ranks
-
+def test_torchruns_and_sruns_variables_say_which_process_this_is(monkeypatch):
     assert ranks.process_info() is None and ranks.is_first_process()
     started_by_torchrun(monkeypatch, rank=2, world_size=4, local_world_size=2)  # the first one of the second machine
     assert ranks.process_info() == (2, 4, 2, "torchrun")
@@ -88,10 +82,7 @@ def test_torchruns_and_sruns_variables_say_which_process_this_is(monkeypatch: py
     assert ranks.process_info() is None and ranks.is_first_process()
 
 
-def test_a_sweep_by_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from litlab.distributed import ranks
-    from litlab.errors import RequestError
-
+def test_a_sweep_by_torchrun_is_refused(monkeypatch):
     ranks.refuse_sweep(["-m"])
     started_by_torchrun(monkeypatch, rank=0, world_size=2, local_world_size=2)
     ranks.refuse_sweep(["data=digits"])
@@ -113,7 +104,7 @@ SCENARIOS: dict[str, list[str]] = {
     "binary": ["data=breast_cancer", "trainer.max_epochs=2", "scheduler=plateau"],
     # Adam's steps would be the same for a gradient of twice the size.
     "regression": [
-        *("data=sine", "data.passes_per_epoch=10", "trainer.max_epochs=2", "callbacks=default", "optimizer=sgd"),
+        *("data=sine", "data.passes_per_epoch=10", "trainer.max_epochs=2", "callbacks=default", "optimizer=sgd")
     ],
     "sum": [
         *("data=line", "data.batch_size=4", "data.passes_per_epoch=5", "optimizer=sgd", "optimizer.lr=0.001"),
@@ -129,10 +120,8 @@ SAME = ("usual", "idle", "weighted", "binary", "regression", "sum", "compiled")
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Any, Any]]:
+def pair(tmp_path_factory):
     """What the two processes of a scenario and the one that trained alone have left; see ddp_pair.py."""
-    import torch
-
     folder, script = tmp_path_factory.mktemp("pair"), ROOT / "tests/fixtures/ddp_pair.py"
     (folder / "scenarios.json").write_text(json.dumps(SCENARIOS))
     env = os.environ | {"PYTHONPATH": str(script.parent)}
@@ -148,7 +137,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any,
                 process.kill()
     assert codes == [0, 0], (folder / "output").read_text()[-3000:]
 
-    def left(name: str) -> tuple[Any, Any, Any]:
+    def left(name):
         one, two, alone = (torch.load(folder / f"{name}.{who}.pt", weights_only=False) for who in (0, 1, "alone"))
         return one, two, alone
 
@@ -157,9 +146,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
-def test_the_same_comes_out_as_of_one_device(pair: Callable[[str], Any], name: str) -> None:
-    import torch
-
+def test_the_same_comes_out_as_of_one_device(pair, name):
     one, two, alone = pair(name)
     assert one["result"].get("error") is two["result"].get("error") is None
     for weight in alone["weights"]:
@@ -175,9 +162,7 @@ def test_the_same_comes_out_as_of_one_device(pair: Callable[[str], Any], name: s
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["usual", "idle"])
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_every_sample_is_seen_once(pair: Callable[[str], Any], name: str, part: str) -> None:
-    import torch
-
+def test_every_sample_is_seen_once(pair, name, part):
     one, two, alone = pair(name)
     seen = torch.cat([*one[part], *two[part]]).flatten(1)
     there = alone["splits"][part].flatten(1)
@@ -189,22 +174,20 @@ def test_every_sample_is_seen_once(pair: Callable[[str], Any], name: str, part: 
 
 
 @pytest.mark.slow
-def test_all_stop_together(pair: Callable[[str], Any]) -> None:
+def test_all_stop_together(pair):
     one, two, alone = pair("stopped")
     assert one["result"]["epochs"] == two["result"]["epochs"] == alone["result"]["epochs"] == 2
 
 
 @pytest.mark.slow
-def test_a_diverged_run_ends_on_all_at_the_same_step(pair: Callable[[str], Any]) -> None:
+def test_a_diverged_run_ends_on_all_at_the_same_step(pair):
     one, two, alone = pair("diverged")
     assert one["result"]["error"] == two["result"]["error"] == alone["result"]["error"]
     assert one["result"]["error"].startswith("RunError: the loss is ")
 
 
 @pytest.mark.slow
-def test_batch_norm_and_augmentation(pair: Callable[[str], Any]) -> None:
-    import torch
-
+def test_batch_norm_and_augmentation(pair):
     one, two, _ = pair("batch_norm")
     assert one["result"]["metrics"] == two["result"]["metrics"]
     assert one["result"]["metrics"]["test/accuracy"] > 0.5
@@ -213,7 +196,7 @@ def test_batch_norm_and_augmentation(pair: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.slow
-def test_a_split_with_fewer_samples_than_devices_is_refused(pair: Callable[[str], Any]) -> None:
+def test_a_split_with_fewer_samples_than_devices_is_refused(pair):
     one, two, alone = pair("few")
     assert "2 in all cannot share 1 samples (val split)" in one["result"]["error"]
     assert one["result"]["error"] == two["result"]["error"]
@@ -223,15 +206,15 @@ def test_a_split_with_fewer_samples_than_devices_is_refused(pair: Callable[[str]
 # ---- real command lines
 
 
-def command(*overrides: str, folder: Path) -> list[str]:
+def command(*overrides, folder):
     return [sys.executable, "scripts/train.py", *DDP, f"paths.log_dir={folder}", *overrides]
 
 
-def finish(words: list[str]) -> "subprocess.CompletedProcess[str]":
+def finish(words):
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=ENDLESS)
 
 
-def processes_of(folder: Path) -> list[int]:
+def processes_of(folder):
     """Processes with that folder on their command line or, as the others of a run, in their environment."""
     found = []
     for each in Path("/proc").glob("[0-9]*"):
@@ -245,7 +228,7 @@ def processes_of(folder: Path) -> list[int]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path, monkeypatch):
     """For logs; no process of it is left."""
     monkeypatch.setenv("LITLAB_TEST", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -259,7 +242,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_in_a_sweep_each_job_has_its_own_processes(folder: Path, read_result: Any, launcher: str) -> None:
+def test_in_a_sweep_each_job_has_its_own_processes(folder, read_result, launcher):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher" if launcher == "joblib" else "hydra")
     words = ["-m", "seed=3,4", "trainer.max_epochs=1", f"hydra/launcher={launcher}"]
     done = finish(command(*words, folder=folder))
@@ -286,9 +269,7 @@ def test_in_a_sweep_each_job_has_its_own_processes(folder: Path, read_result: An
         ("main", signal.SIGKILL, -9, "running", ""),
     ],
 )
-def test_no_process_is_left(
-    folder: Path, read_result: Any, whom: str, what: signal.Signals, code: int, status: str, message: str
-) -> None:
+def test_no_process_is_left(folder, read_result, whom, what, code, status, message):
     with subprocess.Popen(command(*LONG, folder=folder), cwd=ROOT, stderr=subprocess.PIPE, text=True) as main:
         try:
             [run] = await_epoch(folder)
@@ -305,7 +286,7 @@ def test_no_process_is_left(
         assert "SIGKILL" in read_result(run)["error"] and whom in read_result(run)["error"]
 
 
-def await_epoch(folder: Path) -> list[Path]:
+def await_epoch(folder):
     until = time.monotonic() + ENDLESS
     while time.monotonic() < until:
         for log in folder.glob("train/runs/*/rank1.log"):
@@ -315,12 +296,12 @@ def await_epoch(folder: Path) -> list[Path]:
     raise AssertionError("no epoch began")
 
 
-def writes(pid: int, file: Path) -> bool:
+def writes(pid, file):
     return any(each.readlink() == file for each in Path(f"/proc/{pid}/fd").iterdir())
 
 
 @pytest.mark.slow
-def test_a_diverged_run_is_one_line(folder: Path) -> None:
+def test_a_diverged_run_is_one_line(folder):
     done = finish(command("optimizer.lr=1e30", "scheduler=none", folder=folder))
     assert done.returncode == 1
     assert done.stderr.startswith("error: the loss is ") and done.stderr.count("\n") == 1
@@ -330,13 +311,13 @@ def test_a_diverged_run_is_one_line(folder: Path) -> None:
 APART = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
 
-def has_namespaces() -> bool:
+def has_namespaces():
     words = [*APART, "true"]
     return shutil.which("unshare") is not None and subprocess.run(words, capture_output=True).returncode == 0
 
 
 @pytest.mark.slow
-def test_torchrun(folder: Path, read_result: Any) -> None:
+def test_torchrun(folder, read_result):
     if not has_namespaces():
         pytest.skip("no network namespaces here")
     torchrun = [*APART, sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "scripts/train.py"]
@@ -349,7 +330,6 @@ def test_torchrun(folder: Path, read_result: Any) -> None:
     assert done.stdout.count("run directory") == 1
     assert len(list(run.glob("plots/curves.png"))) == 1
     assert "epoch 2: " in (run / "rank1.log").read_text()
-
     refused = finish([*torchrun, *words, "data.batch_size=63"])
     assert refused.returncode != 0
     assert refused.stderr.count("error: data.batch_size=63: must be a multiple of the 2 devices") == 1

@@ -10,14 +10,13 @@ from litlab.sweeps.columns import columns
 from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.report import as_markdown, print_leaderboard
-from litlab.sweeps.rows import Row
 from litlab.sweeps.summary import as_csv, jobs_as_csv
 
 LR = "optimizer.lr"
 A, B = [0.90, 0.92, 0.91, 0.95], [0.89, 0.90, 0.90, 0.93]
 
 
-def rows(*values: list[float], seeds: int = 0, **more: object) -> list[Row]:
+def rows(*values, seeds=0, **more):
     """A row for each list, a job for each value; the second list's seeds begin at `seeds`."""
     jobs = [
         job({LR: number + 1.0}, value, seed=place + number * seeds, **more)
@@ -27,7 +26,7 @@ def rows(*values: list[float], seeds: int = 0, **more: object) -> list[Row]:
     return rank(jobs).rows
 
 
-def test_the_interval_of_a_mean_is_students() -> None:
+def test_the_interval_of_a_mean_is_students():
     width = 4.3027 / 3**0.5  # t of 2 at 97.5%
     (row,) = rows([1.0, 2.0, 3.0], metric="val/loss")
     assert interval(row) == pytest.approx((2 - width, 2 + width), abs=1e-4)
@@ -35,7 +34,7 @@ def test_the_interval_of_a_mean_is_students() -> None:
     assert interval(rows([1.0])[0]) is None
 
 
-def test_an_interval_ends_where_the_metric_ends() -> None:
+def test_an_interval_ends_where_the_metric_ends():
     for metric, low, high in (("accuracy", 0, 1), ("r2", -3.7, 1), ("rmse", 0, 4.7), ("other", -3.7, 4.7)):
         assert interval(rows([0.0, 0.5, 1.0 + 0.0], metric=f"val/{metric}")[0]) is not None
         (row,) = rows([-0.5, 0.5, 1.5], metric=f"val/{metric}")
@@ -44,7 +43,7 @@ def test_an_interval_ends_where_the_metric_ends() -> None:
         )
 
 
-def test_two_rows_are_compared_pair_by_pair() -> None:
+def test_two_rows_are_compared_pair_by_pair():
     first, second = rows(A, B)
     low, high = stats.ttest_rel(A, B).confidence_interval(0.95)
     assert (f"{low:.2g}", f"{high:.2g}") == ("0.0058", "0.024")
@@ -54,7 +53,7 @@ def test_two_rows_are_compared_pair_by_pair() -> None:
     assert comparison(*losses) == f"the first row {told}"
 
 
-def test_without_common_seeds_they_are_compared_by_welch() -> None:
+def test_without_common_seeds_they_are_compared_by_welch():
     low, high = stats.ttest_ind(A, B, equal_var=False).confidence_interval(0.95)
     assert comparison(*rows(A, B, seeds=9)) == (
         f"the second row may be as good: the first leads by 0.015 (95% interval {low:.2g} to {high:.2g}, "
@@ -66,7 +65,7 @@ def test_without_common_seeds_they_are_compared_by_welch() -> None:
     assert comparison(*rows(A, A[:2])) is None  # two values may agree by chance
 
 
-def test_folds_are_replicates_whose_training_samples_are_shared() -> None:
+def test_folds_are_replicates_whose_training_samples_are_shared():
     jobs = [
         job({LR: lr, "data.folds": 5, "data.fold": fold}, best, run_dir=f"s/{lr}-{fold}")
         for lr, values in ((0.1, [0.8, 0.9, 0.85, 0.8, 0.9]), (0.2, [0.7, 0.8, 0.75, 0.7, 0.8]))
@@ -88,7 +87,7 @@ def test_folds_are_replicates_whose_training_samples_are_shared() -> None:
     assert jobs_as_csv(board).startswith("run_dir,status,seed,data.fold,optimizer.lr,")
 
 
-def test_the_terminal_tells_whether_it_is_chance(tmp_path, capsys) -> None:
+def test_the_terminal_tells_whether_it_is_chance(tmp_path, capsys):
     print_leaderboard(
         rank([job({LR: lr}, best, seed=s) for lr, v in ((1, A), (2, B)) for s, best in enumerate(v)]), tmp_path
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 from omegaconf import OmegaConf
 from sweep_results import failed, job
 from sweeping import Sweep
@@ -23,7 +24,7 @@ from sweeping import Sweep
 from litlab.runs.report import relative
 from litlab.runs.result import write
 from litlab.sweeps.dry_run import duration
-from litlab.sweeps.folder import STOP
+from litlab.sweeps.folder import LOCK, STOP, claim
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing_settings, folder_name, swept_values
@@ -37,7 +38,7 @@ from litlab.sweeps.watch import line
 def sweep(command, quick_train, tmp_path, read_result):
     """Run a sweep of trainings that take no time: the exit code, stdout, stderr and the results by folder."""
 
-    def run(*words: str):
+    def run(*words):
         code, out, err = command("-m", *words)
         (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
         return code, out, err, {path.parent.name: read_result(path.parent) for path in folder.glob("*/result.json")}
@@ -185,7 +186,6 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     (folder / "3_seed=1" / "checkpoints" / "last.ckpt").touch()
     (folder / "4_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
     (folder / "4_seed=4" / "train.log").touch()
-
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
     assert (
@@ -201,7 +201,6 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     assert not list(folder.glob("*/.*.room")) and not (folder / "4_seed=4").exists()
     rows = list(csv.DictReader((folder / "summary.csv").open()))
     assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
-
     code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
     assert (code, err) == (0, "")
     assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
@@ -226,7 +225,6 @@ def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
     code, out, err, _ = sweep("optimizer.lrr=1,2", resume)
     assert (code, out) == (2, "") and err.startswith("error: optimizer.lrr: ") and len(err.splitlines()) == 1
     assert (sorted(folder.rglob("*")), (folder / "summary.md").read_text()) == before, "neither leaves anything"
-
     code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", resume)  # the defaults
     assert code == 0 and "\n2 of 2 jobs are completed already" in out and len(results) == 2
     code, out, err, results = sweep("optimizer.lr=0.03", resume)
@@ -236,10 +234,6 @@ def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
 
 
 def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
-    from filelock import FileLock
-
-    from litlab.sweeps.folder import LOCK
-
     folder = tmp_path / "busy"
     (folder / "0").mkdir(parents=True)
     (folder / "multirun.yaml").write_text("of the other one")
@@ -276,10 +270,6 @@ def test_a_folder_with_a_space_or_a_quote_is_told_quoted(command, quick_train, t
 
 
 def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
-    from omegaconf import OmegaConf
-
-    from litlab.sweeps.folder import claim
-
     config = OmegaConf.create(
         {
             "sweep": {"resume": None},
@@ -366,7 +356,7 @@ def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_res
 class PretendedWorkers:
     """In the place of `litlab.compat.joblib.Joblib`: a job ends when the test says so."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path):
         self.folder = folder
         self.log: list[str] = []
         self.futures: dict[str, Future] = {}
@@ -609,7 +599,7 @@ def test_a_time_is_told_in_its_unit(seconds, text):
 NINE = ("threads=1", "trainer.max_epochs=1", "optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128")
 
 
-def is_at_work(sweep: Sweep) -> bool:
+def is_at_work(sweep):
     """Whether the sweep is at a job that has a checkpoint, the fourth or later; then it is stopped, to stay at it."""
     if len(list(sweep.multiruns.glob("*/*/checkpoints/last.ckpt"))) < 4:
         return False
@@ -625,13 +615,11 @@ def is_at_work(sweep: Sweep) -> bool:
 def test_a_killed_sweep_resumed_is_an_undisturbed_one(tmp_path):
     whole = Sweep(tmp_path / "whole", *NINE).end()
     assert whole.process.returncode == 0 and "error" not in whole.text, whole.text
-
     killed = Sweep(tmp_path / "killed", *NINE)
     killed.wait_for(lambda: is_at_work(killed), timeout=900)
     killed.kill()
     statuses = [result["status"] for result in killed.results]
     assert 4 <= len(statuses) < 9 and "running" in statuses
-
     resumed = Sweep(tmp_path / "killed", *NINE, f"sweep.resume={killed.folder}").end()
     assert resumed.process.returncode == 0, resumed.text
     completed = statuses.count("completed")

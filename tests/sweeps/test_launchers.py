@@ -100,9 +100,7 @@ def test_local_jobs_start_by_turns_and_leave_this_process_as_it_was(monkeypatch)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     plugin = SimpleNamespace(config=OmegaConf.create({"threads": 2}), params={"gpus_per_node": None})
     executor, before = LocalExecutor(), signal.getsignal(signal.SIGINT)
-
     launched = Submitit(plugin)._submit(None, executor, None, ["a", "b", "c", "d", "e"], range(5))
-
     assert [job.job.row for job in launched] == list(zip("abcde", range(5), strict=True))
     assert executor.most == 2
     assert executor.inherited == {("2", signal.SIG_IGN)}
@@ -150,10 +148,7 @@ def test_joblib_gives_what_serial_gives_on_a_thread_each(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("plugin", "launcher"),
-    [
-        ("joblib", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
-        ("submitit", ["hydra/launcher=submitit_local"]),
-    ],
+    [("joblib", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]), ("submitit", ["hydra/launcher=submitit_local"])],
 )
 def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
     needs(plugin)
@@ -208,7 +203,6 @@ def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     report = json.loads(done.stdout.splitlines()[-1])
     check_eight(report["results"], report["summary"], report["killed"], report["code"])
     assert {each["environment"]["threads"] for each in report["results"] if each["status"] == "completed"} == {1}
-
     assert report["stranger"]["results"] == [], "the cluster took a job without its token"
     assert report["stranger"]["code"] == 1
     alone = report["alone"]
@@ -242,7 +236,7 @@ def namespace():
     pytest.skip("Ray listens on every interface, and a network namespace is not permitted here (unshare --net)")
 
 
-def logs(folder: Path) -> str:
+def logs(folder):
     """The ends of what the nodes and the sweeps wrote."""
     files = [*folder.glob("*/log"), *folder.rglob("terminal.txt")]
     return "".join(f"\n--- {file}\n{file.read_text(errors='replace')[-2000:]}" for file in files)

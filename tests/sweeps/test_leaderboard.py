@@ -1,14 +1,11 @@
 """The leaderboard: which rows, in which order, with which numbers."""
 
 import csv
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sweep_results import by_rate, failed, job, rank, save
 
 from litlab.sweeps.job import Job
-from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.planned import save as save_plan
 from litlab.sweeps.report import table
 from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize
@@ -16,11 +13,11 @@ from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize
 LR = "optimizer.lr"
 
 
-def shown(board: Leaderboard) -> list[tuple[Any, ...]]:
+def shown(board):
     return [(row.rank, *row.values, row.best.mean, row.best.n, row.status) for row in board.rows]
 
 
-def test_one_row_per_setting_over_its_seeds_the_best_first() -> None:
+def test_one_row_per_setting_over_its_seeds_the_best_first():
     jobs = [
         *(job({LR: 0.1}, best, best - 0.1, seed=seed) for seed, best in enumerate((0.75, 0.5, 1.0))),
         *(job({LR: 0.01}, 0.875, 0.5, seed=seed, seconds=seed + 1) for seed in (0, 1)),
@@ -40,7 +37,7 @@ def test_one_row_per_setting_over_its_seeds_the_best_first() -> None:
     assert board.jobs == {"completed": 6} and board.warnings == []
 
 
-def test_a_test_on_the_training_split_is_marked() -> None:
+def test_a_test_on_the_training_split_is_marked():
     board = rank([job({LR: 0.1}, 0.9, 0.5), job({LR: 0.2}, 0.8, 0.75, test_split="train")])
     assert board.warnings == ["1 setting is tested on the training split (data.test_on_train=true)"]
     assert [row[3] for row in table(board, 9)] == ["test/accuracy", "0.5000", "0.7500 (train)"]
@@ -48,13 +45,13 @@ def test_a_test_on_the_training_split_is_marked() -> None:
         assert [row["test_split"] for row in csv.DictReader(text.splitlines())] == splits
 
 
-def test_lower_is_better_where_the_mode_says_so() -> None:
+def test_lower_is_better_where_the_mode_says_so():
     board = rank(by_rate({0.1: 3.0, 0.2: 1.0, 0.3: 2.0}, metric="val/rmse", mode="min"))
     assert [row.values for row in board.rows] == [(0.2,), (0.3,), (0.1,)]
     assert board.metrics == [("val/rmse", "min")]
 
 
-def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
+def test_ties_share_a_rank_in_the_order_of_the_settings():
     board = rank(by_rate({0.3: 0.5, 0.02: 0.9, 0.1: 0.9, 0.003: 0.9}))
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.003), (1, 0.02), (1, 0.1), (4, 0.3)]
     assert board.winners == board.rows[:1]
@@ -63,14 +60,14 @@ def test_ties_share_a_rank_in_the_order_of_the_settings() -> None:
     ]
 
 
-def test_of_equal_ones_the_lower_validation_loss_goes_first() -> None:
+def test_of_equal_ones_the_lower_validation_loss_goes_first():
     losses = {0.003: 0.5, 0.02: 0.25, 0.1: 0.375}
     board = rank([job({LR: lr}, 0.9, metrics={"val/loss": loss}) for lr, loss in losses.items()])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.02), (1, 0.1), (1, 0.003)]
     assert board.warnings == ["3 settings tie for the best val/accuracy; the first has the lowest val/loss"]
 
 
-def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
+def test_a_setting_of_which_seeds_are_lost_is_not_ranked():
     """Neither where they diverged nor where they completed without a value; n counts the values."""
     lost = [job({LR: 0.1}, 0.99), failed({LR: 0.1}, seed=1), failed({LR: 0.1}, seed=2)]
     board = rank([*lost, *by_rate({0.2: [0.85, 0.93, None], 0.3: [0.5, 0.5, 0.5]})])
@@ -87,13 +84,13 @@ def test_a_setting_of_which_seeds_are_lost_is_not_ranked() -> None:
     assert rank(lost).winners == [] and rank(lost).metrics == [("val/accuracy", "max")]
 
 
-def test_the_start_of_a_process_is_not_in_the_seconds() -> None:
+def test_the_start_of_a_process_is_not_in_the_seconds():
     first, second = job(seconds=14.7, seconds_training=1.5), job(seed=1, seconds=1.7, seconds_training=0.5)
     assert rank([first, second]).rows[0].seconds == 1.0
     assert rank([job(seconds=3.0), second]).rows[0].seconds == 1.75, "an earlier version has no seconds_training"
 
 
-def test_unfinished_settings_come_last_each_with_what_became_of_it() -> None:
+def test_unfinished_settings_come_last_each_with_what_became_of_it():
     jobs = [
         failed({LR: 3}, "RunError: the loss\nis not finite", seed=0),
         failed({LR: 3}, "RunError: no room", seed=1),
@@ -116,7 +113,7 @@ def test_unfinished_settings_come_last_each_with_what_became_of_it() -> None:
     assert board.jobs == {"failed": 4, "interrupted": 1, "died": 1, "running": 1, "completed": 2}
 
 
-def test_without_validation_nothing_is_ranked_by_the_test() -> None:
+def test_without_validation_nothing_is_ranked_by_the_test():
     board = rank([job({LR: lr}, None, test) for lr, test in ((0.1, 0.7), (0.01, 0.6), (1, 0.9))])
     assert shown(board) == [(None, lr, None, 0, "completed") for lr in (0.01, 0.1, 1)]
     assert [row.test.mean for row in board.rows] == [0.6, 0.7, 0.9]
@@ -126,18 +123,18 @@ def test_without_validation_nothing_is_ranked_by_the_test() -> None:
     assert rank([job(metric="test/accuracy")]).winners == []
 
 
-def test_without_a_best_epoch_the_last_validation_counts() -> None:
+def test_without_a_best_epoch_the_last_validation_counts():
     (row,) = rank([job({LR: 0.1}, None, metrics={"val/accuracy": 0.25, "test/accuracy": 0.5})]).rows
     assert (row.rank, row.best.mean) == (1, 0.25)
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
-def test_a_value_that_is_not_finite_does_not_count(nothing: float | None) -> None:
+def test_a_value_that_is_not_finite_does_not_count(nothing):
     (row,) = rank([job({LR: 0.1}, nothing, nothing, seed=0), job({LR: 0.1}, 0.5, 0.25, seed=1)]).rows
     assert (row.best.mean, row.best.n, row.test.mean, row.test.n) == (0.5, 1, 0.25, 1)
 
 
-def test_of_the_same_job_the_completed_one_counts_else_the_newest() -> None:
+def test_of_the_same_job_the_completed_one_counts_else_the_newest():
     early, late = "2026-11-22T01:00:00+00:00", "2026-11-22T02:00:00+00:00"
     for status in ("failed", "interrupted", "died", "running"):
         done = rank([job({LR: 0.1}, 0.5, started=early), failed({LR: 0.1}, started=late, status=status)])
@@ -148,7 +145,7 @@ def test_of_the_same_job_the_completed_one_counts_else_the_newest() -> None:
     assert shown(again) == [(None, 0.1, None, 0, "failed: new")]
 
 
-def test_a_job_that_could_not_be_composed_is_the_later_one_of_the_same_overrides() -> None:
+def test_a_job_that_could_not_be_composed_is_the_later_one_of_the_same_overrides():
     broken = failed({"model": "mlpp"}, "no such model", settings=None, choices={})
     assert shown(rank([broken, job({"model": "mlp"})])) == [
         (1, "mlp", 0.9, 1, "completed"),
@@ -160,13 +157,13 @@ def test_a_job_that_could_not_be_composed_is_the_later_one_of_the_same_overrides
     assert shown(again) == [(None, "mlpp", None, 0, "failed: again")]
 
 
-def test_the_columns_of_joined_sweeps_are_those_of_all_also_what_one_did_not_type() -> None:
+def test_the_columns_of_joined_sweeps_are_those_of_all_also_what_one_did_not_type():
     board = rank([job({LR: 0.1}, 0.9), job({"data.batch_size": 32}, 0.8), job({"model": "cnn"}, 0.7)])
     assert board.columns == [LR, "data.batch_size", "model"]
     assert [row.values for row in board.rows] == [(0.1, 64, "mlp"), (0.01, 32, "mlp"), (0.01, 64, "cnn")]
 
 
-def test_what_else_differs_becomes_a_column_choices_first() -> None:
+def test_what_else_differs_becomes_a_column_choices_first():
     other = job({LR: 0.1}, 0.8)
     other["choices"] = other["choices"] | {"data": "mnist"}
     other["settings"]["data"] = {"_target_": "litlab.data.mnist.MNIST", "batch_size": 64, "normalize": True}
@@ -178,10 +175,10 @@ def test_what_else_differs_becomes_a_column_choices_first() -> None:
     assert [row.values for row in board.rows] == [(0.1, 8), (0.1, 9), (0.2, 8)]
 
 
-def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_apart() -> None:
+def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_apart():
     """But no member of a choice that is shown, no copy of a setting, and nothing that follows from the choices."""
 
-    def other(lr: float, **choices: str) -> dict[str, Any]:
+    def other(lr, **choices):
         result = job({LR: lr}, lr)
         result["choices"] = result["choices"] | choices
         result["settings"]["scheduler"] = {"max_lr": lr}
@@ -208,7 +205,7 @@ def test_what_differs_is_a_column_also_where_the_swept_settings_tell_the_rows_ap
     assert len(board.columns) == 30 and board.warnings == ["22 more settings differ, but have no column"]
 
 
-def test_several_metrics_are_ranked_each_by_itself() -> None:
+def test_several_metrics_are_ranked_each_by_itself():
     jobs = [job({LR: lr}, best, metric="val/rmse", mode="min", started="1") for lr, best in ((1, 0.25), (2, 0.125))]
     jobs += [job({LR: lr}, best, started="2") for lr, best in ((3, 0.5), (4, 0.75))]
     board = rank(jobs[::-1])
@@ -217,7 +214,7 @@ def test_several_metrics_are_ranked_each_by_itself() -> None:
     assert [row.values for row in board.winners] == [(2,), (4,)]
 
 
-def test_results_of_earlier_versions_are_told_apart_by_what_was_typed() -> None:
+def test_results_of_earlier_versions_are_told_apart_by_what_was_typed():
     old = []
     for lr, seed, best in ((0.1, 0, 0.5), (0.1, 1, 0.75), (1e-3, 0, 0.25)):
         old.append(job({LR: lr, "model": "mlp"}, best, seed=seed))
@@ -228,14 +225,14 @@ def test_results_of_earlier_versions_are_told_apart_by_what_was_typed() -> None:
     assert rank([*old, job({LR: 0.2}, 0.875)]).rows[0].values == (0.2,)
 
 
-def test_the_winner_is_trained_by_what_was_typed_without_the_seed_of_several() -> None:
+def test_the_winner_is_trained_by_what_was_typed_without_the_seed_of_several():
     words = ["sweep=lr_batch", "hydra/launcher=joblib", "+model.extra=1", "seed=0", "optimizer.lr=0.1"]
     one = job({LR: 0.1}, overrides=words)
     assert rank([one]).rows[0].overrides == ["+model.extra=1", "seed=0", "optimizer.lr=0.1"]
     assert rank([one, job({LR: 0.1}, seed=1)]).rows[0].overrides == ["+model.extra=1", "optimizer.lr=0.1"]
 
 
-def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> None:
+def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path):
     """9 jobs are planned: of 0.1 all are there, of 0.2 one, of 0.3 (which an earlier session left) none."""
     settings = [{LR: lr} for lr in (0.1, 0.2, 0.3)]
     results = [[job(each, 0.5 + each[LR], seed=seed) for seed in range(3)] for each in settings]
@@ -260,7 +257,7 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text", ["", "[", "7", "\0", "[" * 9999, '{"total": 9}', '{"jobs": [7], "total": 1}', '{"jobs": [], "total": []}']
 )
-def test_an_odd_plan_says_nothing(tmp_path: Path, text: str) -> None:
+def test_an_odd_plan_says_nothing(tmp_path, text):
     save(tmp_path, [job({LR: 0.1})])
     (tmp_path / "planned.json").write_text(text)
     assert summarize([tmp_path]).jobs == {"completed": 1}

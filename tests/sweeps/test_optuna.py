@@ -10,14 +10,15 @@ import math
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 from sweeping import Sweep
 
+from hydra_plugins.litlab_optuna import OptunaSweeper
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
 
@@ -26,9 +27,7 @@ COMPLETE, FAIL, RUNNING = (optuna.trial.TrialState[name] for name in ("COMPLETE"
 
 
 @functools.cache
-def _composed(conf: Path, overrides: tuple[str, ...]):
-    from hydra import compose, initialize_config_dir
-
+def _composed(conf, overrides):
     with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("train", overrides=list(overrides), return_hydra_config=True)
 
@@ -57,8 +56,6 @@ def test_the_sweeps_compose(composed):
 
 @pytest.mark.parametrize("is_old", [False, True])
 def test_without_the_extra_one_line_says_so(composed, monkeypatch, is_old):
-    from hydra_plugins.litlab_optuna import OptunaSweeper
-
     if is_old:
         monkeypatch.delattr("optuna.distributions.FloatDistribution")
     else:
@@ -100,7 +97,7 @@ class Pretended:
             yield place, self.plan.jobs[first:]
 
 
-def good(rate: float, batch_size: int) -> float:
+def good(rate, batch_size):
     """Best at 0.1 and 32."""
     return -abs(math.log10(rate) + 1) - batch_size / 1000
 
@@ -110,7 +107,7 @@ def search(composed, tmp_path, monkeypatch):
     """Run `sweep=optuna` in a folder on a function; what was asked of it, and the study."""
     search = importlib.import_module("litlab.sweeps.search")
 
-    def run(*overrides: str, value=good):
+    def run(*overrides, value=good):
         jobs = Pretended(value)
 
         def running(launcher, plan):
@@ -127,8 +124,6 @@ def search(composed, tmp_path, monkeypatch):
                     OmegaConf.update(config, key, yaml.safe_load(text))
         with open_dict(config.hydra):
             config.hydra.sweep.dir = str(tmp_path)
-        from hydra_plugins.litlab_optuna import OptunaSweeper
-
         sweeper = OptunaSweeper(**{k: v for k, v in config.hydra.sweeper.items() if not k.startswith("_")})
         sweeper.setup(hydra_context=object(), task_function=None, config=config)
         try:
@@ -142,7 +137,7 @@ def search(composed, tmp_path, monkeypatch):
     return run
 
 
-def study_of(folder: Path):
+def study_of(folder):
     """By Optuna's own tools."""
     return optuna.load_study(study_name="litlab", storage=f"sqlite:///{folder}/optuna.db")
 
@@ -181,7 +176,7 @@ def test_a_trial_that_a_crash_left_open_is_closed_and_its_settings_come_first(se
         seen.append(rate)
         return good(rate, batch_size)
 
-    seen: list[float] = []
+    seen = []
     with pytest.raises(KeyboardInterrupt):
         search("hydra.sweeper.n_trials=4", value=crash)
     again = search("hydra.sweeper.n_trials=4")
@@ -323,7 +318,7 @@ def test_what_a_range_means_to_optuna(text, expected):
 WORDS = ("sweep=optuna", "model=mlp", "trainer.max_epochs=1", "threads=1")
 
 
-def scores(folder: Path) -> dict[tuple[float, int], float | None]:
+def scores(folder):
     """By learning rate and batch size, what each result.json holds; None for a job that did not complete."""
     found = {}
     for file in sorted(folder.glob("*/result.json")):
@@ -333,7 +328,7 @@ def scores(folder: Path) -> dict[tuple[float, int], float | None]:
     return found
 
 
-def values(folder: Path) -> dict[tuple[float, int], float]:
+def values(folder):
     """By learning rate and batch size, what the study holds."""
     trials = study_of(folder).get_trials()
     return {

@@ -1,8 +1,5 @@
 """Which picture shows a leaderboard, and that it shows what the rows are."""
 
-from pathlib import Path
-from typing import Any
-
 from sweep_results import by_rate, failed, job, rank, save
 
 from litlab.sweeps.leaderboard import read_and_rank
@@ -12,7 +9,7 @@ from litlab.sweeps.report import as_markdown
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
 
-def axes_of(jobs: list[dict[str, Any]], kind: str, mode: str = "max") -> Any:
+def axes_of(jobs, kind, mode="max"):
     """The axes of the picture of these jobs, which is of this kind."""
     board = rank(jobs)
     found, figure = draw(board.columns, board.rows, "val/accuracy", mode)
@@ -20,19 +17,19 @@ def axes_of(jobs: list[dict[str, Any]], kind: str, mode: str = "max") -> Any:
     return figure.axes[0]
 
 
-def test_a_line_has_its_deviations() -> None:
+def test_a_line_has_its_deviations():
     jobs = by_rate({1: [1, 2, 3], 2: [2, 3, 4]}, mode="min")
     drawn, _, (bars,) = axes_of(jobs, "line", "min").containers[0]
     assert drawn.get_xydata().tolist() == [[1, 2], [2, 3]]
     assert [bar[:, 1].tolist() for bar in bars.get_segments()] == [[1, 3], [2, 4]]
 
 
-def test_of_many_settings_the_lowest_may_be_the_best() -> None:
+def test_of_many_settings_the_lowest_may_be_the_best():
     jobs = [job({LR: n, BATCH: n, "model": f"m{n}"}, n, mode="min") for n in (1, 2)]
     assert axes_of(jobs, "parallel", "min").lines[0].get_ydata()[-1] == 0
 
 
-def test_sweeps_of_two_optimizers_are_two_lines() -> None:
+def test_sweeps_of_two_optimizers_are_two_lines():
     """Joined: in each, the rate alone was swept."""
     jobs = by_rate({0.1: 0.1, 0.2: 0.2, 0.4: 0.4})
     for number, lr in enumerate((0.001, 0.002, 0.004)):
@@ -51,13 +48,13 @@ def test_sweeps_of_two_optimizers_are_two_lines() -> None:
     assert axes.get_legend().get_title().get_text() == "optimizer"
 
 
-def test_no_picture_shows_the_mean_of_survivors() -> None:
+def test_no_picture_shows_the_mean_of_survivors():
     axes = axes_of([*by_rate({0.1: [0.5, 0.5], 0.2: 0.9}), failed({LR: 0.2}, seed=1)], "line")
     assert axes.containers[0][0].get_xydata().tolist() == [[0.1, 0.5]]
     assert [text.get_text() for text in axes.texts] == ["1 of 2"]
 
 
-def test_a_heatmap_has_the_digits_of_the_table() -> None:
+def test_a_heatmap_has_the_digits_of_the_table():
     jobs = [job({LR: lr, BATCH: batch}, best) for lr, batch, best in ((1, 32, 0.9722), (1, 64, 0.85), (2, 32, 0.9))]
     jobs.append(failed({LR: 2, BATCH: 64}))
     texts = {text.get_text() for text in axes_of(jobs, "heatmap").texts}
@@ -65,14 +62,14 @@ def test_a_heatmap_has_the_digits_of_the_table() -> None:
     assert "| 0.8500 |" in as_markdown(rank(jobs))
 
 
-def test_values_that_are_no_numbers_are_in_the_order_of_the_jobs() -> None:
-    shapes: list[Any] = [[64], [64, 32], [128], [16]]
+def test_values_that_are_no_numbers_are_in_the_order_of_the_jobs():
+    shapes = [[64], [64, 32], [128], [16]]
     jobs = [job({"model.hidden": shape}, 0.1 * n, run_dir=f"s/{n}_x") for n, shape in enumerate(shapes, 9)]
     labels = [each.get_text() for each in axes_of(jobs, "line").get_xticklabels()]
     assert labels == ["[64]", "[64, 32]", "[128]", "[16]"]
 
 
-def test_the_curves_of_all_jobs_are_in_one_picture(tmp_path: Path) -> None:
+def test_the_curves_of_all_jobs_are_in_one_picture(tmp_path):
     """From history.csv: the best rows by name, each job thin and their mean thick; a single epoch is no curve."""
     folder = save(tmp_path / "s", by_rate({0.1: [0.9, 0.9], 0.2: [0.8, 0.8], 0.3: [0.7, 0.7]}))
     assert "summary_curves" not in pictures(read_and_rank([folder]))

@@ -3,8 +3,6 @@
 import json
 import os
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sweep_results import by_rate, failed, job, save
@@ -18,19 +16,19 @@ from litlab.sweeps.summary import summarize
 LR = "optimizer.lr"
 
 
-def odd(**changes: Any) -> bytes:
+def odd(**changes):
     return json.dumps(job({LR: 0.1}) | changes).encode()
 
 
-def nested(depth: int) -> dict[str, Any]:
+def nested(depth):
     return {"model": nested(depth - 1)} if depth else {}
 
 
-def monitor(**changes: Any) -> bytes:
+def monitor(**changes):
     return odd(monitor={"metric": "val/accuracy", "mode": "max", "best": 0.9, "epoch": 1} | changes)
 
 
-def process(**changes: Any) -> bytes:
+def process(**changes):
     return odd(status="running", process={"host": "elsewhere", "pid": 7} | changes)
 
 
@@ -71,7 +69,7 @@ STRANGE = [  # but results: they are shown
 ]  # fmt: skip
 
 
-def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
+def test_no_odd_result_stops_the_leaderboard(tmp_path):
     cases = [(content, why) for why, contents in ODD.items() for content in contents]
     assert len(cases) > 60
     for number, (content, _) in enumerate(cases):
@@ -92,7 +90,7 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", STRANGE)
-def test_a_strange_result_is_shown(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_strange_result_is_shown(tmp_path, content, capsys):
     for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_bytes(each)
@@ -103,7 +101,7 @@ def test_a_strange_result_is_shown(tmp_path: Path, content: bytes, capsys: pytes
     assert {path.name for path in tmp_path.parent.iterdir() if path.suffix} == set()
 
 
-def test_only_regular_files_are_read(tmp_path: Path) -> None:
+def test_only_regular_files_are_read(tmp_path):
     for name in ("pipe", "zero", "loop", "folder"):
         (tmp_path / name).mkdir()
     os.mkfifo(tmp_path / "pipe" / "result.json")
@@ -115,7 +113,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert errors["pipe"] == errors["zero"] == "not a regular file" and "symbolic links" in errors["loop"]
 
 
-def test_reading_survives_half_written_foreign_and_dead_results(tmp_path: Path) -> None:
+def test_reading_survives_half_written_foreign_and_dead_results(tmp_path):
     dead = {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
     alive = failed({LR: 2}, status="running", error=None, process=this_process())
     foreign = {"status": "completed", "question": "?"}
@@ -138,7 +136,7 @@ def test_reading_survives_half_written_foreign_and_dead_results(tmp_path: Path) 
     ]
 
 
-def test_several_folders_are_joined_each_result_once(tmp_path: Path) -> None:
+def test_several_folders_are_joined_each_result_once(tmp_path):
     for name, lr in (("a", 0.1), ("b", 0.2)):
         save(tmp_path / name, [job({LR: lr}, lr)])
     assert len(read([tmp_path / "a", tmp_path / "a"])) == 1
@@ -151,13 +149,13 @@ def test_several_folders_are_joined_each_result_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "why"), [("absent", "no such folder"), ("empty", "no result.json below it")])
-def test_a_wrong_folder_is_named(tmp_path: Path, name: str, why: str) -> None:
+def test_a_wrong_folder_is_named(tmp_path, name, why):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match=f"{name}: {why}; name the folder of a sweep"):
         read([tmp_path / name])
 
 
-def test_many_results_take_little_time(tmp_path: Path) -> None:
+def test_many_results_take_little_time(tmp_path):
     """1,000 of the size of real ones: 10,000 have to take below 10 seconds, pictures included."""
     size, more = 1000, {f"name{number}": number / 3 for number in range(120)}
     jobs = [job({LR: 1 + k // 3, "data.batch_size": 2 ** (k // 3 % 3)}, k, seed=k % 3, more=more) for k in range(size)]

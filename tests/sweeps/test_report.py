@@ -16,13 +16,13 @@ LR, BATCH = "optimizer.lr", "data.batch_size"
 Capture = pytest.CaptureFixture[str]
 
 
-def printed(capsys: Capture, board: Leaderboard, folder: Path = Path("/sweep")) -> list[str]:
+def printed(capsys, board, folder=Path("/sweep")):
     """The lines on the terminal, without repeated spaces."""
     print_leaderboard(board, folder)
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip(" ─")]
 
 
-def test_markdown_reads_well() -> None:
+def test_markdown_reads_well():
     board = rank(
         [
             *(
@@ -61,7 +61,7 @@ def test_markdown_reads_well() -> None:
     ]  # fmt: skip
 
 
-def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path: Path, capsys: Capture) -> None:
+def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path, capsys):
     """Looked for where the jobs lie now, not where they say that they were."""
     board = read_and_rank([save(tmp_path / "s", by_rate({0.1: [0.5, 0.9, 0.7]}, checkpoint="/gone/best.ckpt"))])
     assert "checkpoint" not in as_markdown(board, folder=tmp_path)
@@ -74,7 +74,7 @@ def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path: Path, capsys
     assert f"its checkpoint (seed 1, the best of 3): {tmp_path}/s/1/checkpoints/best.ckpt" in said
 
 
-def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell() -> None:
+def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell():
     """A value with a space has quotes that Hydra must see, unless it came from the shell without."""
     words = [
         "data=digits",
@@ -94,7 +94,7 @@ def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell() -> None:
     assert said.stdout.decode().splitlines() == words
 
 
-def test_each_metric_has_its_winner_and_both_are_a_column(capsys: Capture) -> None:
+def test_each_metric_has_its_winner_and_both_are_a_column(capsys):
     board = rank([*by_rate({0.1: 0.5, 0.3: 0.7}), *by_rate({0.2: 0.25}, metric="val/rmse", mode="min")])
     text = as_markdown(board)
     lines, said = text.splitlines(), printed(capsys, board)
@@ -108,7 +108,7 @@ def test_each_metric_has_its_winner_and_both_are_a_column(capsys: Capture) -> No
     assert "val/accuracy (higher is better) and val/rmse (lower is better)" in text
 
 
-def test_n_counts_the_completed_jobs_also_without_validation(capsys: Capture) -> None:
+def test_n_counts_the_completed_jobs_also_without_validation(capsys):
     board = rank([*(job({LR: 0.1}, None, 0.5, seed=seed) for seed in (0, 1)), failed({LR: 0.1}, seed=2)])
     assert "|  | 0.1 | - | 0.5000 ± 0.0000 | 2 | 4.0 | 2 of 3 completed |" in as_markdown(board)
     said = printed(capsys, board)
@@ -116,7 +116,7 @@ def test_n_counts_the_completed_jobs_also_without_validation(capsys: Capture) ->
     assert any(line.startswith("warning: 1 setting is not ranked") for line in said)
 
 
-def test_without_any_metric_there_are_no_columns_of_it(capsys: Capture) -> None:
+def test_without_any_metric_there_are_no_columns_of_it(capsys):
     lines = as_markdown(rank([failed({LR: 1}, status="interrupted"), failed({LR: 2}, status="running")])).splitlines()
     assert "| rank | optimizer.lr | n | train s | status |" in lines
     assert "|  | 2 | 0 | - | running |" in lines
@@ -125,7 +125,7 @@ def test_without_any_metric_there_are_no_columns_of_it(capsys: Capture) -> None:
     assert "rank n train s status" in said and "warning: s/0/result.json cannot be read: half of it" in said
 
 
-def test_a_long_table_is_cut(capsys: Capture) -> None:
+def test_a_long_table_is_cut(capsys):
     board = rank([*(job({LR: lr}, 1 - lr / 2048, 0.5) for lr in range(1, 1234)), failed({LR: 9999})])
     text, said = as_markdown(board), printed(capsys, board, Path("logs/sweep"))
     assert "... and 1,034 more rows, in summary.csv" in text and text.count("\n| ") == 202
@@ -139,7 +139,7 @@ def test_a_long_table_is_cut(capsys: Capture) -> None:
     ]
 
 
-def test_no_number_is_cut_on_a_narrow_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_number_is_cut_on_a_narrow_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     swept = {LR: 0.00123, BATCH: 4096, "model": "mlp[bold]"}
     jobs = [job(swept, best, best, seed=seed) for seed, best in enumerate((0.91234, 0.92345))]
@@ -149,7 +149,7 @@ def test_no_number_is_cut_on_a_narrow_terminal(capsys: Capture, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("width", [40, 80, 110])
-def test_a_status_is_whole_on_a_narrow_terminal(capsys: Capture, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_a_status_is_whole_on_a_narrow_terminal(capsys, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     jobs = [job({LR: 0.00123 * k, BATCH: 2**k, "optimizer.weight_decay": 1e-5 * k}, 0.9) for k in (1, 2, 3)]
     print_leaderboard(rank([*jobs, *({**each, "seed": 1} for each in jobs)]), Path("/sweep"))
@@ -159,9 +159,7 @@ def test_a_status_is_whole_on_a_narrow_terminal(capsys: Capture, monkeypatch: py
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_an_error_takes_the_room_that_is_left_and_is_not_cut(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
+def test_an_error_takes_the_room_that_is_left_and_is_not_cut(capsys, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     error = "optimizer.lr=abc: " + "a-word-of-more-than-thirty-characters must be a number above 0, as 0.01"
     print_leaderboard(rank([job({LR: 0.1}), failed({LR: "abc"}, error)]), Path("/sweep"))
@@ -172,7 +170,7 @@ def test_an_error_takes_the_room_that_is_left_and_is_not_cut(
     assert all(len(line) <= width for line in table)
 
 
-def test_paths_are_quoted_for_a_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_are_quoted_for_a_shell(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "300")
     folder = tmp_path / "with space"
     (folder / "0" / "tensorboard").mkdir(parents=True)

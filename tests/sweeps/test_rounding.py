@@ -22,11 +22,11 @@ from litlab.sweeps.rounding import Spread, decimals
         ([Spread(None, None, 0)], 4),
     ],
 )
-def test_as_many_decimals_as_the_spread_lets_one_tell(spreads: list[Spread], digits: int) -> None:
+def test_as_many_decimals_as_the_spread_lets_one_tell(spreads, digits):
     assert decimals(spreads) == digits
 
 
-def test_a_small_number_keeps_its_digits() -> None:
+def test_a_small_number_keeps_its_digits():
     assert Spread(0.97213, 0.0029, 3).text(4) == "0.9721 ± 0.0029"
     assert Spread(0.000012344, None, 1).text(4) == "0.00001234"
     assert Spread(0.0, None, 1).text(2) == "0.00"

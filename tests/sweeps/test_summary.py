@@ -3,7 +3,6 @@
 import csv
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sweep_results import by_rate, failed, job, rank, save
@@ -16,7 +15,7 @@ LR, BATCH = "optimizer.lr", "data.batch_size"
 FILES = {"summary.csv", "jobs.csv", "summary.md"}
 
 
-def test_csv_is_plain_and_of_full_precision() -> None:
+def test_csv_is_plain_and_of_full_precision():
     """Two settings of two seeds each, the better one with a failed third; one that failed."""
     board = rank(
         [
@@ -47,7 +46,7 @@ def test_csv_is_plain_and_of_full_precision() -> None:
     assert row["n"] == "2", "without validation the completed jobs are counted"
 
 
-def test_jobs_csv_has_a_line_for_each_job() -> None:
+def test_jobs_csv_has_a_line_for_each_job():
     metrics = {"val/accuracy": 0.9, "test/accuracy": 0.8, "test/f1": 0.7, "train/loss": 0.1}
     jobs = [
         job({LR: 0.1}, 0.5, seed=1, metrics=metrics, seconds_training=3.5, run_dir="s/1"),
@@ -66,16 +65,14 @@ def test_jobs_csv_has_a_line_for_each_job() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(None, ""), (True, "true"), (1e-05, "1e-05"), (0.1, "0.1"), ([8, 4], "[8,4]"), ("mlp", "mlp")]
 )
-def test_values_are_as_one_types_them(value: Any, text: str) -> None:
+def test_values_are_as_one_types_them(value, text):
     assert as_typed(value) == text
 
 
 HOSTILE = "=cmd|' /C calc'!A0 \x1b[31m<b>\n[x](http://x) \ud800\u202e `|`"
 
 
-def test_what_others_wrote_is_harmless_on_the_terminal_in_markdown_and_in_csv(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_others_wrote_is_harmless_on_the_terminal_in_markdown_and_in_csv(tmp_path, capsys):
     others = job({LR: HOSTILE, "data.-2+3": -2, BATCH: "-3"}, 0.5), failed({LR: 1}, HOSTILE)
     board = summarize([save(tmp_path, list(others))])
     print_leaderboard(board, tmp_path)
@@ -93,7 +90,7 @@ def test_what_others_wrote_is_harmless_on_the_terminal_in_markdown_and_in_csv(
         assert second["error"].startswith("'=cmd")
 
 
-def test_the_picture_follows_what_is_swept_and_old_ones_go(tmp_path: Path) -> None:
+def test_the_picture_follows_what_is_swept_and_old_ones_go(tmp_path):
     grid = [job({LR: lr, BATCH: batch}, lr) for lr in (0.1, 0.2) for batch in (32, 64)]
     two_metrics = [*by_rate({1: 1, 2: 2}), *by_rate({3: 3, 4: 4}, metric="val/rmse", mode="min")]
     for jobs, pictures in (
