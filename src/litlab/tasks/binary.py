@@ -1,52 +1,21 @@
 """Binary classification: cross entropy on one logit, accuracy, precision, recall, F1, AUROC, calibration error."""
 
-from typing import Any, Literal
-
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
-from torchmetrics.classification import (
-    BinaryAccuracy,
-    BinaryF1Score,
-    BinaryPrecision,
-    BinaryRecall,
-)
+from torchmetrics.classification import BinaryAccuracy, BinaryF1Score, BinaryPrecision, BinaryRecall
 
-from litlab.tasks.auroc import DefinedBinaryAUROC
-from litlab.tasks.base import Task
-from litlab.tasks.calibration import BinaryTopLabelError
-from litlab.tasks.class_weights import class_weights
+from litlab.tasks.class_weights import ClassWeightedTask
+from litlab.tasks.metrics import BinaryTopLabelError, DefinedBinaryAUROC
 
 
-class Binary(Task):
+class Binary(ClassWeightedTask):
     """Binary cross entropy on one logit (N, 1), float32, and labels (N,), int64, 0 or 1.
 
     The loss contains the sigmoid: log(sigmoid(x)) on its own loses precision where the network is confident.
-
-    Args:
-        num_outputs: 1.
-        class_weights: balanced: both classes weigh the same in the loss, however many samples they have; None: all
-            samples do.
     """
 
     target_kind = "binary"
-    pictures = ("confusion_matrix", "mistakes")
-    weight: Tensor | None
-
-    def __init__(
-        self, *args: Any, num_outputs: int, class_weights: Literal["balanced"] | None = None, **kwargs: Any
-    ) -> None:
-        self.class_weights = class_weights
-        super().__init__(*args, **kwargs)
-        # Registered before `setup`: WeightAveraging copies the task before it, and pairs buffers by their order.
-        self.register_buffer("weight", None if class_weights is None else torch.ones(2), persistent=False)
-
-    def setup(self, stage: str) -> None:
-        """Compute the class weights from the training split, once the data are loaded."""
-        if self.class_weights is not None and self.trainer.datamodule is not None:
-            labels = self.trainer.datamodule.splits["train"].targets
-            self.weight = class_weights(self.class_weights, labels, 2).to(self.device)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean binary cross entropy."""
@@ -58,10 +27,7 @@ class Binary(Task):
         return outputs.squeeze(1).sigmoid()
 
     def build_metrics(self) -> dict[str, Metric]:
-        """Class 1 is the positive one, predicted from a probability of 0.5.
-
-        The calibration error is that of the predicted class: see `litlab.tasks.calibration`.
-        """
+        """Class 1 is the positive one, predicted from a probability of 0.5."""
         return {
             "accuracy": BinaryAccuracy(validate_args=False),
             "precision": BinaryPrecision(validate_args=False),

@@ -1,9 +1,43 @@
 """Class weights in the loss, for imbalanced classes."""
 
+from typing import Any, Literal
+
 import torch
 from torch import Tensor
 
 from litlab.errors import RequestError
+from litlab.tasks.base import Task
+
+
+class ClassWeightedTask(Task):
+    """A task on classes whose loss can weight them.
+
+    Args:
+        num_outputs: of the model; 1 for two classes.
+        class_weights: balanced: every class has the same total weight in the loss, whatever its frequency; None: every
+            sample has.
+
+    Attributes:
+        weight: (classes,), float32, of the training split; None without class weights.
+    """
+
+    pictures = ("confusion_matrix", "mistakes")
+    weight: Tensor | None
+
+    def __init__(
+        self, *args: Any, num_outputs: int, class_weights: Literal["balanced"] | None = None, **kwargs: Any
+    ) -> None:
+        self.num_outputs, self.class_weights = num_outputs, class_weights
+        super().__init__(*args, **kwargs)
+        # Registered before `setup`: WeightAveraging copies the task before it, and pairs buffers by their order.
+        weight = None if class_weights is None else torch.ones(max(num_outputs, 2))
+        self.register_buffer("weight", weight, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        """Compute the class weights from the training split, once the data are loaded."""
+        if self.weight is not None and self.trainer.datamodule is not None:
+            labels = self.trainer.datamodule.splits["train"].targets
+            self.weight = class_weights(str(self.class_weights), labels, len(self.weight)).to(self.device)
 
 
 def class_weights(kind: str, labels: Tensor, num_classes: int) -> Tensor:

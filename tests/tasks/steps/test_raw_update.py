@@ -7,7 +7,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from litlab.compat.torch import has_step_hooks
-from litlab.tasks.steps.raw_update import raw_update
+from litlab.tasks.steps.step import raw_update
 
 
 @pytest.mark.parametrize(

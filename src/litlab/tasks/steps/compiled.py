@@ -17,8 +17,7 @@ from torch import Tensor
 
 from litlab import signals
 from litlab.compat.lightning import begin_step, end_step
-from litlab.tasks.steps.raw_update import raw_update
-from litlab.tasks.steps.step import Executor, Part, Step
+from litlab.tasks.steps.step import Executor, Part, Step, raw_update
 
 STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
 

@@ -8,8 +8,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from litlab.compat.lightning import begin_step, end_step
-from litlab.tasks.steps.raw_update import raw_update
-from litlab.tasks.steps.step import Part, Step
+from litlab.tasks.steps.step import Part, Step, raw_update
 
 
 class BatchByBatch:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
@@ -109,3 +109,15 @@ class Executor(Protocol):
 
     def run(self, parts: Sequence[Part]) -> Sequence[Tensor]:
         """Take as many batches; their losses, scalars."""
+
+
+def raw_update(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
+    """The function that updates the weights, to be called with the optimizer under torch.no_grad.
+
+    What torch wraps around it (a label for profilers, hooks, a switch for gradients) takes twice as long as the update
+    of a small network. It calls no hooks: see `litlab.compat.torch.has_step_hooks`. Wrappers of other packages stay.
+    """
+    step: Any = type(optimizer).step
+    while hasattr(step, "__wrapped__") and step.__globals__["__name__"].startswith("torch."):
+        step = step.__wrapped__
+    return step

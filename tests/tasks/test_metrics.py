@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from litlab.tasks.auroc import DefinedBinaryAUROC, DefinedMulticlassAUROC
+from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC
 
 
 def test_a_class_without_samples_does_not_count():

@@ -1,0 +1,66 @@
+"""Metrics that differ from torchmetrics': AUROC where a class is absent, and the calibration error of Guo et al. 2017.
+
+For the calibration error (arXiv:1706.04599) samples go into 15 bins by the confidence of the predicted class. It is the
+mean over the bins of |accuracy - mean confidence|, weighted by their numbers of samples.
+"""
+
+import torch
+from torch import Tensor
+from torchmetrics.classification import (
+    BinaryAUROC,
+    BinaryCalibrationError,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+)
+from torchmetrics.utilities import dim_zero_cat
+
+BELOW_ONE = 1 - 2**-24  # the float32 before 1; torchmetrics has a sixteenth bin for a confidence of exactly 1
+
+
+class DefinedBinaryAUROC(BinaryAUROC):
+    """NaN where only one class is present; torchmetrics counts 0."""
+
+    def __init__(self) -> None:
+        super().__init__(validate_args=False)
+
+    def compute(self) -> Tensor:  # type: ignore[override] # as torchmetrics' own
+        """A scalar, float32."""
+        targets = dim_zero_cat(self.target)
+        return super().compute() if targets.min() < targets.max() else torch.full((), torch.nan, device=targets.device)
+
+
+class DefinedMulticlassAUROC(MulticlassAUROC):
+    """One against rest, the mean over the classes that have samples; NaN where only one has."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="none", validate_args=False)
+
+    def compute(self) -> Tensor:  # type: ignore[override] # as torchmetrics' own
+        """A scalar, float32."""
+        targets = dim_zero_cat(self.target)
+        counts = targets.bincount(minlength=self.num_classes)
+        return super().compute()[(counts > 0) & (counts < len(targets))].mean()
+
+
+class BinaryTopLabelError(BinaryCalibrationError):
+    """Of the predicted class, by a threshold of 0.5; torchmetrics bins the probability of class 1."""
+
+    def __init__(self) -> None:
+        super().__init__(validate_args=False)
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Probabilities of class 1 (N,), float32, and labels (N,), int64, 0 or 1."""
+        predicted = preds > 0.5
+        confidence = torch.where(predicted, preds, 1 - preds).clamp(max=BELOW_ONE)
+        super().update(confidence, (predicted == target).long())
+
+
+class MulticlassTopLabelError(MulticlassCalibrationError):
+    """Of the class with the largest probability."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, validate_args=False)
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Probabilities (N, C), float32, and labels (N,), int64."""
+        super().update(preds.clamp(max=BELOW_ONE), target)
