@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from sweep_results import job, rank
 
-from litlab.sweeps.columns import columns
 from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.job_result import JobResult
+from litlab.sweeps.leaderboard import distinguishing_settings
 from litlab.sweeps.report import as_markdown, print_leaderboard
 from litlab.sweeps.summary import as_csv, jobs_as_csv
 
@@ -75,7 +75,7 @@ def test_folds_are_replicates_whose_training_samples_are_shared():
     assert board.columns == [LR, "data.folds"] and [row.n for row in board.rows] == [5, 5]
     results = [JobResult.of(each) for each in jobs]
     assert len({each.identity(replicates=False) for each in results}) == 2
-    assert columns(results[:5:4]) == [LR, "data.folds"]
+    assert distinguishing_settings(results[:5:4]) == [LR, "data.folds"]
     plain = stats.t.interval(0.95, 4, 0.85, stats.sem([0.8, 0.9, 0.85, 0.8, 0.9]))
     wider = ((1 / 5 + 1 / 4) / (1 / 5)) ** 0.5  # Nadeau and Bengio 2003
     assert interval(board.rows[0])[1] - 0.85 == pytest.approx((plain[1] - 0.85) * wider)

@@ -29,9 +29,8 @@ from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing_settings, folder_name, swept_values
 from litlab.sweeps.plan import Plan
-from litlab.sweeps.runner import Runner
+from litlab.sweeps.runner import Runner, progress_line
 from litlab.sweeps.stop import stop
-from litlab.sweeps.watch import line
 
 
 @pytest.fixture
@@ -535,8 +534,8 @@ def test_the_line_of_a_job():
     result = {"status": "completed", "seconds": 12.34, "monitor": {"metric": "val/accuracy", "best": 0.89123}}
     result |= {"metrics": {"val/accuracy": 0.5, "test/accuracy": 0.8876, "test/loss": 1.0}}
     expected = "3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s"
-    assert line("3/9", "lr=0.1 seed=0", JobResult.of(result)) == expected
-    assert line("3/9", "", JobResult("failed", error="no\n good")) == "3/9  failed: no good"
+    assert progress_line("3/9", "lr=0.1 seed=0", JobResult.of(result)) == expected
+    assert progress_line("3/9", "", JobResult("failed", error="no\n good")) == "3/9  failed: no good"
 
 
 def test_the_score_of_a_job():

@@ -18,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf, open_dict
 from sweeping import Sweep
 
-from hydra_plugins.litlab_optuna import OptunaSweeper
+from hydra_plugins.litlab_sweepers import OptunaSweeper
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
 
@@ -66,7 +66,7 @@ def test_without_the_extra_one_line_says_so(composed, monkeypatch, is_old):
 
 
 def test_the_start_of_any_program_imports_no_optuna():
-    code = "import sys, hydra_plugins.litlab_optuna; print(*({'optuna', 'sqlalchemy', 'torch'} & set(sys.modules)))"
+    code = "import sys, hydra_plugins.litlab_sweepers; print(*({'optuna', 'sqlalchemy', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [] and done.stderr == ""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from litlab.sweeps.rounding import Spread, decimals
+from litlab.sweeps.rows import Spread, decimals
 
 
 @pytest.mark.parametrize(

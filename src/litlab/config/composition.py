@@ -131,14 +131,19 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
     config = copy.deepcopy(config)
     before = HydraConfig.instance().cfg
     try:
-        with read_write(config.hydra), open_dict(config):
-            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
-            HydraConfig.instance().set_config(config)  # for ${hydra:...}
-            parts = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
-            nodes = {part: OmegaConf.select(config, f"hydra.{part}") for part in parts}
+        blank_job(config)
+        HydraConfig.instance().set_config(config)  # for ${hydra:...}
+        parts = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
+        nodes = {part: OmegaConf.select(config, f"hydra.{part}") for part in parts}
         return {part: OmegaConf.to_container(node, resolve=True) for part, node in nodes.items() if node is not None}
     finally:
         HydraConfig.instance().cfg = before
+
+
+def blank_job(config: DictConfig) -> None:
+    """Blank what Hydra knows only when a job runs, so that interpolations of it resolve."""
+    with read_write(config.hydra), open_dict(config):
+        config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[str]:

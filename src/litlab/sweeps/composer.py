@@ -7,12 +7,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.compat.hydra import apply_overrides, is_group
 from litlab.config import trust
 from litlab.config.checks import check
+from litlab.config.composition import blank_job
 from litlab.errors import RequestError
 from litlab.runs.result import settings
 from litlab.sweeps.job import Job
@@ -68,8 +69,8 @@ class Composer:
 
     def _choose(self, choices: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         config = self.context.config_loader.load_sweep_config(self.config, list(choices))
-        with read_write(config.hydra), open_dict(config):
-            config.hydra.job.id, config.hydra.job.num, config.hydra.runtime.output_dir = "", 0, ""
+        blank_job(config)
+        with open_dict(config):
             hydra = OmegaConf.masked_copy(config, "hydra")
             del config["hydra"]
         OmegaConf.set_readonly(hydra.hydra, True)

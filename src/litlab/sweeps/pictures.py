@@ -20,8 +20,7 @@ from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys, slug
 from litlab.sweeps.reading import read_file
-from litlab.sweeps.rounding import decimals
-from litlab.sweeps.rows import Row, replicates
+from litlab.sweeps.rows import Row, decimals, replicates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

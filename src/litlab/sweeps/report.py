@@ -17,8 +17,7 @@ from litlab.sweeps.confidence import comparison
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, as_typed
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.rounding import decimals
-from litlab.sweeps.rows import Row, replicates, test_metric
+from litlab.sweeps.rows import Row, decimals, replicates, test_metric
 
 MAX_ROWS = 200  # of summary.md; summary.csv has all
 TOP = 10  # rows on the terminal
