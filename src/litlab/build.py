@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.history import History
-from litlab.callbacks.stopwatch import Stopwatch
 from litlab.compat import hydra as compat
 from litlab.compat import lightning
 from litlab.config.hydra_errors import blame_setting, build_error
@@ -145,7 +144,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
         },
         trust,
         logger=[instantiate(f"logger.{name}", logger, trust) for name, logger in config.logger.items()],
-        callbacks=[Stopwatch(), History(), *callbacks],
+        callbacks=[History(), *callbacks],
         plugins=[files],
         default_root_dir=config.paths.run_dir,
     )

@@ -94,9 +94,8 @@ def advise(
     config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result, unpredicted: Mapping[str, int]
 ) -> list[str]:
     """Hints on the run, by its history and all metrics but the test's; `unpredicted` as `finish` gives it."""
-    history = next(each for each in trainer.callbacks if isinstance(each, History))
     seen = {name: value for name, value in result.metrics.items() if not name.startswith("test/")}
-    return hints_after(config, task, data, history.epochs, seen, result.steps, unpredicted)
+    return hints_after(config, task, data, History.of(trainer).epochs, seen, result.steps, unpredicted)
 
 
 def describe_weights(task: Task) -> dict[str, Any]:

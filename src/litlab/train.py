@@ -1,6 +1,7 @@
 """Train, test and record one experiment."""
 
 import logging
+import os
 import warnings
 from typing import Any
 
@@ -11,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab import signals
 from litlab.build import build_data, build_task, build_trainer, steps_per_execution
-from litlab.callbacks.stopwatch import Stopwatch
+from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import after_divergence
 from litlab.distributed.group import process_group
 from litlab.distributed.processes import run_on_ranks
-from litlab.distributed.ranks import process_info
+from litlab.distributed.ranks import RENDEZVOUS, process_info
 from litlab.errors import RequestError, RunError
 from litlab.finish import advise, finish
 from litlab.runs.checkpoints import UnreadableError
@@ -51,10 +52,10 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     settings: Any = OmegaConf.to_container(config, resolve=True)
     task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
-    config.resume_from = checkpoint_to_resume(config, task, trainer)
+    checkpoint, task.resume_changes = checkpoint_to_resume(config, task, trainer)
     with signals.deferred(), process_group(trainer, config):
         result.environment |= describe_environment(trainer)
-        fit(config, trainer, task, data, result)
+        fit(config, trainer, task, data, result, checkpoint)
         signals.check()
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
         unpredicted = finish(config, trainer, task, data, result)
@@ -74,15 +75,24 @@ def prepare_process(config: DictConfig) -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # to train.log, not to the terminal
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_wanted)
     # It looks for a loader that keeps its place; here the task does.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
 
 
-def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result) -> None:
-    """Train the task; a run that fails or is stopped still records how far it came."""
+def is_wanted(record: logging.LogRecord) -> bool:
+    """Whether a message of Lightning belongs in the log: no advertisement, nor a rank's repetition of its parent."""
+    message = record.getMessage()
+    return "litlogger" not in message and not (RENDEZVOUS in os.environ and " available: " in message)
+
+
+def fit(
+    config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result, checkpoint: str | None
+) -> None:
+    """Train the task, from a checkpoint if one is given; a run that fails or is stopped records how far it came."""
     try:
         with session(trainer.loggers, config, result):
-            trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except UnreadableError as error:  # of the best weights beside the checkpoint, or of one that is planted
         raise RequestError(f"resume_from={error}") from error
     except DivergedError as error:
@@ -98,10 +108,10 @@ def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, resu
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
     """Seconds of the training epochs (validation apart), and samples per second; compiling counts as training."""
-    stopwatch = next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
-    seconds = sum(stopwatch.epochs)
+    history = History.of(trainer)
+    seconds = sum(history.seconds)
     return {
-        "seconds_training": round(stopwatch.earlier + seconds, 3),
+        "seconds_training": round(history.total_seconds, 3),
         "seconds_compiling": round(task.seconds_compiling, 3),
         "samples_per_second": round(task.losses.samples / seconds) if seconds else None,
     }

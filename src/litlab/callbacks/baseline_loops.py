@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST, VisionDataset
 from torchvision.transforms import ToTensor
 
-from litlab.callbacks.stopwatch import Stopwatch
+from litlab.callbacks.history import History
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
 from litlab.models.polynomial import Polynomial
@@ -29,7 +29,7 @@ class BaselineLoops(L.Callback):
     """After each of litlab's epochs, trains copies of the model for the same epoch, one copy in each loop.
 
     All loops start from the same weights and see the same batches in the same order, so they must end with the same
-    weights. litlab's time is what `Stopwatch` took, which is paused meanwhile.
+    weights. The clock of `History`, which times litlab, stops meanwhile.
 
     Args:
         loops: names in LOOPS.
@@ -62,8 +62,8 @@ class BaselineLoops(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Run the epoch that litlab has just finished in each loop."""
-        stopwatch, loader = running_stopwatch(trainer), train_loader(trainer)
-        stopwatch.pause()
+        history, loader = History.of(trainer), train_loader(trainer)
+        history.pause()
         torch.set_flush_denormal(False)  # PyTorch's default; litlab.train sets it
         for name, (epoch, model, optimizer) in self._loops.items():
             started = time.perf_counter()
@@ -72,11 +72,11 @@ class BaselineLoops(L.Callback):
                 torch.accelerator.synchronize()
             self.seconds[name].append(time.perf_counter() - started)
         torch.set_flush_denormal(True)
-        stopwatch.resume()
+        history.resume()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the report."""
-        report = self._report(running_stopwatch(trainer).epochs, cast(Task, pl_module).model, train_loader(trainer))
+        report = self._report(History.of(trainer).seconds, cast(Task, pl_module).model, train_loader(trainer))
         self.file.write_text(json.dumps(report), encoding="utf-8")
 
     def _report(self, epochs: list[float], model: nn.Module, loader: TensorLoader) -> dict[str, object]:
@@ -94,11 +94,6 @@ class BaselineLoops(L.Callback):
             "loss": loss,
             "distance": {name: float((each - weights["litlab"]).abs().max()) for name, each in weights.items()},
         }
-
-
-def running_stopwatch(trainer: L.Trainer) -> Stopwatch:
-    """The trainer's stopwatch."""
-    return next(each for each in trainer.callbacks if isinstance(each, Stopwatch))
 
 
 def train_loader(trainer: L.Trainer) -> TensorLoader:

@@ -38,4 +38,5 @@ def tune_option(config: DictConfig) -> str:
     used = str(OmegaConf.select(config, "tune._target_")).endswith(".find_lr")
     devices = OmegaConf.select(config, "trainer.devices")
     several = isinstance(devices, int) and devices > 1
-    return "" if used or several or config.get("resume_from") else "tune=lr"
+    resumed = config.get("resume_from") or OmegaConf.select(config, "sweep.checkpoint")
+    return "" if used or several or resumed else "tune=lr"

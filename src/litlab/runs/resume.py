@@ -40,36 +40,35 @@ OBSERVERS = (  # callbacks that do not change the training
 UNSET = "unset"
 
 
-def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> str | None:
-    """The checkpoint that a run resumes from; None where it starts fresh.
+def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> tuple[str | None, frozenset[str]]:
+    """The checkpoint that a run resumes from, None for a fresh start; and `check_resume`'s settings.
 
     A job of a resumed sweep starts fresh where the checkpoint of its earlier attempt does not fit.
 
     Raises:
         RequestError: as `check_resume`, for the one that the user names.
     """
-    left = None if config.resume_from else OmegaConf.select(config, "sweep.checkpoint")
-    if not left:
-        if config.resume_from:
-            check_resume(config, task, trainer)
-        return config.resume_from
-    try:
-        config.resume_from = left
-        check_resume(config, task, trainer)
-        return left
-    except RequestError as error:
-        log.warning("this job begins anew: %s", error)
-        return None
+    if config.resume_from:
+        return config.resume_from, check_resume(config.resume_from, config, task, trainer)
+    if path := OmegaConf.select(config, "sweep.checkpoint"):
+        try:
+            return path, check_resume(path, config, task, trainer)
+        except RequestError as error:
+            log.warning("this job starts fresh: %s", error)
+    return None, frozenset()
 
 
-def check_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> None:
-    """Check that a run can go on from its checkpoint, before anything is loaded or overwritten.
+def check_resume(path: str, config: DictConfig, task: Task, trainer: L.Trainer) -> frozenset[str]:
+    """Check that a run can resume from a checkpoint, before anything is loaded or overwritten.
+
+    Returns:
+        the settings that differ from the checkpoint's, and those in `resume_changes`.
 
     Raises:
         RequestError: it is damaged or no checkpoint of litlab, of another model, of other settings than
-            `resume_changes` allows, of a run that has stopped early, or of one that was longer than this is to be.
+            `resume_changes` allows, of a run that has stopped early, or of one that was longer than this one.
     """
-    path, asked = config.resume_from, f"resume_from={config.resume_from}"
+    asked = f"resume_from={path}"
     try:
         checkpoint = read_checkpoint(path)
     except UnreadableError as error:
@@ -85,14 +84,15 @@ def check_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> None:
     shapes = {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
     if shapes != {name: weight.shape for name, weight in task.state_dict().items()}:
         raise RequestError(f"{asked}: has weights of another model; choose the model that it was trained with")
-    task.resume_changes = _changes(config, checkpoint["hyper_parameters"], dict(task.hparams), asked)
-    _refuse_stopped(trainer, checkpoint, task.resume_changes, asked)
+    changes = _changes(config, checkpoint["hyper_parameters"], dict(task.hparams), asked)
+    _refuse_stopped(trainer, checkpoint, changes, asked)
     at = checkpoint[KEY]
     done = at["epoch"] + (at["batches"] > 0)
     if trainer.max_epochs not in (None, -1) and done > trainer.max_epochs:
         raise RequestError(
-            f"trainer.max_epochs={trainer.max_epochs}: {path} has done {done}; take more, or leave it out"
+            f"trainer.max_epochs={trainer.max_epochs}: {path} has done {done}; set more, or leave it out"
         )
+    return changes
 
 
 def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, Any], asked: str) -> frozenset[str]:

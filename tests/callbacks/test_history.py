@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import lightning.pytorch as L
 
-from litlab.callbacks import stopwatch
+from litlab.callbacks import history
 
 
 def test_an_epoch_is_its_training_without_validation(fit, monkeypatch):
     """By a clock of its own: a second for each call of training_step, 100 for each validation batch."""
     now = 0.0
-    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(history, "time", SimpleNamespace(perf_counter=lambda: now))
 
     class Clock(L.Callback):
         def on_train_batch_start(self, *_):
@@ -22,9 +22,8 @@ def test_an_epoch_is_its_training_without_validation(fit, monkeypatch):
             now += 100
 
     run = fit("scheduler=none", "task.steps_per_execution=1", callbacks=[Clock()])
-    watch = next(each for each in run.trainer.callbacks if isinstance(each, stopwatch.Stopwatch))
-    assert watch.epochs == [20, 20] and now >= 240
-    state = watch.state_dict()
-    resumed = stopwatch.Stopwatch()
-    resumed.load_state_dict(state)
-    assert resumed.state_dict() == state == {"seconds": 40}  # of both parts of a resumed run
+    kept = history.History.of(run.trainer)
+    assert kept.seconds == [20, 20] and now >= 240
+    resumed = history.History()
+    resumed.load_state_dict({"epochs": kept.epochs, "seconds": kept.total_seconds})
+    assert resumed.total_seconds == kept.total_seconds == 40  # of both parts of a resumed run
