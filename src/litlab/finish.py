@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from omegaconf import DictConfig
+from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
 from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import hints_after
-from litlab.diagnostics.run_summary import unpredicted_classes
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
 from litlab.runs.result import Monitor, Result
 from litlab.tasks.base import Task
@@ -88,6 +89,25 @@ def measure(trainer: Trainer, task: Task, data: TensorData, on_train: bool = Fal
     trainer.test(task, datamodule=data, verbose=False)
     metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
     return Measured(metrics, unpredicted)
+
+
+def unpredicted_classes(task: Task, data: TensorData) -> dict[str, int]:
+    """Classes that were never predicted in the validation just done, each with its samples there.
+
+    Empty without validation, or where the task's metrics do not tell, or have not seen all of it (several devices).
+    """
+    validation = getattr(data, "splits", {}).get("val")  # foreign data have none
+    recall = dict(task.metrics.items()).get("recall")
+    if validation is None or not data.has_validation or not isinstance(recall, BinaryStatScores | MulticlassStatScores):
+        return {}
+    tp, fp, tn, fn = (getattr(recall, name) for name in ("tp", "fp", "tn", "fn"))
+    predicted, labels = tp + fp, tp + fn
+    if isinstance(recall, BinaryStatScores):  # these are class 1's
+        predicted, labels = torch.stack((tn + fn, predicted)), torch.stack((tn + fp, labels))
+    if int(labels.sum()) != len(validation.targets):
+        return {}
+    counts = zip(data.class_names or (), predicted.flatten().tolist(), labels.flatten().tolist(), strict=False)
+    return {name: samples for name, given, samples in counts if samples and not given}
 
 
 def advise(

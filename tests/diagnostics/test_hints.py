@@ -41,13 +41,13 @@ def judged(
 ) -> list[str]:
     """The hints on a run that has learned well, but for what is given."""
     from litlab.diagnostics.hints import hints
+    from litlab.diagnostics.rules import Rule
     from litlab.diagnostics.run_summary import RunSummary
-    from litlab.diagnostics.scales import ScaleProblem
 
     good: dict[str, Any] = {"train": [1.0, 0.5, 0.2], "val": [0.9, 0.5, 0.25], "baseline_train": 2.3}
     good |= {"baseline_val": 2.3, "selected": selected, "untrained": untrained, "steps": 1000}
     good |= {"samples": 10_000, "parameters": 5000, "class_counts": {"a": 9, "b": 8}, "unpredicted": {}}
-    good |= {"scales": ScaleProblem(*scales), "tokens": False} | known
+    good |= {"scales": Rule(bool(scales), *(scales or ("",))), "tokens": False} | known
     config = OmegaConf.create(CONFIG)
     for name, value in (change or {}).items():
         OmegaConf.update(config, name, value, merge=False)

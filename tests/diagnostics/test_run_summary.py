@@ -13,7 +13,7 @@ def test_unpredicted_classes_are_found_in_the_last_validation() -> None:
     from torchmetrics import MetricCollection
     from torchmetrics.classification import BinaryAccuracy, BinaryRecall, MulticlassPrecision, MulticlassRecall
 
-    from litlab.diagnostics.run_summary import unpredicted_classes
+    from litlab.finish import unpredicted_classes
 
     three = MetricCollection({"precision": MulticlassPrecision(3), "recall": MulticlassRecall(3)})
     two = MetricCollection({"accuracy": BinaryAccuracy(), "recall": BinaryRecall()})

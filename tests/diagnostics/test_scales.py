@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import after_divergence
-from litlab.diagnostics.scales import ScaleProblem, bad_scales, scale_problem
+from litlab.diagnostics.rules import Rule, bad_scales, scale_rule
 
 WELL, LARGE, PRICES = [[1.0], [-1.0]], [[1.5, 1000.0], [0.5, 2000.0]], (150000.0, 350000.0)
 BAD = "the inputs are on very different or extreme scales ({})"
@@ -95,13 +95,13 @@ def test_scales_are_bad_far_from_each_other_and_from_one(scales: list[float], li
 def test_a_problem_names_normalization_and_smaller_targets(
     settings: dict[str, Any], data: Any, message: str, remedies: tuple[str, ...]
 ) -> None:
-    assert scale_problem(config(**settings), data) == ScaleProblem(message, remedies)
+    assert scale_rule(config(**settings), data) == Rule(bool(message), message, remedies)
 
 
 def test_normalized_inputs_have_no_bad_scales() -> None:
     data = loaded(LARGE)
     data.normalize = True
-    assert scale_problem(config(), data) == ScaleProblem()
+    assert scale_rule(config(), data) == Rule(False, "")
 
 
 def test_after_divergence_scales_come_first_and_what_was_done_is_not_named() -> None:

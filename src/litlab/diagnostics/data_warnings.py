@@ -9,29 +9,37 @@ from litlab.config.overrides import as_override, is_set
 from litlab.data.columns import Row, is_target
 from litlab.data.samples import some
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.classes import class_rules
-from litlab.diagnostics.rule import Rule, advice
-from litlab.diagnostics.scales import HUGE, NORMALIZED, STANDARDIZED, bad_scales, input_scales, quantities
+from litlab.diagnostics.rules import (
+    HUGE,
+    NORMALIZED,
+    STANDARDIZED,
+    Rule,
+    advice,
+    bad_scales,
+    class_rules,
+    input_scales,
+    quantities,
+)
 from litlab.models.cnn import channels_last
 
-SKEWED = 3.0  # from this skewness on (a normal distribution has 0, an exponential one 2)
-TARGET_SCALE = 1000.0  # as the loss measures it: above this, or below one by this, steps are too large or too small
+SKEWED = 3.0  # skewness of outliers (a normal distribution has 0, an exponential one 2)
+TARGET_SCALE = 1000.0  # targets this much larger or smaller than 1 make steps too large or too small
 FEW = 1000  # samples
 
 
 def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str, Any]) -> list[str]:
-    """A sentence each, which names the setting to try.
+    """A sentence for each problem, naming the setting to try.
 
     Args:
-        config: names the settings that there are.
-        data: described.
-        description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` makes them.
+        config: of the data.
+        data: the data set.
+        description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` finds them.
     """
     splits, samples = description["splits"], description["splits"][0]["samples"]
     counts = {row["class"]: row["train"] for row in description["classes"]}
     if sum(counts.values()) != samples:  # labels are wrong, and so are the counts
         counts = {}
-    test_size = as_override(config, "data.test_size=0.2")
+    test_size, turned = as_override(config, "data.test_size=0.2"), channels_last(data.input_shape)
     untested = [] if "test" in [row["split"] for row in splits] else [f"there is no test split; try {test_size}"]
     return advice(
         [
@@ -40,20 +48,24 @@ def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str
             *relation_rules(description["relations"], samples),
             *split_rules(config, data, splits),
             *class_rules(config, counts, data.has_validation),
-            *image_rules(data),
+            Rule(turned, turned),
+            Rule(
+                len(data.input_shape) == 3 and not turned,
+                "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not",
+            ),
         ]
     )
 
 
 def column_rules(config: DictConfig, data: TensorData, columns: Sequence[Row]) -> list[Rule]:
-    """Of what the columns are by themselves: constant, of bad scales, with outliers."""
+    """Columns that are constant, on bad scales, or have outliers."""
     targets = [row for row in columns if is_target(row)]
     inputs = [row for row in columns if not is_target(row)]
     constant_inputs, constant_targets = (
         some([row["name"] for row in rows if not row["std"]]) for rows in (inputs, targets)
     )
     image, standardized = len(data.input_shape) > 2, is_set(config, STANDARDIZED)
-    # What the task standardizes may be of any scale whose square is a number.
+    # Standardized targets may have any scale whose square does not overflow.
     target_scales = bad_scales([row for row in targets if not standardized or row["std"] >= HUGE], TARGET_SCALE)
     amounts = any(row["values"] == "real" or not row["min"].is_integer() or row["min"] < 0 for row in inputs)
     count = 0 if image or amounts else max(row["max"] for row in inputs) + 1
@@ -85,7 +97,7 @@ def column_rules(config: DictConfig, data: TensorData, columns: Sequence[Row]) -
 
 
 def relation_rules(relations: Mapping[str, Any], samples: int) -> list[Rule]:
-    """Of what the training split holds twice."""
+    """Redundant columns and contradicting samples."""
     contradictions = relations["contradictions"]
     equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in relations["equal columns"]])
     telling = some(relations["telling columns"])
@@ -105,7 +117,7 @@ def relation_rules(relations: Mapping[str, Any], samples: int) -> list[Rule]:
 
 
 def split_rules(config: DictConfig, data: TensorData, splits: Sequence[Row]) -> list[Rule]:
-    """Of sizes, and of samples that occur twice."""
+    """Small or missing splits, and duplicate samples."""
     train, *others = splits
     asked = {"test": ", as data.test_on_train=true asks"} if data.test_on_train else {}
     return [
@@ -130,17 +142,5 @@ def split_rules(config: DictConfig, data: TensorData, splits: Sequence[Row]) -> 
             not data.has_validation and round(0.1 * train["samples"]),  # as many as that share would be
             "there is no validation split, so nothing can select weights",
             [as_override(config, "data.val_size=0.1")],
-        ),
-    ]
-
-
-def image_rules(data: TensorData) -> list[Rule]:
-    """Of inputs with three dimensions."""
-    turned = channels_last(data.input_shape)
-    return [
-        Rule(turned, turned),
-        Rule(
-            len(data.input_shape) == 3 and not turned,
-            "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not",
         ),
     ]

@@ -10,25 +10,23 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.config.overrides import available, tune_option
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.classes import class_rules, imbalanced
-from litlab.diagnostics.rule import Rule, advice
+from litlab.diagnostics.rules import NORMALIZED, Rule, advice, class_rules, imbalanced, scale_rule
 from litlab.diagnostics.run_summary import RunSummary
-from litlab.diagnostics.scales import NORMALIZED, scale_problem
 
 log = logging.getLogger(__name__)
 
 # Losses are judged relative to the baseline loss, that of the best constant prediction.
-STUCK = 0.05  # that training must at least take away
-GAP = 0.15  # by which validation may lie above training, or training at the end above its best epoch
-RISEN = 1.5  # times the loss of the untrained model (or the baseline), from which no good rate leads back
+STUCK = 0.05  # the least improvement on it
+GAP = 0.15  # of validation above training, or of the last epoch above the best
+RISEN = 1.5  # times the loss of the untrained model (or the baseline): the rate is too high
 FEW_STEPS = 20
-CRAWL = 0.02  # of the untrained model's loss: ten times what took less away is still too little
-ZERO = 0.001  # what counts as none
-MEMORIZED = 0.1  # what a model may leave of a few batches that it is to memorize
+CRAWL = 0.02  # of the untrained model's loss: after less, ten times the rate or the epochs is still too little
+ZERO = 0.001
+MEMORIZED = 0.1  # the most that overfitting a few batches may leave
 
 
 def hints_after(*run: Any) -> list[str]:
-    """The hints on a run that `RunSummary` is given; where that fails none, for the run itself is finished."""
+    """The hints on a run, given the arguments of `RunSummary`; none if that fails, for the run itself is finished."""
     try:
         return hints(RunSummary(*run))
     except Exception:
@@ -37,7 +35,7 @@ def hints_after(*run: Any) -> list[str]:
 
 
 def hints(run: RunSummary) -> list[str]:
-    """A line for each problem that a run shows, each naming the setting to try; of those on one problem the first."""
+    """A line for each problem of a run, naming the setting to try; of the rules on the fit, the first that applies."""
     if not run.train:  # there was no training
         return []
     if OmegaConf.select(run.config, "trainer.fast_dev_run"):
@@ -46,16 +44,16 @@ def hints(run: RunSummary) -> list[str]:
     if OmegaConf.select(run.config, "trainer.overfit_batches"):
         return advice(overfit_rules(run)) if known else []
     fit = advice([*(loss_rules(run) if run.relative >= 1 - STUCK else []), *gap_rules(run)])[:1] if known else []
-    # A model that has learned nothing leaves out classes for no other reason, where they are balanced.
+    # A model that has learned nothing misses classes for that reason alone, unless they are imbalanced.
     unpredicted = run.unpredicted if imbalanced(run.class_counts) or not fit else {}
     return fit + advice(class_rules(run.config, run.class_counts, bool(run.val), unpredicted, run.longer))
 
 
 def after_divergence(config: DictConfig, data: TensorData, rate: float) -> str:
-    """What to try where the loss was no longer a number at this learning rate; where scales are bad, none is good."""
-    scales = scale_problem(config, data)
+    """What to try after a loss that was not finite at this learning rate; bad scales come first."""
+    scales = scale_rule(config, data)
     clip = available(config, "trainer.gradient_clip_val=1")
-    remedies = scales.remedies or [lower_rate(config, rate), *clip, "another loss", "or check the data"]
+    remedies = list(scales.remedies) or [lower_rate(config, rate), *clip, "another loss", "or check the data"]
     return advice([Rule(True, scales.message, remedies)])[0]
 
 
@@ -67,7 +65,7 @@ def lower_rate(config: DictConfig, rate: float | None) -> str:
 
 
 def loss_rules(run: RunSummary) -> list[Rule]:
-    """Of a training loss that is no better in the end than a constant prediction's."""
+    """Training loss that ends no better than a constant prediction's."""
     start, end, peak, best = run.untrained, run.train[-1], max(run.train), min(run.train)
     scales, tune, rate = run.scales, tune_option(run.config), OmegaConf.select(run.config, "optimizer.lr")
     constant = f"a constant prediction scores {run.baseline_train:.4g}"
@@ -77,29 +75,29 @@ def loss_rules(run: RunSummary) -> list[Rule]:
     tenth, tenfold = (run.settings(f"optimizer.lr={rate * x if rate else 0.01:g}") for x in (0.1, 10))
 
     stuck = run.selected >= 1 - STUCK
-    # The training loss is the mean over an epoch: where that is the first, it tells little of the end.
+    # The training loss is the mean over an epoch: the first one's says little about its end.
     rose = peak >= RISEN * max(start, run.baseline_train) and (len(run.train) > 1 or stuck)
-    # Dropout, augmentation and class weights make noise; validation has none, and shows that hardly anything happens.
+    # Dropout and augmentation make the training loss noisy; the validation loss shows slow progress better.
     crawling = len(run.val) > 1 and _falls(run.val) and run.val[-1] > 0.99 * run.val[0]
-    # What came down to the baseline loss, and stays there, is not on its way.
+    # A loss that has settled at the baseline is not slow but stuck.
     arrived = abs(run.relative - 1) < min(STUCK, 0.1 * (start / run.baseline_train - 1))
-    # The untrained model's loss is of a part of the samples.
+    # 1.01: the untrained model's loss is estimated from some of the samples.
     slow = stuck and not arrived and (crawling or _falls([1.01 * start, *run.train]))
 
-    smaller = 2 ** int(math.log2(max(1, min(64, run.samples / 16))))  # a batch size as one would type it
+    smaller = 2 ** int(math.log2(max(1, min(64, run.samples / 16))))  # a power of 2
     size = OmegaConf.select(run.config, "data.batch_size") or 64  # as TensorData has it
     batches = run.settings(f"data.batch_size={smaller}") if smaller < size else []
-    # Where next to nothing has happened, a tenfold rate is as bad, and tune=lr finds one.
+    # After next to no progress a tenfold rate is too low as well, and tune=lr finds one.
     faster = [*tenfold, *run.settings(run.longer)] if end < (1 - CRAWL) * start or not tune else []
-    higher = [tune] if end > (1 + STUCK) * min(start, best) else tenfold  # after a rise no higher rate is one to try
+    higher = [tune] if end > (1 + STUCK) * min(start, best) else tenfold  # after a rise, no higher rate
     normalized = run.settings(NORMALIZED)
-    plain = "augmentation=none" if run.config.get("augmentation") else ""  # it may leave nothing to see
+    plain = "augmentation=none" if run.config.get("augmentation") else ""  # it may destroy the images
     rates = [] if cause else [*tenth, *higher, *normalized]
     return [
         Rule(
             rose,
             f"{loss}; it rose to {peak:.4g}, from {start:.4g} untrained{cause or too_high}",
-            scales.remedies or lower,
+            [*scales.remedies] or lower,
         ),
         Rule(
             stuck and run.steps < FEW_STEPS,
@@ -129,7 +127,7 @@ def _hidden_layers(config: DictConfig) -> str:
 
 
 def gap_rules(run: RunSummary) -> list[Rule]:
-    """Of a validation loss that lies above the training loss."""
+    """Validation loss above training loss."""
     regularized = run.settings("model.dropout=0.2", "optimizer.weight_decay=0.001")
     hidden = OmegaConf.select(run.config, "model.hidden_sizes") or [0]
     narrower = "model.hidden_sizes=[32]" if min(hidden) >= 32 and len(hidden) * max(hidden) > 32 else ""
@@ -154,7 +152,7 @@ def gap_rules(run: RunSummary) -> list[Rule]:
 
 
 def overfit_rules(run: RunSummary) -> list[Rule]:
-    """Of a run that is to memorize a few batches."""
+    """Whether a run memorized its few batches (debug=overfit)."""
     number, loss = OmegaConf.select(run.config, "trainer.overfit_batches"), run.train[-1]
     batches = "few batches" if isinstance(number, float) else "1 batch" if number == 1 else f"{number} batches"
     left = f"still {loss:.4g} after epoch {len(run.train)} (a constant prediction scores {run.baseline_train:.4g})"

@@ -1,4 +1,4 @@
-"""What is known of a finished run, for the rules to judge by: nothing of the test, which is there to be read once."""
+"""A finished run as the rules see it; never the test, which is read once."""
 
 import copy
 import math
@@ -7,24 +7,23 @@ from functools import cached_property
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
 from litlab.config.overrides import available
 from litlab.data.tensors import TensorData
-from litlab.diagnostics.scales import NORMALIZED, ScaleProblem, scale_problem
+from litlab.diagnostics.rules import NORMALIZED, Rule, scale_rule
 from litlab.tasks.base import Task
 from litlab.tasks.baseline import baseline_loss, mean_loss, untrained_loss
 
 
 class RunSummary:
-    """What is known of a finished run. Losses are judged by the baseline loss, that of the best constant prediction.
+    """A finished run. Losses are relative to the baseline loss, that of the best constant prediction.
 
     Args:
         config, task, data: the run's; the task is trained, and tested last.
-        history: of each epoch its metrics.
-        metrics: of the tested weights, in validation if that took place.
-        steps: that the optimizer took.
-        unpredicted: see `unpredicted_classes`.
+        history: metrics of each epoch.
+        metrics: of the tested weights, in validation if there was one.
+        steps: optimizer steps.
+        unpredicted: classes that were never predicted in validation, each with its samples there.
 
     Attributes:
         train, val: mean loss of each epoch; empty without training or validation.
@@ -70,9 +69,9 @@ class RunSummary:
         return relative if math.isfinite(relative) else math.inf
 
     @cached_property
-    def scales(self) -> ScaleProblem:
+    def scales(self) -> Rule:
         """What is wrong with the scales of the data."""
-        return scale_problem(self.config, self.data)
+        return scale_rule(self.config, self.data)
 
     @property
     def relative(self) -> float:
@@ -95,22 +94,3 @@ class RunSummary:
     def settings(self, *wanted: str) -> list[str]:
         """Those of NAME=VALUE that such a run can be given, and was not; tokens are not to be normalized."""
         return available(self.config, *(each for each in wanted if not (self.tokens and each == NORMALIZED)))
-
-
-def unpredicted_classes(task: Task, data: TensorData) -> dict[str, int]:
-    """Classes that were never predicted in the validation just done, each with its samples there.
-
-    Empty without validation, or where the task's metrics do not tell, or have not seen all of it (several devices).
-    """
-    validation = getattr(data, "splits", {}).get("val")  # foreign data have none
-    recall = dict(task.metrics.items()).get("recall")
-    if validation is None or not data.has_validation or not isinstance(recall, BinaryStatScores | MulticlassStatScores):
-        return {}
-    tp, fp, tn, fn = (getattr(recall, name) for name in ("tp", "fp", "tn", "fn"))
-    predicted, labels = tp + fp, tp + fn
-    if isinstance(recall, BinaryStatScores):  # these are class 1's
-        predicted, labels = torch.stack((tn + fn, predicted)), torch.stack((tn + fp, labels))
-    if int(labels.sum()) != len(validation.targets):
-        return {}
-    counts = zip(data.class_names or (), predicted.flatten().tolist(), labels.flatten().tolist(), strict=False)
-    return {name: samples for name, given, samples in counts if samples and not given}
