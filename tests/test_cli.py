@@ -101,14 +101,14 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "nonsense=1": ("nonsense:", "data", "seed"),
     "data.batch_size": ("data.batch_size",),
     "data=[": ("data=[",),
-    "tune='${'": ("tune='${': is no interpolation;", "${data.batch_size}"),
-    "seed='${'": ("seed='${': is no interpolation;",),
-    "model=null": ("model=null: chooses nothing; choose from cnn, ", ", mlp, ", "or leave model out"),
-    "~model": ("~model: chooses nothing; choose from cnn, ", ", mlp, "),
-    "experiment=null": ("experiment=null: chooses nothing;", "fashion_mlp", "or leave experiment out"),
-    "scheduler=0.5": ("scheduler=0.5: chooses nothing; take scheduler=none\n",),
-    "scheduler=null": ("scheduler=null: chooses nothing; take scheduler=none\n",),
-    "hydra/launcher=null": ("hydra/launcher=null: chooses nothing; choose from ",),
+    "tune='${'": ("tune='${': is not a valid interpolation;", "${data.batch_size}"),
+    "seed='${'": ("seed='${': is not a valid interpolation;",),
+    "model=null": ("model=null: selects nothing; choose from cnn, ", ", mlp, ", "or leave model out"),
+    "~model": ("~model: selects nothing; choose from cnn, ", ", mlp, "),
+    "experiment=null": ("experiment=null: selects nothing;", "fashion_mlp", "or leave experiment out"),
+    "scheduler=0.5": ("scheduler=0.5: selects nothing; use scheduler=none\n",),
+    "scheduler=null": ("scheduler=null: selects nothing; use scheduler=none\n",),
+    "hydra/launcher=null": ("hydra/launcher=null: selects nothing; choose from ",),
     "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),
     "paths.log_dir=null": ("paths.log_dir=null: must name a folder, such as logs\n",),
     "paths.data_dir=null": ("paths.data_dir=null: must name a folder, such as data\n",),
@@ -275,10 +275,10 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
         (["sweep.resume=", "--dry-run", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.on_failure=go", "-m", "seed=0,1"], ("sweep.on_failure=go:", "continue, stop")),
         (["-m", "optimizer.lr=interval(0, 1)"], ("optimizer.lr: a grid needs values", "optimizer.lr=1,2,3")),
-        (["-m", "seed=range(0)"], ("seed=range(0): gives no value;",)),
-        (["-m", "seed=range(0,5,0)"], ("seed=range(0,5,0): is no range of values; write range(START, STOP, STEP)",)),
-        (["-m", "model=glob(nothing*)"], ("model=glob(nothing*): gives no value;", "glob(*)")),
-        (["-m", "model=null,mlp"], ("model=null,mlp: chooses nothing;", ", mlp, ")),
+        (["-m", "seed=range(0)"], ("seed=range(0): yields no value;",)),
+        (["-m", "seed=range(0,5,0)"], ("seed=range(0,5,0): is not a valid range; write range(START, STOP, STEP)",)),
+        (["-m", "model=glob(nothing*)"], ("model=glob(nothing*): yields no value;", "glob(*)")),
+        (["-m", "model=null,mlp"], ("model=null,mlp: selects nothing;", ", mlp, ")),
         (
             ["-m", "seed=range(0,1e9)", "optimizer.lr=0.1,0.2"],
             ("seed=range(0,1e9): gives 1,000,000,000 values, more than sweep.max_jobs=10000; give fewer,",),
@@ -333,7 +333,7 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
     monkeypatch.setattr("litlab.train.train", stopped)
     code, out, err = command("-m", *SMALL, "seed=0,1,2")
     assert code == 130, err
-    assert "jobs: 1 interrupted, 2 not begun." in out
+    assert "jobs: 1 interrupted, 2 not started." in out
     assert len(calls) == 1
     assert len(err.splitlines()) == 1 and "stopped; the same command with sweep.resume=" in err
     assert [run["status"] for run in results(tmp_path, read_result)] == ["interrupted"]

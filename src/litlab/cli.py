@@ -154,9 +154,9 @@ def report_error(error: BaseException) -> int:
     if isinstance(error, Interrupted):
         where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
         if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
-            where += f", and the same command with resume_from={last} goes on"
+            where += f", and the same command with resume_from={last} continues"
         if error.run_dir and (error.run_dir / "multirun.yaml").exists():
-            where = f"; the same command with sweep.resume={error.run_dir} goes on"
+            where = f"; the same command with sweep.resume={error.run_dir} continues"
         return _print_lines(f"stopped{where}", 128 + error.signum)
     if isinstance(error, RequestError):
         return _print_lines(str(error), 2)

@@ -25,7 +25,7 @@ from litlab.runs.checkpoints import UnreadableError
 from litlab.runs.hparams import log_metrics, session
 from litlab.runs.result import Result
 from litlab.runs.resume import checkpoint_to_resume
-from litlab.sweeps.worker import free_earlier_job
+from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
 from litlab.tune import tuned
@@ -68,7 +68,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 def prepare_process(config: DictConfig) -> None:
     """Memory, threads, arithmetic and logs of this process, as a run needs them."""
     if in_sweep():
-        free_earlier_job()
+        free_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)  # denormals (below 1e-38), as in the momentum of dark pixels, are slow on CPUs

@@ -108,7 +108,7 @@ EXAMPLES = {  # what is typed: the whole line
     "+trainer.logger=false": "trainer.logger: cannot be set; choose logger=none",
     "+trainer.max_epohcs=3": "trainer.max_epohcs: Trainer does not take it (did you mean max_epochs?)",
     "+model.foo=1": "model.foo: MLP does not take it; it takes hidden_sizes, activation, dropout, zero_init, embedding",
-    "+model.num_outputs=1": "model.num_outputs: cannot be set; the data give it",
+    "+model.num_outputs=1": "model.num_outputs: cannot be set; the data determine it",
     "trainer._target_=3": "trainer._target_=3: must be a class, such as package.module.Class; "
     "choose one of auto, cpu, ddp, gpu, mps",
     "data=breast_cancer model=mlp_periodic model.embedding._partial_=1": (
@@ -136,7 +136,7 @@ def test_a_mistake_is_one_line_with_a_right_value(compose, words):
 @pytest.mark.parametrize(
     ("group", "name", "line"),
     [
-        ("task", "monitor", "task.monitor: is missing; Classification needs a text"),
+        ("task", "monitor", "task.monitor: is required; Classification needs a text"),
         ("optimizer", "_target_", "optimizer._target_=None: must be a class, such as package.module.Class; choose"),
         (None, "optimizer", "optimizer: is missing; choose one of adam, adamw, rmsprop, sgd"),
     ],
@@ -216,7 +216,7 @@ class Short(nn.Module):
         (
             "Short",
             {"width": 4},
-            ["model._target_=own.Short: must take input_shape and num_outputs, which the data give to every model"],
+            ["model._target_=own.Short: must take input_shape and num_outputs, which every model gets from the data"],
         ),
         ("Nowhere", {"padding": "same"}, []),  # the import tells
     ],

@@ -84,7 +84,7 @@ def test_the_user_trusts_on_the_command_line_and_in_conf_local(command, canary, 
         f"{HEAD}callbacks: {{x: {{_target_: canary_package.Callback}}}}\n"
     )
     code, _, err = command(*SMALL, "experiment=theirs")
-    refused = "error: callbacks.x._target_=canary_package.Callback: is no class of litlab, torch.nn, torch.optim, "
+    refused = "error: callbacks.x._target_=canary_package.Callback: is not a class of litlab, torch.nn, torch.optim, "
     assert code == 2 and err.startswith(refused) and err.endswith("add trust=[canary_package]\n")
     code, _, err = command(*SMALL, "experiment=theirs", "trust=[canary_package]")
     assert (code, err) == (0, "")

@@ -58,8 +58,8 @@ def test_a_payload_is_refused_in_one_line_and_nothing_of_it_has_run(canary, payl
         build_all(config)
     message = str(error.value)
     lines = message.splitlines()
-    assert all(": is no class of litlab, torch.nn, " in line and "_target_=" in line for line in lines)
-    assert lines[-1].endswith(f"could run any code; if you trust it, add trust=[{PAYLOADS[payload]}]")
+    assert all(": is not a class of litlab, torch.nn, " in line and "_target_=" in line for line in lines)
+    assert lines[-1].endswith(f"could run arbitrary code; if you trust it, add trust=[{PAYLOADS[payload]}]")
     assert message.startswith(payload.partition(":")[0])
     assert not canary.exists() and "canary_package" not in sys.modules
 

@@ -121,7 +121,7 @@ def test_a_size_is_a_fraction_or_a_whole_number(name, example):
         with pytest.raises(RequestError) as error:
             check(OmegaConf.create({"data": digits | {name: wrong}}))
         assert str(error.value) == (
-            f"data.{name}={wrong}: must be a share below 1, such as {example}, or a whole number of samples"
+            f"data.{name}={wrong}: must be a fraction below 1, such as {example}, or a whole number of samples"
         )
 
 

@@ -85,7 +85,7 @@ def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
     assert errors.pop("1_optimizer=sgd,lr=0.1") is None
     assert errors["2_optimizer=sgd,lr=1000000.0"] == "the loss is nan"
     assert errors["3_optimizer=sgd,lr=-1"] == "optimizer.lr=-1: must be a number above 0, such as 0.01"
-    assert errors["4_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: there is no such setting; there are lr")
+    assert errors["4_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: no such setting; there are lr")
     assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
     assert len(results) == 6 and all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
 
@@ -114,10 +114,10 @@ def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch)
 def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
     code, _, err, results = sweep("seed=12,13,14", "sweep.on_failure=stop")
     assert code == 1
-    assert err.startswith("error: 1 of 3 jobs failed, 1 did not begin (sweep.on_failure=stop); see ")
+    assert err.startswith("error: 1 of 3 jobs failed, 1 did not start (sweep.on_failure=stop); see ")
     assert statuses(results) == {"1_seed=12": "completed", "2_seed=13": "failed"}
     (summary,) = tmp_path.rglob("summary.md")
-    assert "jobs: 1 completed, 1 failed, 1 not begun." in summary.read_text()
+    assert "jobs: 1 completed, 1 failed, 1 not started." in summary.read_text()
     assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["1_seed=12", "2_seed=13"]
 
 
@@ -127,9 +127,9 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
         patch.setattr("litlab.sweeps.folder.time", SimpleNamespace(time=lambda: next(clock)))
         code, out, err, results = sweep("seed=0,1,2", "sweep.minutes=10")
     assert (code, err) == (0, "") and statuses(results) == {"1_seed=0": "completed"}
-    assert "jobs: 1 completed, 2 not begun." in out
+    assert "jobs: 1 completed, 2 not started." in out
     last = out.splitlines()[-1]
-    assert last.startswith("the time of sweep.minutes=10 is used up; 2 jobs did not begin; the same command with ")
+    assert last.startswith("the time limit sweep.minutes=10 is reached; 2 jobs did not start; the same command with ")
     (resume,) = (word for word in last.split() if word.startswith("sweep.resume="))
     code, out, _ = command("-m", "seed=0,1,2", "sweep.minutes=10", resume)
     assert code == 0 and "jobs: 3 completed." in out
@@ -137,7 +137,7 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
 
 def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
-    assert "jobs: 1 failed, 1 not begun." in out
+    assert "jobs: 1 failed, 1 not started." in out
     assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
     assert statuses(results) == {"2_optimizer=adam": "failed"}
     (result,) = results.values()
@@ -183,12 +183,12 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     (folder / "3_seed=1" / ".1.room").touch()
     (folder / "3_seed=1" / "checkpoints").mkdir()
     (folder / "3_seed=1" / "checkpoints" / "last.ckpt").touch()
-    (folder / "4_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not begun
+    (folder / "4_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not started
     (folder / "4_seed=4" / "train.log").touch()
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
     assert (
-        "\n1 of 4 jobs are completed already\n1 of the others goes on from the last checkpoint\n2/4  seed=13  failed: "
+        "\n1 of 4 jobs are already completed\n1 of the others resumes from the last checkpoint\n2/4  seed=13  failed: "
         in out
     )
     names = ["1_seed=0", "2_seed=13", "3_seed=1", "4_seed=13", "5_seed=1", "6_seed=2"]
@@ -202,12 +202,10 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
     assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
     code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
     assert (code, err) == (0, "")
-    assert "\n3 of 3 jobs are completed already\n" in out and len(again) == 6
+    assert "\n3 of 3 jobs are already completed\n" in out and len(again) == 6
     code, out, err, same = sweep(f"sweep.resume={folder}")
     assert (code, out, same) == (2, "", again)
-    assert err.startswith(
-        f"error: sweep.resume={folder}: goes with the command of the sweep: python scripts/train.py -m "
-    )
+    assert err.startswith(f"error: sweep.resume={folder}: needs the command of the sweep: python scripts/train.py -m ")
     assert err.endswith(f" seed=0,1,2 sweep.resume={folder}\n")
 
 
@@ -219,13 +217,13 @@ def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
     before = sorted(folder.rglob("*")), (folder / "summary.md").read_text()
     code, out, _ = command("-m", "seed=0,1,2", "--dry-run", resume)
     first, second, third, last = out.splitlines()
-    assert (first, second) == ("1/3  seed=0  completed already", "2/3  seed=1  completed already")
+    assert (first, second) == ("1/3  seed=0  already completed", "2/3  seed=1  already completed")
     assert (code, third) == (0, "3/3  seed=2") and last.startswith("1 job to run, about ")
     code, out, err, _ = sweep("optimizer.lrr=1,2", resume)
     assert (code, out) == (2, "") and err.startswith("error: optimizer.lrr: ") and len(err.splitlines()) == 1
     assert (sorted(folder.rglob("*")), (folder / "summary.md").read_text()) == before, "neither leaves anything"
     code, out, _, results = sweep("seed=0,1", "optimizer.lr=0.1", "model=mlp", resume)  # the defaults
-    assert code == 0 and "\n2 of 2 jobs are completed already" in out and len(results) == 2
+    assert code == 0 and "\n2 of 2 jobs are already completed" in out and len(results) == 2
     code, out, err, results = sweep("optimizer.lr=0.03", resume)
     assert (code, err) == (0, "") and "1/1  lr=0.03  val/" in out
     assert sorted(results) == ["1_seed=0", "2_seed=1", "3_lr=0.03"], "named by what is its own"
@@ -240,7 +238,7 @@ def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
     with FileLock(folder / LOCK):
         code, out, err = command("-m", "seed=0,1", f"sweep.resume={folder}")
     assert (code, out) == (2, "")
-    assert f"sweep.resume={folder}: another sweep is at work there" in err and len(err.splitlines()) == 1
+    assert f"sweep.resume={folder}: another sweep is running there" in err and len(err.splitlines()) == 1
     assert (folder / "multirun.yaml").read_text() == "of the other one"
     assert {path.name for path in folder.iterdir()} <= {"0", "multirun.yaml", LOCK}
 
@@ -254,9 +252,7 @@ def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path, wor
     for folder in (tmp_path, run.parent, run):
         code, out, err = command(*words, f"sweep.resume={folder}")
         assert (code, out) == (2, "")
-        assert (
-            f"sweep.resume={folder}: that is no sweep's folder, it has no multirun.yaml; name a sweep's, logs/" in err
-        )
+        assert f"sweep.resume={folder}: not a sweep's folder, it has no multirun.yaml; name a sweep's, logs/" in err
     assert sorted(tmp_path.rglob("*")) == [run.parent, run, run / "result.json"]
 
 
@@ -622,7 +618,7 @@ def test_a_killed_sweep_resumed_is_an_undisturbed_one(tmp_path):
     resumed = Sweep(tmp_path / "killed", *NINE, f"sweep.resume={killed.folder}").end()
     assert resumed.process.returncode == 0, resumed.text
     completed = statuses.count("completed")
-    assert f"{completed} of 9 jobs are completed already\n1 of the others goes on from the last" in resumed.text
+    assert f"{completed} of 9 jobs are already completed\n1 of the others resumes from the last" in resumed.text
     logs = [path.read_text() for path in killed.folder.glob("*/train.log")]
     assert sum("epoch 1: " not in text for text in logs) == 1
     assert len(whole.summary) == 9

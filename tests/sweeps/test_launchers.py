@@ -210,7 +210,7 @@ def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     for number, stopped in zip((2, 15), report["stopped"], strict=True):
         assert stopped["code"] == 128 + number, stopped["text"]
         assert {each["status"] for each in stopped["results"]} == {"interrupted"}
-        assert re.search(r"stopped; the same command with sweep\.resume=.* goes on", stopped["text"]), stopped["text"]
+        assert re.search(r"stopped; the same command with sweep\.resume=.* continues", stopped["text"]), stopped["text"]
         assert "Traceback" not in stopped["text"]
 
 

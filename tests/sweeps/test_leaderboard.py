@@ -239,19 +239,19 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path):
     folder = save(tmp_path, [*results[0], results[1][1], job(settings[2], 0.1, seed=7)])
     assert summarize([folder]).jobs == {"completed": 5}
     planned = [Job(each["overrides"], each["settings"]) for group in results for each in group]
-    planned += [Job(["x=1"], mistake=ValueError())]  # which has a result
+    planned += [Job(["x=1"], error=ValueError())]  # which has a result
     save_plan(folder, [*planned, planned[0]], total=11)
     board = summarize([folder])
-    assert board.jobs == {"completed": 5, "not begun": 5}
+    assert board.jobs == {"completed": 5, "not started": 5}
     assert shown(board)[:2] == [(1, 0.1, 0.6, 3, "completed"), (2, 0.3, 0.1, 1, "completed")]
     assert shown(board)[2:] == [(None, 0.2, 0.7, 1, "1 of 3 completed")]
     row = board.rows[2]
     assert [each.value("seed") for each in row.jobs] == [0, 1, 2] and row.replicates == ["seeds"]
     assert row.overrides == ["optimizer.lr=0.2"]
-    assert "jobs: 5 completed, 5 not begun." in (folder / "summary.md").read_text()
+    assert "jobs: 5 completed, 5 not started." in (folder / "summary.md").read_text()
     assert len((folder / "jobs.csv").read_text().splitlines()) == 6
     save_plan(folder, planned, total=30)  # of a search, which plans as it goes
-    assert summarize([folder]).jobs["not begun"] == 25
+    assert summarize([folder]).jobs["not started"] == 25
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_search_finds_what_is_best(search):
 def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys, tmp_path):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
-    assert capsys.readouterr().out == "3 of 5 trials are completed already\n"
+    assert capsys.readouterr().out == "3 of 5 trials are already completed\n"
     assert len(more.asked) == more.plan.total == 2
     assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
     assert search("hydra.sweeper.n_trials=5").asked == []
@@ -228,7 +228,7 @@ def test_a_study_keeps_its_seeds(search, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search("hydra.sweeper.n_trials=1", "seed=0,1", value=crash)
     assert not (tmp_path / "optimization_results.yaml").exists()
-    with pytest.raises(RequestError, match="have the seeds 0, 1; give them again: seed=0,1"):
+    with pytest.raises(RequestError, match="have the seeds 0, 1; use them again: seed=0,1"):
         search("hydra.sweeper.n_trials=1", "seed=0,1,2")
     again = search("hydra.sweeper.n_trials=1", "seed=0,1", value=lambda *_: 0.25)
     first, second = again.study.get_trials()
@@ -264,7 +264,7 @@ def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, tmp_path):
     [
         (("hydra.sweeper.n_trials=0",), r"hydra\.sweeper\.n_trials=0: must be a whole number from 1"),
         (("hydra.sweeper.direction=up",), r"hydra\.sweeper\.direction=up: must be maximize or minimize"),
-        (("sweep.dry_run=true",), r"sweep\.dry_run=true: .* grids alone"),
+        (("sweep.dry_run=true",), r"sweep\.dry_run=true: .* only for grids"),
         (("optimizer.lr=0.1", "data.batch_size=32"), "nothing to search.*optimizer.lr=tag"),
         (
             ("seed=interval(0, 5)",),
@@ -281,11 +281,11 @@ def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, messa
 
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
     search("hydra.sweeper.n_trials=1")
-    with pytest.raises(RequestError, match="other choices for a setting; give it those again"):
+    with pytest.raises(RequestError, match="other choices for a setting; use those"):
         search("hydra.sweeper.n_trials=2", "data.batch_size=choice(1,2)")
     with sqlite3.connect(tmp_path / "optuna.db") as database:
         database.execute("update alembic_version set version_num = 'v2.6.0.a'")
-    upgrade = r"bring it up to date with `optuna storage upgrade --storage \S+/optuna\.db`$"
+    upgrade = r"upgrade it with `optuna storage upgrade --storage \S+/optuna\.db`$"
     with pytest.raises(RequestError, match=upgrade):
         search("hydra.sweeper.n_trials=2")
 

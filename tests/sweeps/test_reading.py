@@ -122,7 +122,7 @@ def test_reading_survives_half_written_foreign_and_dead_results(tmp_path):
     (folder / "3" / "result.json").write_text('{"status": "comp', encoding="utf-8")
     (folder / "0" / "checkpoints").mkdir()
     (folder / "0" / "checkpoints" / "result.json").write_text("not this one", encoding="utf-8")
-    (folder / "9").mkdir()  # a job that has not begun
+    (folder / "9").mkdir()  # a job that has not started
     results = [(result.run_dir.name, result.status) for result in read([folder])]
     odd = [(name, "unreadable") for name in "235"]
     assert sorted(results) == sorted([("0", "completed"), ("1", "died"), ("4", "running"), *odd])

@@ -104,8 +104,8 @@ def test_draws_keep_pairs_conditions_and_seeds():
         (LR_AND_BATCH, {"when": {"model": "cnn"}}, "must name choices and their values"),
         (LR_AND_BATCH, {"draw": "sobol", "jobs": 2}, "sweep.draw=sobol: must be random or halton"),
         (LR_AND_BATCH, {"draw": "random"}, "sweep.jobs=None: must be a whole number from 1"),
-        (("x=interval(1, 0)",), {"draw": "random", "jobs": 2}, "must go from a smaller to a larger number"),
-        (("x=tag(log, interval(0, 1))",), {"draw": "random", "jobs": 2}, "a logarithm needs numbers above 0"),
+        (("x=interval(1, 0)",), {"draw": "random", "jobs": 2}, "must run from a smaller to a larger number"),
+        (("x=tag(log, interval(0, 1))",), {"draw": "random", "jobs": 2}, "a logarithm needs positive numbers"),
         (("x=interval(0, 1)",), {}, "x: a grid needs values, as in x=1,2,3; or take sweep=random"),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ def arguments(words: Sequence[str]) -> list[str]:
     Existing paths and a sweep's condition need no quotes, whatever characters of Hydra's grammar they contain.
 
     Raises:
-        RequestError: an option is unknown or refused, or an override chooses nothing.
+        RequestError: an option is unknown or refused, or an override selects nothing.
     """
     overrides = [_quoted(word) for word in words if _is_override(word)]
     options = [word for word in words if not _is_override(word)]
@@ -35,7 +35,7 @@ def arguments(words: Sequence[str]) -> list[str]:
         if any(DRY_RUN.match(word) for word in overrides):
             options.insert(0, "-m")  # the sweeper does it, so that not even a run directory is left
         elif resume := next((word for word in overrides if RESUME.match(word)), None):
-            raise RequestError(f"{resume}: goes on with a sweep, so it needs -m; resume_from goes on with a run")
+            raise RequestError(f"{resume}: resumes a sweep and needs -m; to resume a run, use resume_from")
     return options + overrides
 
 
@@ -56,8 +56,8 @@ def _check_choice(word: str) -> None:
     if not group or not (CONF / group).is_dir() or not (word.startswith("~") or NO_NAME.search(value)):
         return
     names = choices().get(group, {})
-    take = f"take {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
-    raise RequestError(f"{word}: chooses nothing; {take}")
+    remedy = f"use {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
+    raise RequestError(f"{word}: selects nothing; {remedy}")
 
 
 def _check_interpolation(word: str) -> None:
@@ -73,7 +73,7 @@ def _check_interpolation(word: str) -> None:
         OmegaConf.create([OverridesParser.create().parse_override(word).value()])
     except GrammarParseError as error:
         instead = "write ${GROUP.SETTING}, such as ${data.batch_size}"
-        raise RequestError(f"{word}: is no interpolation; {instead}") from error
+        raise RequestError(f"{word}: is not a valid interpolation; {instead}") from error
     except (HydraException, OmegaConfBaseException):  # several values, or what Hydra reports well
         return
 
@@ -82,7 +82,7 @@ def _check_options(options: Sequence[str]) -> None:
     from litlab.compat.hydra import options_parser
 
     def refuse(message: str) -> NoReturn:
-        raise RequestError(f"{message}; --help shows what can be said")
+        raise RequestError(f"{message}; see --help")
 
     parser = options_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints a long usage text

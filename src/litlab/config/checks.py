@@ -1,6 +1,6 @@
 """Validation of a config before torch is imported and data are loaded.
 
-Settings are held against the signature of their class (`_target_`). Where the types of torch and Lightning say too
+Settings are checked against the signature of their class (`_target_`). Where the types of torch and Lightning say too
 little, RANGES does, by class and parameter. No rule goes by a setting's name alone.
 """
 
@@ -30,9 +30,9 @@ from litlab.config.values import (
 )
 from litlab.errors import RequestError
 
-Length = Annotated[int, Range(-1, such_as=10, note="-1 for no limit")]
-Batches = PositiveInt | Annotated[float, Range(above=0, at_most=1, such_as=1.0)]  # of an epoch: a number, or a share
-BatchesOrNone = NonNegativeInt | Annotated[float, Range(0, 1, such_as=1.0)]
+Length = Annotated[int, Range(-1, example=10, note="-1 for no limit")]
+Batches = PositiveInt | Annotated[float, Range(above=0, at_most=1, example=1.0)]  # of an epoch: a number, or a fraction
+BatchesOrNone = NonNegativeInt | Annotated[float, Range(0, 1, example=1.0)]
 Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time DD:HH:MM:SS")] | dict[str, int]
 
 MISSING = object()
@@ -40,7 +40,7 @@ MISSING = object()
 # Settings of the program itself.
 PROGRAM: dict[str, Any] = {
     "seed": Seed,
-    "threads": Annotated[int, Range(1, 1024, such_as=1)] | None,
+    "threads": Annotated[int, Range(1, 1024, example=1)] | None,
     "evaluate_train": bool,
     "resume_from": Annotated[str, ExistingFile("a checkpoint that exists: RUN_DIRECTORY/checkpoints/last.ckpt")] | None,
     "tune.apply": bool,
@@ -50,7 +50,7 @@ PROGRAM: dict[str, Any] = {
     "sweep.jobs": PositiveInt | None,
     "sweep.draw": Literal["random", "halton"] | None,
     "sweep.draw_seed": Seed,
-    "sweep.max_jobs": Annotated[int, Range(1, such_as=10000)],
+    "sweep.max_jobs": Annotated[int, Range(1, example=10000)],
 }
 # Where other libraries' signatures say too little: by module or class, and parameter.
 RANGES: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ RANGES: dict[str, dict[str, Any]] = {
         "T_max": PositiveInt,
         "eta_min": NonNegativeFloat,
         "gamma": PositiveFloat,
-        "step_size": Annotated[int, Range(1, such_as=10)],
+        "step_size": Annotated[int, Range(1, example=10)],
         "factor": Annotated[float, Range(above=0, below=1)],
         "patience": NonNegativeInt,
         "cooldown": NonNegativeInt,
@@ -71,10 +71,10 @@ RANGES: dict[str, dict[str, Any]] = {
         "last_epoch": Literal[-1],  # going on is resume_from's business
     },
     "torch.optim": {
-        "lr": Annotated[float, Range(above=0, such_as=0.01)],
-        "momentum": Annotated[float, Range(0, below=1, such_as=0.9)],
+        "lr": Annotated[float, Range(above=0, example=0.01)],
+        "momentum": Annotated[float, Range(0, below=1, example=0.9)],
         "betas": tuple[Fraction, Fraction],
-        "weight_decay": Annotated[float, Range(0, such_as=0.0001)],
+        "weight_decay": Annotated[float, Range(0, example=0.0001)],
         "eps": NonNegativeFloat,
         "alpha": NonNegativeFloat,
     },
@@ -93,7 +93,7 @@ RANGES: dict[str, dict[str, Any]] = {
         "fast_dev_run": bool | PositiveInt,
         "max_epochs": Length | None,
         "min_epochs": NonNegativeInt | None,
-        "max_steps": Annotated[int, Range(-1, such_as=1000, note="-1 for no limit")],
+        "max_steps": Annotated[int, Range(-1, example=1000, note="-1 for no limit")],
         "min_steps": NonNegativeInt | None,
         "max_time": Duration | None,
         "limit_train_batches": Batches | None,
@@ -103,9 +103,9 @@ RANGES: dict[str, dict[str, Any]] = {
         "val_check_interval": Batches | Duration | None,
         "check_val_every_n_epoch": PositiveInt | None,
         "num_sanity_val_steps": Length | None,
-        "log_every_n_steps": Annotated[int, Range(1, such_as=50)],
+        "log_every_n_steps": Annotated[int, Range(1, example=50)],
         "accumulate_grad_batches": PositiveInt,
-        "gradient_clip_val": Annotated[float, Range(above=0, such_as=1.0)] | None,
+        "gradient_clip_val": Annotated[float, Range(above=0, example=1.0)] | None,
         "gradient_clip_algorithm": Literal["norm", "value"] | None,
         "profiler": Literal["simple", "advanced", "pytorch", "xla"] | None,
         "reload_dataloaders_every_n_epochs": NonNegativeInt,
@@ -122,7 +122,7 @@ RANGES: dict[str, dict[str, Any]] = {
     },
 }
 # Parameters that litlab fills in, and what to do instead of setting them.
-FROM_DATA = dict.fromkeys(("input_shape", "num_outputs", "num_tokens"), "the data give it")
+FROM_DATA = dict.fromkeys(("input_shape", "num_outputs", "num_tokens"), "the data determine it")
 MODULE_SETTINGS = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
 RESERVED: dict[str, dict[str, str]] = {
     "model": FROM_DATA,
@@ -148,7 +148,7 @@ INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 TARGET = re.compile(r"[^\W\d]\w*(\.\w+)+|.*\$\{.*")
 HYDRA_KEY = re.compile(r"_(target|partial|recursive|convert|args)_")
 
-Mistakes = Iterator[tuple[str, str]]  # the setting, and the line about it
+Errors = Iterator[tuple[str, str]]  # the setting, and the line about it
 
 
 class Node(NamedTuple):
@@ -171,7 +171,7 @@ class Node(NamedTuple):
 
 
 def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "") -> None:
-    """Hold a composed config against the signatures of its classes.
+    """Check a composed config against the signatures of its classes.
 
     Args:
         config: composed.
@@ -179,20 +179,20 @@ def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "") -> 
         only: check nothing but the program's settings with this prefix.
 
     Raises:
-        RequestError: all mistakes, a line each.
+        RequestError: all errors, a line each.
     """
-    mistakes = dict(_program_mistakes(config, only))
+    errors = dict(_program_errors(config, only))
     if not only:
         raw: Any = OmegaConf.to_container(config, resolve=False)
         for node in (node for group in sorted(raw, key=_rank) for node in _nodes(group, raw[group])):
-            for setting, text in _node_mistakes(config, node, overrides):
-                mistakes.setdefault(setting, text)
-        mistakes |= {setting: text for setting, text in _group_mistakes(raw) if setting not in mistakes}
-    if mistakes:
-        raise RequestError("\n".join(mistakes.values()))
+            for setting, text in _node_errors(config, node, overrides):
+                errors.setdefault(setting, text)
+        errors |= {setting: text for setting, text in _group_errors(raw) if setting not in errors}
+    if errors:
+        raise RequestError("\n".join(errors.values()))
 
 
-def _program_mistakes(config: DictConfig, prefix: str) -> Mistakes:
+def _program_errors(config: DictConfig, prefix: str) -> Errors:
     for setting, hint in PROGRAM.items():
         value = OmegaConf.select(config, setting, default=MISSING)
         if setting.startswith(prefix) and value is not MISSING and not fits(value, hint):
@@ -224,7 +224,7 @@ def _scheduler_signature(target: str) -> Signature:
     return Signature(takes.parameters | own, takes.others)
 
 
-def _node_mistakes(config: DictConfig, node: Node, overrides: Sequence[str]) -> Mistakes:
+def _node_errors(config: DictConfig, node: Node, overrides: Sequence[str]) -> Errors:
     path, settings, (parameters, others) = node.path, node.settings, node.signature
     reserved, class_name = RESERVED.get(path, {}), node.target.rpartition(".")[2]
     unknown = [name for name in settings if not others and name not in parameters and name not in reserved]
@@ -240,21 +240,21 @@ def _node_mistakes(config: DictConfig, node: Node, overrides: Sequence[str]) -> 
         if name in reserved and (name in parameters or not others):
             yield f"{path}.{name}", f"{path}.{name}: cannot be set; {reserved[name]}"
         elif name in parameters:
-            yield from _value_mistakes(config, f"{path}.{name}", value, node.hint(name), parameters[name].default)
+            yield from _value_errors(config, f"{path}.{name}", value, node.hint(name), parameters[name].default)
     if path in RESERVED or not node.partial:  # who completes another partial is not known
         for name in known:
             if parameters[name].default is REQUIRED and name not in settings:
                 needs = describe(node.hint(name))
-                yield f"{path}.{name}", f"{path}.{name}: is missing; {class_name} needs {needs}"
+                yield f"{path}.{name}", f"{path}.{name}: is required; {class_name} needs {needs}"
     if path == "model" and not others and (missing := sorted({"input_shape", "num_outputs"} - set(parameters))):
-        must_take = f"must take {' and '.join(missing)}, which the data give to every model"
+        must_take = f"must take {' and '.join(missing)}, which every model gets from the data"
         yield "model._target_", f"model._target_={node.target}: {must_take}"
     if node.target == "torch.optim.SGD" and settings.get("nesterov") is True and not settings.get("momentum"):
         momentum = f"{path}.momentum={settings.get('momentum')}"
         yield f"{path}.momentum", f"{momentum}: Nesterov's needs one above 0; set {path}.nesterov=false, too"
 
 
-def _value_mistakes(config: DictConfig, setting: str, value: Any, hint: Any, default: Any) -> Mistakes:
+def _value_errors(config: DictConfig, setting: str, value: Any, hint: Any, default: Any) -> Errors:
     if hint is Any:
         return
     if isinstance(value, str) and "${" in value:
@@ -293,7 +293,7 @@ def _options(group: str) -> list[Path]:
     return sorted((CONF / group).glob("*.yaml"))
 
 
-def _group_mistakes(raw: Mapping[str, Any]) -> Mistakes:
+def _group_errors(raw: Mapping[str, Any]) -> Errors:
     """Groups that are missing, have no settings, or name no class."""
     trains = "trainer" in raw or "model" in raw  # scripts/describe.py has only data
     for group in (*BUILT, "scheduler", "tune", "callbacks", "logger", "augmentation"):
@@ -303,21 +303,21 @@ def _group_mistakes(raw: Mapping[str, Any]) -> Mistakes:
             if trains:
                 yield group, f"{group}: is missing; {choose}"
         elif not isinstance(settings, dict):
-            yield group, f"{group}={settings}: is no choice; {choose}"
+            yield group, f"{group}={settings}: is not a valid choice; {choose}"
         elif group in ("callbacks", "logger"):
             for name, each in settings.items():
-                yield from _target_mistakes(f"{group}.{name}", each, f"~{group}.{name} leaves it out")
+                yield from _target_errors(f"{group}.{name}", each, f"~{group}.{name} leaves it out")
         elif settings or group in BUILT:
-            yield from _target_mistakes(group, settings, choose)
+            yield from _target_errors(group, settings, choose)
 
 
-def _target_mistakes(path: str, settings: Any, remedy: str) -> Mistakes:
+def _target_errors(path: str, settings: Any, remedy: str) -> Errors:
     if not isinstance(settings, dict):
         yield path, f"{path}={settings}: must be settings with a class (_target_); {remedy}"
         return
     for name, each in settings.items():
         if isinstance(each, dict) and "_target_" in each:
-            yield from _target_mistakes(f"{path}.{name}", each, f"see {path}")
+            yield from _target_errors(f"{path}.{name}", each, f"see {path}")
     target, partial = settings.get("_target_"), settings.get("_partial_", False)
     if not isinstance(target, str) or not TARGET.fullmatch(target):
         yield f"{path}._target_", f"{path}._target_={target}: must be a class, such as package.module.Class; {remedy}"

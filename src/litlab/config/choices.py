@@ -13,7 +13,7 @@ LAUNCHERS = {
     "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
 }
 SWEEPS = (
-    "With -m: sweep.resume=FOLDER beside a sweep's own command goes on with it, "
+    "With -m: a sweep's own command with sweep.resume=FOLDER resumes it, "
     "--dry-run lists its jobs and how long they would take."
 )
 

@@ -105,8 +105,8 @@ def check_hydra(config: DictConfig) -> None:
     for part in ("hydra_logging", "job_logging"):
         named += _called(hydra.get(part), f"hydra.{part}")
     packages = trusted(config)
-    if mistakes := [refusal(*each) for each in named if not lies_in(each[1], packages)]:
-        raise RequestError("\n".join(mistakes))
+    if errors := [refusal(*each) for each in named if not lies_in(each[1], packages)]:
+        raise RequestError("\n".join(errors))
 
 
 def _called(node: Any, setting: str) -> Iterator[tuple[str, str]]:

@@ -89,7 +89,7 @@ def build_error(error: BaseException) -> str:
 
 
 def hydra_message(error: BaseException) -> str | None:
-    """What a mistake on the command line or in a YAML means to the user; None for other errors."""
+    """The message for an error on the command line or in a YAML file; None for other errors."""
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -101,7 +101,7 @@ def hydra_message(error: BaseException) -> str | None:
     if isinstance(error, HydraException) and (several := SWEEP_VALUES.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
     if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key and cause is None:
-        return f"{error.full_key}: is missing, and the program needs it; leave out ~{error.full_key}"
+        return f"{error.full_key}: is required; remove ~{error.full_key}"
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, by its name: importing it takes seconds
         return blame_setting("trainer", {"_target_": "lightning.pytorch.Trainer"}, error)
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -138,10 +138,10 @@ def _unknown_setting(error: Any) -> str:
         nodes = config.items_ex(resolve=False)
         elsewhere = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
     if elsewhere:
-        return f"{key}: there is no such setting (did you mean {' or '.join(elsewhere)}?)"
+        return f"{key}: no such setting (did you mean {' or '.join(elsewhere)}?)"
     known = [str(each) for each in error.parent_node if not str(each).startswith("_")]
     listed = f"there are {', '.join(known)} (+{key}=... adds one)"
-    return f"{key}: there is no such setting{suggestion(name, known)}; {listed}"
+    return f"{key}: no such setting{suggestion(name, known)}; {listed}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -176,5 +176,5 @@ def blame_setting(path: str, made: Any, error: BaseException | str) -> str:
     if not given:
         return f"{path}.{left_out[0]}: {message}" if left_out else f"{path}: {message}"
     value = made[given[0]]
-    told = f"={value}" if isinstance(value, str | int | float | list | tuple | None) else ""
-    return f"{path}.{given[0]}{told}: {message}"
+    shown = f"={value}" if isinstance(value, str | int | float | list | tuple | None) else ""
+    return f"{path}.{given[0]}{shown}: {message}"

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from litlab.config import values
 
 REQUIRED: Any = inspect.Parameter.empty
-PLAIN: dict[str, Any] = {each.__name__: each for each in (int, float, bool, str, list, tuple, dict, Path, Mapping)}
-PLAIN |= {each.__name__: each for each in values.SEQUENCES} | {"Any": Any, "List": list, "Tuple": tuple, "Dict": dict}
-PLAIN |= dict.fromkeys(("Tensor", "timedelta", "Module", "Optimizer"), values.Instance)
+TYPES: dict[str, Any] = {each.__name__: each for each in (int, float, bool, str, list, tuple, dict, Path, Mapping)}
+TYPES |= {each.__name__: each for each in values.SEQUENCES} | {"Any": Any, "List": list, "Tuple": tuple, "Dict": dict}
+TYPES |= dict.fromkeys(("Tensor", "timedelta", "Module", "Optimizer"), values.Instance)
 DEFINITION = re.compile(r"^(?:class|def)[ \t]+(\w+)|^(\w+)(?::[^=\n]*)?[ \t]*=(?!=)", re.MULTILINE)
 IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n(]*))", re.MULTILINE)
 STATEMENT = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
@@ -76,11 +76,11 @@ def _signature(module: str, name: str) -> Signature:
     if (init := methods.get("__init__")) is None:
         return UNKNOWN if base is None else _signature(found, base.id)
     own = _own(found, init, f"{found}.{name}", method=True)
-    passed_on = _passed_on(init)
-    if base is None or passed_on is None:
+    forwarded = _forwarded(init)
+    if base is None or forwarded is None:
         return own
     inherited = _signature(found, base.id)
-    more = {key: each for key, each in inherited.parameters.items() if key not in passed_on}
+    more = {key: each for key, each in inherited.parameters.items() if key not in forwarded}
     return Signature(more | own.parameters, inherited.others)
 
 
@@ -96,7 +96,7 @@ def _own(module: str, function: ast.FunctionDef, owner: str, method: bool) -> Si
     return Signature(parameters, given.kwarg is not None)
 
 
-def _passed_on(init: ast.FunctionDef) -> set[str] | None:
+def _forwarded(init: ast.FunctionDef) -> set[str] | None:
     """What `__init__` passes by name to its parent's along with `**kwargs`; None if it does not pass them on."""
     if init.args.kwarg is None:
         return None
@@ -127,9 +127,9 @@ def _hint(module: str, node: ast.expr) -> Any:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _hint(module, left) | _hint(module, right)
         case ast.Attribute(attr=name):
-            return PLAIN.get(name, Any)
+            return TYPES.get(name, Any)
         case ast.Name(id=name):
-            return PLAIN[name] if name in PLAIN else _alias(module, name)
+            return TYPES[name] if name in TYPES else _alias(module, name)
         case ast.Subscript(value=ast.Name(id=head) | ast.Attribute(attr=head), slice=inner):
             return _generic(module, head, inner.elts if isinstance(inner, ast.Tuple) else [inner])
     return Any
@@ -153,7 +153,7 @@ def _generic(module: str, head: str, inner: Sequence[ast.expr]) -> Any:
     hints = tuple(Ellipsis if ast.unparse(each) == "..." else _hint(module, each) for each in inner)
     if head in ("Union", "Optional"):
         return functools.reduce(operator.or_, (*hints, None) if head == "Optional" else hints)
-    origin = PLAIN.get(head)
+    origin = TYPES.get(head)
     return origin[hints] if origin in values.SEQUENCES else origin if origin in (dict, Mapping) else Any
 
 

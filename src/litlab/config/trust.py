@@ -1,7 +1,7 @@
 """The allow-list of `_target_`: classes of known packages, and what the user trusts.
 
-A config may come from anyone, and a `_target_` is called. So `check` holds its name against the packages below before
-anything is imported, and `verify` the object that it resolves to against what may be built: a path such as
+A config may come from anyone, and a `_target_` is called. So `check` compares its name with the packages below before
+anything is imported, and `verify` the object it resolves to with what may be built: a path such as
 `litlab.data.mirrors.subprocess.run` begins well and ends elsewhere.
 """
 
@@ -38,9 +38,9 @@ def check(config: DictConfig, resolved: Mapping[str, Any] | None = None) -> None
         RequestError: the names that are not allowed, a line each; or `trust` is no list of packages.
     """
     packages = (*KNOWN, *trusted(config))
-    mistakes = [refusal(*each) for each in targets(resolved or config) if not lies_in(each[1], packages)]
-    if mistakes:
-        raise RequestError("\n".join(mistakes))
+    errors = [refusal(*each) for each in targets(resolved or config) if not lies_in(each[1], packages)]
+    if errors:
+        raise RequestError("\n".join(errors))
 
 
 def verify(group: str, config: Any, packages: Sequence[str] = ()) -> None:
@@ -110,8 +110,8 @@ def refusal(setting: str, name: str, module: str = "") -> str:
     """
     package = module if lies_in(module, KNOWN) else (module or name).partition(".")[0]
     return (
-        f"{setting}={name}: is no class of litlab, torch.nn, torch.optim, torchmetrics or Lightning that builds a run, "
-        f"and could run any code; if you trust it, add trust=[{package}]"
+        f"{setting}={name}: is not a class of litlab, torch.nn, torch.optim, torchmetrics or Lightning that builds a "
+        f"run, and could run arbitrary code; if you trust it, add trust=[{package}]"
     )
 
 
@@ -129,7 +129,7 @@ def _kinds() -> dict[str, tuple[type, ...]]:
 
     Not all of torchmetrics: its metrics of text, images and audio load models from files and URLs in settings.
     """
-    import lightning.pytorch as L  # here: mistakes in names are reported before torch is imported
+    import lightning.pytorch as L  # here: errors in names are reported before torch is imported
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
     from lightning.pytorch.plugins import Precision

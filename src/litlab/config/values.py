@@ -34,7 +34,7 @@ class Range:
         at_most: the largest number.
         above: all numbers are larger.
         below: all numbers are smaller.
-        such_as: an example for the message; without one, the parameter's default.
+        example: an example for the message; without one, the parameter's default.
         note: what a special number means: "-1 for no limit".
     """
 
@@ -42,7 +42,7 @@ class Range:
     at_most: float = math.inf
     above: float = -math.inf
     below: float = math.inf
-    such_as: float | None = None
+    example: float | None = None
     note: str = ""
 
     def holds(self, value: float) -> bool:
@@ -80,10 +80,10 @@ class ExistingFile:
 
 
 @dataclass(frozen=True)
-class SizeOrShare:
-    """A number of samples (int) or a share of them (float below 1), for `Annotated[int | float, SizeOrShare(0.1)]`."""
+class SizeOrFraction:
+    """A number of samples (int) or a fraction of them (float), for `Annotated[int | float, SizeOrFraction(0.1)]`."""
 
-    such_as_share: float
+    example: float
 
     def holds(self, value: float) -> bool:
         """Whether it is one of the two."""
@@ -92,7 +92,7 @@ class SizeOrShare:
     @property
     def words(self) -> str:
         """Both in words."""
-        return f"a share below 1, such as {self.such_as_share}, or a whole number of samples"
+        return f"a fraction below 1, such as {self.example}, or a whole number of samples"
 
 
 class Instance:
@@ -103,7 +103,7 @@ PositiveInt = Annotated[int, Range(1)]
 NonNegativeInt = Annotated[int, Range(0)]
 PositiveFloat = Annotated[float, Range(above=0)]
 NonNegativeFloat = Annotated[float, Range(0)]
-Fraction = Annotated[float, Range(0, below=1, such_as=0.1)]
+Fraction = Annotated[float, Range(0, below=1, example=0.1)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 
@@ -178,10 +178,10 @@ def _either(hint: Any, plural: bool) -> str:
 
 
 def _example(parts: Sequence[Any], default: Any) -> Any:
-    """The first `such_as` of a type, or else the default where it is a number or a list."""
+    """The first `example` of a type, or else the default where it is a number or a list."""
     marks = [mark for part in parts if get_origin(part) is Annotated for mark in get_args(part)[1:]]
     ranges = [mark for mark in marks if isinstance(mark, Range)]
-    if given := [each.such_as for each in ranges if each.such_as is not None]:
+    if given := [each.example for each in ranges if each.example is not None]:
         return given[0]
     if isinstance(default, list | tuple) and any(get_origin(part) in SEQUENCES for part in parts):
         return list(default) or None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from litlab import signals
-from litlab.config.values import PositiveInt, Seed, SizeOrShare
+from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.samples import as_splits, column_axis, data_error, refuse_faults
 from litlab.data.spec import DataSpec
@@ -51,8 +51,8 @@ class TensorData(L.LightningDataModule):
         *,
         batch_size: PositiveInt = 64,
         eval_batch_size: PositiveInt = 1024,
-        val_size: Annotated[int | float, SizeOrShare(0.1)] = 0,
-        test_size: Annotated[int | float, SizeOrShare(0.2)] = 0,
+        val_size: Annotated[int | float, SizeOrFraction(0.1)] = 0,
+        test_size: Annotated[int | float, SizeOrFraction(0.2)] = 0,
         test_on_train: bool = False,
         split_seed: Seed = 0,
         folds: int | None = None,

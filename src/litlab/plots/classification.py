@@ -46,5 +46,7 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
         axes.locator_params(integer=True)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axes.set(xlabel="predicted class", ylabel="actual class")
-    axes.set_title(f"{counts.sum():,} {split} samples, accuracy {accuracy:.2%}\ncolour: share of the row", fontsize=10)
+    axes.set_title(
+        f"{counts.sum():,} {split} samples, accuracy {accuracy:.2%}\ncolour: fraction of the row", fontsize=10
+    )
     return figure

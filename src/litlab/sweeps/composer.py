@@ -17,7 +17,7 @@ from litlab.config.composition import blank_job
 from litlab.errors import RequestError
 from litlab.runs.result import settings
 from litlab.sweeps.job import Job
-from litlab.sweeps.job_result import NOT_BEGUN, JobResult
+from litlab.sweeps.job_result import NOT_STARTED, JobResult
 
 
 class Composer:
@@ -35,17 +35,17 @@ class Composer:
         self._chosen: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """A job of these overrides, checked; what is wrong with it becomes its `mistake`."""
+        """A job of these overrides, checked; what is wrong with it becomes its `error`."""
         job = Job(list(overrides))
         before = HydraConfig.instance().cfg
         try:
             composed = self._compose(job.overrides)
             job.settings = settings(composed)
-            job.identity = JobResult(NOT_BEGUN, settings=job.settings).identity()
+            job.identity = JobResult(NOT_STARTED, settings=job.settings).identity()
             trust.check(composed, job.settings)
             check(composed, job.overrides)
         except (HydraException, OmegaConfBaseException, RequestError) as error:
-            job.mistake = error
+            job.error = error
         finally:
             HydraConfig.instance().cfg = before
         return job

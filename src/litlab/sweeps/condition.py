@@ -42,7 +42,7 @@ class Condition:
             raise self._refuse("cannot be parsed") from error
         if not isinstance(self._tree, ast.BoolOp | ast.UnaryOp | ast.Compare):
             raise self._refuse("compares nothing")
-        self._evaluate(self._tree, {})  # mistakes show before any job
+        self._evaluate(self._tree, {})  # an invalid condition fails before any job starts
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether it is true of a job with these values; a comparison with a setting that the job lacks is false."""

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 from litlab import signals
 from litlab.errors import RunError
 from litlab.sweeps.composer import Composer
-from litlab.sweeps.folder import quoted, read, results, resumed
+from litlab.sweeps.folder import hydra_quoted, read, results, resumed
 from litlab.sweeps.job import DUPLICATE, Job
 from litlab.sweeps.job_result import JobResult
 
@@ -43,12 +43,12 @@ def dry_run(
 
     Raises:
         RunError: none of the measured jobs completed.
-        Exception: no job could be composed: the first one's mistake.
+        Exception: no job could be composed: the first job's error.
     """
     composer = Composer(context, config)
     jobs = [composer.job(overrides) for overrides in job_overrides]
-    if all(job.mistake for job in jobs):
-        raise next(job.mistake for job in jobs if job.mistake)
+    if all(job.error for job in jobs):
+        raise next(job.error for job in jobs if job.error)
     pending = _list(jobs, swept, resumed(config))
     if not pending:
         print("nothing is left to run")
@@ -80,10 +80,10 @@ def _list(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) -> lis
     completed = {JobResult.of(result).identity() for result in known if result["status"] == "completed"}
     pending: dict[str, Job] = {}
     for number, job in enumerate(jobs, 1):
-        if job.mistake is not None:
-            state = f"cannot run: {' '.join(str(job.mistake).split())}"
+        if job.error is not None:
+            state = f"cannot run: {' '.join(str(job.error).split())}"
         elif job.identity in completed:
-            state = "completed already"
+            state = "already completed"
         elif job.identity in pending:
             state = DUPLICATE
         else:
@@ -138,7 +138,7 @@ def _one_epoch(job: Job, context: HydraContext, task: TaskFunction, config: Dict
     with tempfile.TemporaryDirectory(prefix="litlab-dry-run-") as folder:
         words = [*job.overrides, f"trainer.max_epochs={min(1, epochs) if epochs not in (None, -1) else 1}"]
         words += ["trainer.enable_progress_bar=false"]
-        words += ["sweep.dry_run=true", f"hydra.sweep.dir={quoted(folder)}", "hydra.sweep.subdir=job"]
+        words += ["sweep.dry_run=true", f"hydra.sweep.dir={hydra_quoted(folder)}", "hydra.sweep.subdir=job"]
         composed = context.config_loader.load_sweep_config(config, words)
         with open_dict(composed):
             composed.hydra.job.id, composed.hydra.job.num = "dry_run", 0

@@ -18,7 +18,7 @@ from litlab.sweeps.naming import folder_name
 REQUEST = "multirun.yaml"  # the sweep's config, in every sweep's folder from its beginning
 LOCK = ".sweep.lock"
 STOP = ".stop"  # in a sweep's folder: no other job is to begin
-LATE = "sweep.minutes"  # what STOP says when the time is used up
+TIME_LIMIT = "sweep.minutes"  # what STOP says when the time is used up
 
 
 def claim(config: DictConfig) -> Path:
@@ -43,7 +43,7 @@ def claim(config: DictConfig) -> Path:
     name = str(folder.absolute())  # Ray's processes start elsewhere
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.sweep.dir = name
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(name)}")  # of which each job is composed
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={hydra_quoted(name)}")  # of which each job is composed
     return folder
 
 
@@ -61,7 +61,7 @@ def resumed(config: DictConfig) -> Path | None:
     elif not folder.is_dir():
         what = "there is no such folder"
     elif not (folder / REQUEST).is_file():
-        what = f"that is no sweep's folder, it has no {REQUEST}"
+        what = f"not a sweep's folder, it has no {REQUEST}"
     else:
         return folder
     raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME")
@@ -76,7 +76,7 @@ def _make(folder: Path) -> bool:
     return True
 
 
-def clear(folder: Path, *files: Path) -> None:
+def remove_unstarted(folder: Path, *files: Path) -> None:
     """Remove the folder of a sweep of which no job has begun, if nothing but these files is in it."""
     for file in (*files, folder / LOCK, folder / STOP):
         file.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ def clear(folder: Path, *files: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """The sweep's folder is this process's own while the body runs.
 
     Raises:
@@ -100,28 +100,28 @@ def held(folder: Path) -> Iterator[None]:
             finally:
                 (folder / STOP).unlink(missing_ok=True)
     except Timeout as error:
-        raise RequestError(f"sweep.resume={folder}: another sweep is at work there; wait for it, or stop it") from error
+        raise RequestError(f"sweep.resume={folder}: another sweep is running there; wait for it or stop it") from error
 
 
-def start_time(folder: Path) -> None:
-    """The jobs of this session begin now, see `keep_time`."""
+def start_clock(folder: Path) -> None:
+    """The jobs of this session begin now, see `enforce_time_limit`."""
     with suppress(FileNotFoundError):
         os.utime(folder / REQUEST)
 
 
-def keep_time(folder: Path, minutes: float | None) -> None:
-    """Stop the sweep, so that no other job begins, `minutes` after `start_time`; but let it have one result."""
+def enforce_time_limit(folder: Path, minutes: float | None) -> None:
+    """Stop the sweep, so that no other job begins, `minutes` after `start_clock`; but let it have one result."""
     request = folder / REQUEST
     if minutes is None or not request.exists() or time.time() - request.stat().st_mtime < 60 * minutes:
         return
     if any(folder.glob(f"*/{FILE}")):
-        (folder / STOP).write_text(LATE)
+        (folder / STOP).write_text(TIME_LIMIT)
 
 
-def is_late(folder: Path) -> bool:
+def timed_out(folder: Path) -> bool:
     """Whether the sweep ended because its time was used up."""
     stop = folder / STOP
-    return stop.exists() and stop.read_text() == LATE
+    return stop.exists() and stop.read_text() == TIME_LIMIT
 
 
 def free_number(folder: Path) -> int:
@@ -157,11 +157,11 @@ def results(folder: Path) -> dict[Path, StoredResult]:
     return {path: result for path, result in found if result is not None}
 
 
-def quoted(text: str) -> str:
+def hydra_quoted(text: str) -> str:
     """A text that may hold anything, as a value of Hydra's override grammar."""
     return "'" + text.replace("'", "\\'") + "'"
 
 
-def list_of(texts: Sequence[str]) -> str:
+def hydra_list(texts: Sequence[str]) -> str:
     """A list of texts, as a value of Hydra's override grammar."""
-    return f"[{','.join(quoted(text) for text in texts)}]"
+    return f"[{','.join(hydra_quoted(text) for text in texts)}]"

@@ -13,7 +13,7 @@ from litlab.config.hydra_errors import hydra_message
 from litlab.runs.heartbeat import is_alive_elsewhere, this_process
 from litlab.runs.recording import format_error
 from litlab.runs.result import FILE, StoredResult, write
-from litlab.sweeps.folder import list_of, quoted, read
+from litlab.sweeps.folder import hydra_list, hydra_quoted, read
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import swept_values
 
@@ -31,7 +31,7 @@ class Job:
         overrides: what makes it of the sweep's config.
         settings: the resolved ones, see `litlab.runs.result.settings`.
         identity: equal for jobs of the same settings.
-        mistake: why it cannot run at all.
+        error: why it cannot run at all.
         folder: its own; of a duplicate, `NO_FOLDER`.
         resume_from: the last checkpoint of an attempt that was stopped in an earlier session.
         result: as it was last read.
@@ -42,7 +42,7 @@ class Job:
     overrides: list[str]
     settings: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
-    mistake: Exception | None = None
+    error: Exception | None = None
     folder: Path = NO_FOLDER
     resume_from: Path | None = None
     result: StoredResult | None = None
@@ -55,8 +55,8 @@ class Job:
 
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
-        resume = [f"sweep.checkpoint={quoted(str(self.resume_from))}"] if self.resume_from else []
-        own = [f"sweep.swept={list_of(swept)}", f"hydra.sweep.subdir={quoted(self.folder.name)}"]
+        resume = [f"sweep.checkpoint={hydra_quoted(str(self.resume_from))}"] if self.resume_from else []
+        own = [f"sweep.swept={hydra_list(swept)}", f"hydra.sweep.subdir={hydra_quoted(self.folder.name)}"]
         return [*self.overrides, *resume, *own]
 
     @property

@@ -14,9 +14,9 @@ from litlab.runs.result import StoredResult
 from litlab.sweeps.naming import key_of
 
 REPLICATES = {"seed": "seeds", "data.fold": "folds"}  # settings over which a row of the leaderboard has the mean
-NOT_BEGUN = "not begun"  # the status of a planned job without a result.json
+NOT_STARTED = "not started"  # the status of a planned job without a result.json
 UNREADABLE = "unreadable"  # the status of a file that is not the result of a training
-OF_MONITOR = ("metric", "mode", "best", "epoch")
+MONITOR_FIELDS = ("metric", "mode", "best", "epoch")
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class JobResult:
     """The part of a result.json (`litlab.runs.result.Result`) that sweeps use; what the file lacks is None or empty.
 
     Attributes:
-        status: completed, failed, interrupted or running; of the leaderboard also died, unreadable and not begun.
-        run_dir: None for a job that has not begun.
+        status: completed, failed, interrupted or running; of the leaderboard also died, unreadable and not started.
+        run_dir: None for a job that has not started.
         metric, mode, best, epoch: of the monitored metric, such as val/accuracy.
     """
 
@@ -50,7 +50,7 @@ class JobResult:
     @classmethod
     def of(cls, stored: StoredResult, run_dir: Path | None = None) -> "JobResult":
         """Of a result.json that was checked (`litlab.sweeps.reading.read`), which lies in `run_dir`."""
-        stored = stored | dict.fromkeys(OF_MONITOR) | (stored.get("monitor") or {}) | {"run_dir": run_dir}
+        stored = stored | dict.fromkeys(MONITOR_FIELDS) | (stored.get("monitor") or {}) | {"run_dir": run_dir}
         return cls(**{each.name: stored[each.name] for each in fields(cls) if stored.get(each.name) is not None})
 
     @property

@@ -15,7 +15,7 @@ from litlab.escape import one_line
 from litlab.runs.heartbeat import is_alive
 from litlab.runs.result import FILE, GROUPS, NOT_OF_THE_JOB
 from litlab.sweeps import reading
-from litlab.sweeps.job_result import NOT_BEGUN, REPLICATES, UNREADABLE, JobResult, comparable, sort_key
+from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.planned import not_begun
 from litlab.sweeps.rows import UNFINISHED, Row
@@ -64,9 +64,9 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
             sweeps[result.run_dir.parent].append(result)
     planned = [not_begun(folder, begun) for folder, begun in sweeps.items()]
     board = rank([*results, *(job for jobs, _ in planned for job in jobs)])
-    del board.jobs[NOT_BEGUN]  # only those whose setting has begun
+    del board.jobs[NOT_STARTED]  # only those whose setting has begun
     if count := sum(count for _, count in planned):
-        board.jobs[NOT_BEGUN] = count
+        board.jobs[NOT_STARTED] = count
     return board
 
 

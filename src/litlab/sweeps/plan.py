@@ -11,7 +11,7 @@ from litlab.runs.heartbeat import is_alive_elsewhere
 from litlab.runs.report import quoted
 from litlab.runs.result import FILE
 from litlab.sweeps.composer import Composer
-from litlab.sweeps.folder import claim_job, free_number, results, start_time
+from litlab.sweeps.folder import claim_job, free_number, results, start_clock
 from litlab.sweeps.job import DUPLICATE, Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing_settings, swept_values
@@ -61,17 +61,17 @@ class Plan:
         """Compose jobs, and give a folder to those that need one.
 
         Raises:
-            Exception: no job of the plan can be composed: the first one's mistake.
+            Exception: no job of the plan can be composed: the first job's error.
         """
         jobs = [self.composer.job(overrides) for overrides in job_overrides]
-        if all(job.mistake for job in [*self.jobs, *jobs]):
-            raise next(job.mistake for job in jobs if job.mistake)
+        if all(job.error for job in [*self.jobs, *jobs]):
+            raise next(job.error for job in jobs if job.error)
         if not self.jobs:
             self._start(jobs)
         first = {job.identity: job for job in self.jobs if job.is_original}
         begun, pending = [], []
         for job in jobs:
-            if job.mistake is not None:
+            if job.error is not None:
                 continue
             if (original := first.setdefault(job.identity, job)) is not job:
                 job.duplicate_of = original
@@ -87,13 +87,13 @@ class Plan:
         self.jobs += jobs
         save(self.folder, self.jobs, self.total or len(self.jobs))
         if done := sum(job.is_reported for job in begun):
-            print(f"{done} of {len(jobs)} jobs are completed already", flush=True)
+            print(f"{done} of {len(jobs)} jobs are already completed", flush=True)
         if resumed := sum(job.resume_from is not None for job in pending):
-            print(f"{resumed} of the others {'go' if resumed > 1 else 'goes'} on from the last checkpoint", flush=True)
-        self.claim([job for job in jobs if job.mistake or job in pending])
+            print(f"{resumed} of the others resume{'' if resumed > 1 else 's'} from the last checkpoint", flush=True)
+        self.claim([job for job in jobs if job.error or job in pending])
         for job in jobs:
-            if job.mistake:
-                job.fail(job.mistake, self.swept)
+            if job.error:
+                job.fail(job.error, self.swept)
                 if self.config.sweep.on_failure == "stop":
                     pending = []
         return Batch(jobs, begun, pending)
@@ -117,4 +117,4 @@ class Plan:
         self._stopped = {job: file for job, file in checkpoints.items() if file.is_file()}
         number = self.total or len(jobs)
         print(f"{number} job{'s' if number != 1 else ''} in {quoted(self.folder)}", flush=True)
-        start_time(self.folder)
+        start_clock(self.folder)

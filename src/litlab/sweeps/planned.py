@@ -1,4 +1,4 @@
-"""The jobs that a sweep has planned, in a file of its folder; and which of them have not begun."""
+"""The jobs that a sweep has planned, in a file of its folder; and which of them have not started."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from litlab.files import write_atomic
 from litlab.sweeps.job import Job
-from litlab.sweeps.job_result import NOT_BEGUN, REPLICATES, JobResult
+from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, JobResult
 from litlab.sweeps.reading import read_file
 
 PLANNED = "planned.json"
@@ -24,8 +24,8 @@ def save(folder: Path, jobs: Sequence[Job], total: int) -> None:
         jobs: the planned ones; one that could not be composed has a result already.
         total: how many there will be.
     """
-    composed = [job for job in jobs if not job.mistake]
-    planned = [_entry(JobResult(NOT_BEGUN, settings=job.settings, overrides=job.overrides)) for job in composed]
+    composed = [job for job in jobs if not job.error]
+    planned = [_entry(JobResult(NOT_STARTED, settings=job.settings, overrides=job.overrides)) for job in composed]
     content = {"total": total - (len(jobs) - len(composed)), "jobs": planned}
     write_atomic(folder / PLANNED, json.dumps(content).encode())
 
@@ -73,4 +73,4 @@ def _without_result(entry: dict[str, Any], sibling: JobResult) -> JobResult:
             OmegaConf.update(settings, key, replicate)
     plain: Any = OmegaConf.to_container(settings)
     same: Any = {"choices": sibling.choices, "swept": sibling.swept, "started": sibling.started}
-    return JobResult(NOT_BEGUN, overrides=entry["overrides"], settings=plain, **same)
+    return JobResult(NOT_STARTED, overrides=entry["overrides"], settings=plain, **same)

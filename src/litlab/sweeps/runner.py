@@ -75,7 +75,7 @@ class Runner:
         """Run jobs, and wait for all.
 
         Raises:
-            Exception: no job could be composed: the first one's mistake. Or the launcher's own failure to start any.
+            Exception: no job could be composed: the first job's error. Or the launcher's own failure to start any.
         """
         for _ in self._run_groups([job_overrides], 1, None):
             pass
@@ -112,7 +112,7 @@ class Runner:
                     for place, job_overrides in islice(places, 0 if stopped else at_once - len(under_way)):
                         batch = self.plan.add(job_overrides)
                         under_way[place] = batch.jobs
-                        _await(batch.begun)
+                        _wait_until_ended(batch.begun)
                         self._submit(batch.pending, workers)
                     if not under_way:
                         return
@@ -188,7 +188,7 @@ class Runner:
         Raises:
             BaseException: the crash, before any of the jobs began.
         """
-        _await(jobs)
+        _wait_until_ended(jobs)
         missing = [job for job in jobs if job.result is None]
         if crash is not None and len(missing) == len(jobs):
             raise crash
@@ -219,7 +219,7 @@ class Runner:
         write(attempt / FILE, result)
 
 
-def _await(jobs: Sequence[Job]) -> None:
+def _wait_until_ended(jobs: Sequence[Job]) -> None:
     """Read the jobs' results, waiting for those that are at work."""
     for job in jobs:
         while job.poll():

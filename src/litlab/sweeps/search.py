@@ -68,10 +68,10 @@ class Search:
         if self.direction not in DIRECTIONS.values():
             raise RequestError(f"hydra.sweeper.direction={self.direction}: must be maximize or minimize")
         if config.sweep.dry_run:
-            raise RequestError("sweep.dry_run=true: a search learns its jobs as it goes; it works for grids alone")
+            raise RequestError("sweep.dry_run=true: a search plans its jobs as it goes; dry runs work only for grids")
         for name in ("pairs", "exclude", "when", "draw"):
             if config.sweep.get(name):
-                raise RequestError(f"sweep.{name}={config.sweep[name]}: is for grids and for sweep=random")
+                raise RequestError(f"sweep.{name}={config.sweep[name]}: applies only to grids and sweep=random")
         self.config, self.hydra_context = config, hydra_context
         self.folder, self.launcher = set_up(hydra_context, task_function, config)
         self.storage = config.hydra.sweeper.storage  # again: it lies in the folder that was claimed
@@ -99,7 +99,7 @@ class Search:
                 print(f"all {done} trials are done; for more: hydra.sweeper.n_trials={done + self.n_trials}")
                 return
             if done:
-                print(f"{done} of {self.n_trials} trials are completed already", flush=True)
+                print(f"{done} of {self.n_trials} trials are already completed", flush=True)
             plan.total = (self.n_trials - done) * jobs_per_trial
             (self.folder / BEST).unlink(missing_ok=True)
             seed = self.sampler.get("seed")
@@ -111,7 +111,7 @@ class Search:
                 if "value space" not in str(error) and "distribution kind" not in str(error):
                     raise
                 raise RequestError(
-                    f"sweep.resume={self.folder}: the study has other choices for a setting; give it those again"
+                    f"sweep.resume={self.folder}: the study was created with other choices for a setting; use those"
                 ) from error
             if done == self.n_trials:
                 best = {"name": "optuna", "best_params": study.best_params, "best_value": study.best_value}
@@ -133,7 +133,7 @@ class Search:
             is_file = str(self.storage).startswith("sqlite:")  # a server's address may hold a password
             url = shlex.quote(self.storage) if is_file else "URL"
             raise RequestError(
-                f"sweep.resume={self.folder}: another version of Optuna made this study; bring it up to date with"
+                f"sweep.resume={self.folder}: this study was made by another version of Optuna; upgrade it with"
                 f" `optuna storage upgrade --storage {url}`"
             ) from error
 
@@ -149,7 +149,7 @@ class Search:
         trials = study.get_trials(deepcopy=False)
         before = study.user_attrs.get("seeds", []) if trials else seeds
         if before != seeds:
-            right = f"give them again: seed={','.join(before)}" if before else f"leave out seed={','.join(seeds)}"
+            right = f"use them again: seed={','.join(before)}" if before else f"leave out seed={','.join(seeds)}"
             what = f"the seeds {', '.join(before)}" if before else "one seed each"
             raise RequestError(f"sweep.resume={self.folder}: the trials of the study have {what}; {right}")
         study.set_user_attr("seeds", seeds)

@@ -61,9 +61,9 @@ class Axis:
             return
         key, low, high = self.key.lstrip("+"), self.interval.start, self.interval.end
         if low is None or high is None or not -math.inf < low < high < math.inf:
-            raise RequestError(f"{key}=interval({low}, {high}): must go from a smaller to a larger number")
+            raise RequestError(f"{key}=interval({low}, {high}): must run from a smaller to a larger number")
         if "log" in self.interval.tags and low <= 0:
-            raise RequestError(f"{key}=tag(log, interval({low}, {high})): a logarithm needs numbers above 0")
+            raise RequestError(f"{key}=tag(log, interval({low}, {high})): a logarithm needs positive numbers")
 
 
 class Space:
@@ -81,7 +81,7 @@ class Space:
     def __init__(self, overrides: Sequence[Override], options: DictConfig, choices: Mapping[str, Any]) -> None:
         self.options, self.choices = options, choices
         self.limit = options.get("max_jobs") or math.inf
-        self.axes = axes_of(overrides, self.limit)
+        self.axes = parse_axes(overrides, self.limit)
         self.when = self._conditional()
         self._pair()
         several = [axis for axis in self.axes.values() if axis.interval is not None or len(axis.words) > 1]
@@ -186,7 +186,7 @@ class Space:
             for choice, settings in choices.items():
                 words = [f"{key}={_text(value)}" for key, value in settings.items()]
                 found.append(
-                    (str(group), str(choice), axes_of(OverridesParser.create().parse_overrides(words), self.limit))
+                    (str(group), str(choice), parse_axes(OverridesParser.create().parse_overrides(words), self.limit))
                 )
         return found
 
@@ -202,7 +202,7 @@ class Space:
             sizes = {key: len(axis.words) for key, axis in zip(keys, axes, strict=True) if axis}
             if len(set(sizes.values())) > 1:
                 counts = ", ".join(f"{key} has {size}" for key, size in sizes.items())
-                raise RequestError(f"sweep.pairs: paired settings need equally many values; {counts}")
+                raise RequestError(f"sweep.pairs: paired settings need the same number of values; {counts}")
             joined = zip(*(axis.words for axis in axes if axis), strict=True)
             together = Axis(tuple(tuple(itertools.chain(*words)) for words in joined))
             self.axes = {
@@ -226,7 +226,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
 
 
-def axes_of(overrides: Sequence[Override], limit: float) -> dict[str, Axis]:
+def parse_axes(overrides: Sequence[Override], limit: float) -> dict[str, Axis]:
     """By setting the axis of an override; of a setting that is given twice, the last one counts.
 
     Raises:
@@ -255,12 +255,12 @@ def _values(override: Override, limit: float) -> list[str]:
         try:
             size = math.ceil((stop - start) / step)
         except (ArithmeticError, ValueError) as error:  # a step of 0; nan and inf
-            what = "is no range of values; write range(START, STOP, STEP)"
+            what = "is not a valid range; write range(START, STOP, STEP)"
             raise RequestError(f"{override.input_line}: {what}") from error
         if size > limit:
             what = f"gives {size:,} values, more than sweep.max_jobs={limit}; give fewer, or raise that"
             raise RequestError(f"{override.input_line}: {what}")
     values = list(override.sweep_string_iterator())
     if not values:
-        raise RequestError(f"{override.input_line}: gives no value; such as range(0, 5), or glob(*) for all choices")
+        raise RequestError(f"{override.input_line}: yields no value; use range(0, 5), or glob(*) for all choices")
     return values

@@ -41,11 +41,11 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
                 _interrupt(job.folder, job.result, "stopped with the sweep")
 
 
-def clear_up(folder: Path) -> None:
+def clean_up(folder: Path) -> None:
     """Clear up after a sweep that was killed: jobs that say they run, and folders of those that did not begin.
 
     Args:
-        folder: the sweep's, which is held.
+        folder: the sweep's, which is locked.
     """
     for job in [path for path in folder.iterdir() if path.name.split("_")[0].isdecimal() and path.is_dir()]:
         result = read(job)

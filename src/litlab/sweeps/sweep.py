@@ -16,13 +16,13 @@ from litlab.errors import RequestError, RunError
 from litlab.escape import printable
 from litlab.files import write_atomic
 from litlab.runs.report import relative
-from litlab.sweeps.folder import REQUEST, claim, clear, held, is_late, results, resumed
+from litlab.sweeps.folder import REQUEST, claim, locked, remove_unstarted, results, resumed, timed_out
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.plan import Plan
-from litlab.sweeps.planned import NOT_BEGUN, PLANNED
+from litlab.sweeps.planned import NOT_STARTED, PLANNED
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.runner import Runner
-from litlab.sweeps.stop import clear_up
+from litlab.sweeps.stop import clean_up
 from litlab.sweeps.summary import summarize
 
 
@@ -50,7 +50,7 @@ def _require_command(config: DictConfig, folder: Path) -> None:
         words = ["..."]
     own = [shlex.quote(word) for word in words if not key_of(word).startswith("sweep.resume")]
     command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")
-    raise RequestError(f"sweep.resume={folder}: goes with the command of the sweep: {command}")
+    raise RequestError(f"sweep.resume={folder}: needs the command of the sweep: {command}")
 
 
 @contextlib.contextmanager
@@ -64,13 +64,13 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
         plan: of the jobs.
 
     Raises:
-        RequestError: another sweep is at work in the folder; nothing is written or printed.
+        RequestError: another sweep is running in the folder; nothing is written or printed.
         RunError: jobs failed, or did not begin.
     """
     runner, folder, config = Runner(launcher, plan), plan.folder, plan.config
-    with held(folder):
+    with locked(folder):
         if config.sweep.resume is not None:
-            clear_up(folder)
+            clean_up(folder)
         write_atomic(folder / REQUEST, OmegaConf.to_yaml(config).encode())
         try:
             with runner.session():
@@ -80,25 +80,25 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
                 with contextlib.suppress(Exception):  # it must not hide what ended the sweep
                     _conclude(folder)
             elif config.sweep.resume is None:
-                clear(folder, folder / REQUEST, folder / PLANNED)
+                remove_unstarted(folder, folder / REQUEST, folder / PLANNED)
             raise
         not_begun = _conclude(folder)
-        late = is_late(folder)
+        late = timed_out(folder)
     failed = sum(job.status not in (None, "completed") for job in plan.jobs)
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
     if late and not_begun:
         print(
-            f"the time of sweep.minutes={config.sweep.minutes:g} is used up; {not_begun} jobs did not begin; "
-            f"the same command with sweep.resume={relative(folder)} goes on"
+            f"the time limit sweep.minutes={config.sweep.minutes:g} is reached; {not_begun} jobs did not start; "
+            f"the same command with sweep.resume={relative(folder)} continues"
         )
     elif not_begun:
-        what += [f"{not_begun} did not begin (sweep.on_failure=stop)"]
+        what += [f"{not_begun} did not start (sweep.on_failure=stop)"]
     if what:
         raise RunError(f"{', '.join(what)}; see {relative(folder / 'summary.md')}")
 
 
 def _conclude(folder: Path) -> int:
-    """Write the summary and print the leaderboard; how many jobs have not begun."""
+    """Write the summary and print the leaderboard; how many jobs have not started."""
     board = summarize([folder])
     print_leaderboard(board, folder)
-    return board.jobs[NOT_BEGUN]
+    return board.jobs[NOT_STARTED]

@@ -17,13 +17,13 @@ from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
 from litlab.files import write_atomic
 from litlab.runs.recording import AlreadyBegun
-from litlab.sweeps.folder import STOP, keep_time
+from litlab.sweeps.folder import STOP, enforce_time_limit
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.05  # of a sweep's time that may go into its summaries
+MAX_OVERHEAD = 0.05  # of a sweep's time that may go into its summaries
 LOCK = ".summary.lock"
-LAST = ".summary.seconds"  # how long the last summary took; its mtime says when
+DURATION = ".summary.seconds"  # how long the last summary took; its mtime says when
 
 
 def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
@@ -42,7 +42,7 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
     folder, home = Path(HydraConfig.get().sweep.dir), Path(HydraConfig.get().runtime.cwd)
     if home.is_dir() and home != Path.cwd():
         os.chdir(home)  # Ray's processes start elsewhere; relative paths, as of data, mean the sweep's
-    keep_time(folder, config.sweep.get("minutes"))
+    enforce_time_limit(folder, config.sweep.get("minutes"))
     if (folder / STOP).exists():
         return
     try:
@@ -57,10 +57,10 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
             (folder / STOP).touch()
         failed(error)
     if is_first_process() and not config.sweep.dry_run:
-        summarize_at_times(folder)
+        summarize_if_due(folder)
 
 
-def free_earlier_job() -> None:
+def free_memory() -> None:
     """Free the memory of this process's earlier job, on a GPU too, before the next one allocates its own.
 
     Lightning's trainer, module and data refer to each other, and Python collects such cycles only after several jobs.
@@ -72,14 +72,14 @@ def free_earlier_job() -> None:
         atexit.register(gc.unfreeze)  # else nanobind reports what Python does not free at exit as leaks
 
 
-def summarize_at_times(folder: Path) -> None:
+def summarize_if_due(folder: Path) -> None:
     """Summarize a sweep, unless another process is at it, or summaries would take too much of the time."""
     from litlab.sweeps.summary import summarize
 
-    before = folder / LAST
+    before = folder / DURATION
     try:
         with FileLock(folder / LOCK, timeout=0):
-            if before.exists() and time.time() - before.stat().st_mtime < float(before.read_text()) / SHARE:
+            if before.exists() and time.time() - before.stat().st_mtime < float(before.read_text()) / MAX_OVERHEAD:
                 return
             started = time.perf_counter()
             summarize([folder])

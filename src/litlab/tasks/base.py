@@ -69,7 +69,7 @@ class Task(L.LightningModule):
         *,
         monitor: str,
         mode: Literal["min", "max"],
-        steps_per_execution: Annotated[int, Range(1, such_as=16)] = 1,
+        steps_per_execution: Annotated[int, Range(1, example=16)] = 1,
         compile: bool = False,
         accumulate_grad_batches: int = 1,
         gradient_clip_val: float | None = None,
