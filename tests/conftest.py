@@ -117,6 +117,26 @@ def fit(compose):
 
 
 @pytest.fixture
+def run(compose):
+    """Train for an epoch and record it: the run directory."""
+    from omegaconf import OmegaConf
+
+    from litlab.runs.recording import recorded
+    from litlab.runs.result import Result
+    from litlab.train import train
+
+    def run(*overrides, **settings):
+        config = compose("trainer.max_epochs=1", *overrides, pictures=False)
+        for name, value in settings.items():
+            OmegaConf.update(config, name, value, merge=False, force_add=True)
+        with recorded(Path(config.paths.run_dir), Result()) as result:
+            train(config, result)
+        return Path(config.paths.run_dir)
+
+    return run
+
+
+@pytest.fixture
 def same_weights():
     """Whether two state dicts are the same to the bit."""
     import torch

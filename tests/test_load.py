@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 import litlab
@@ -17,25 +15,7 @@ from litlab.data.spec import KEY, DataSpec
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
-from litlab.runs.recording import recorded
-from litlab.runs.result import Result
 from litlab.tasks.prediction import predict
-from litlab.train import train
-
-
-@pytest.fixture
-def run(compose):
-    """Train for an epoch and record it: the run directory."""
-
-    def run(*overrides, **settings):
-        config = compose("trainer.max_epochs=1", *overrides, pictures=False)
-        for name, value in settings.items():
-            OmegaConf.update(config, name, value, merge=False, force_add=True)
-        with recorded(Path(config.paths.run_dir), Result()) as result:
-            train(config, result)
-        return Path(config.paths.run_dir)
-
-    return run
 
 
 @pytest.fixture

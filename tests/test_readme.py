@@ -23,6 +23,8 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "tensorboard --logdir logs": "tests/test_train.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
     "python scripts/describe.py data=fashion": "tests/test_describe.py",
+    "python scripts/evaluate.py run=last": "tests/test_evaluate.py",
+    "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": "tests/test_evaluate.py",
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),

@@ -86,9 +86,13 @@ def measure(trainer: Trainer, task: Task, data: TensorData, on_train: bool = Fal
     if data.has_validation:
         metrics |= task.evaluate(trainer, datamodule=data)
     unpredicted = unpredicted_classes(task, data)  # by what validation has left in the metrics
+    return Measured(metrics | test(trainer, task, data), unpredicted)
+
+
+def test(trainer: Trainer, task: Task, data: TensorData) -> dict[str, float]:
+    """Metrics of the task's present weights on the test split: test/loss, test/accuracy, ..."""
     trainer.test(task, datamodule=data, verbose=False)
-    metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return Measured(metrics, unpredicted)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def unpredicted_classes(task: Task, data: TensorData) -> dict[str, int]:

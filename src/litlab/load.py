@@ -28,6 +28,7 @@ class LoadedRun:
         config: the resolved settings of the run, of which `litlab.build` can build its data and trainer again.
         data: shapes, names and normalization of the data; `data.prepare` makes a network's inputs of raw ones.
         task: with the trained weights, on the CPU, in evaluation mode.
+        checkpoint: the file that has them.
     """
 
     directory: Path
@@ -35,6 +36,7 @@ class LoadedRun:
     config: DictConfig
     data: DataSpec
     task: Task
+    checkpoint: Path
 
     @property
     def model(self) -> nn.Module:
@@ -107,7 +109,7 @@ def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise RequestError(f"{path}: its weights do not fit the model that its settings name") from error
-    return LoadedRun(directory, result, config, data, task.eval())
+    return LoadedRun(directory, result, config, data, task.eval(), path)
 
 
 def _tested_checkpoint(directory: Path, result: Result) -> Path:

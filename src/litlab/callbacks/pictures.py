@@ -47,7 +47,7 @@ class Tested(NamedTuple):
     @property
     def split(self) -> str:
         """The split that was tested, in words."""
-        return "training" if self.data.test_split == "train" else "test"
+        return {"train": "training", "val": "validation"}.get(self.data.test_split, "test")
 
     @property
     def probabilities(self) -> Array:
@@ -151,19 +151,11 @@ class Pictures(L.Callback):
             drawings["curves"] = partial(training.curves, history.epochs, metrics, best)
         if task.pictures and trainer.datamodule is not None:
             try:
-                tested = self._test(trainer, task)
+                tested = predict_test(trainer, task, self._before)
                 drawings |= {name: partial(PICTURES[name], tested) for name in task.pictures}
             except Exception as error:
                 warn("no pictures of the test", error)
         return drawings
-
-    def _test(self, trainer: L.Trainer, task: Task) -> Tested:
-        """Predict the test split once more: all of it, although each device has tested only its part."""
-        data: TensorData = trainer.datamodule
-        limit = int(trainer.num_test_batches[0] * data.eval_batch_size)  # limit_test_batches
-        inputs, targets = (tensor[:limit] for tensor in data.splits["test"])
-        before = None if self._before is None else self._before[:limit]
-        return Tested(data, inputs.cpu().numpy(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
 
     def _keep(self, name: str, image: Array, trainer: L.Trainer) -> None:
         canvas.save(image, self.folder / f"{name}.png")
@@ -171,6 +163,15 @@ class Pictures(L.Callback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(f"plots/{name}", image, trainer.global_step, dataformats="HWC")
                 logger.experiment.flush()
+
+
+def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) -> Tested:
+    """Predict the test split once more: all of it, although each device has tested only its part."""
+    data = cast(TensorData, trainer.datamodule)
+    limit = int(trainer.num_test_batches[0] * data.eval_batch_size)  # limit_test_batches
+    inputs, targets = (tensor[:limit] for tensor in data.splits["test"])
+    before = None if before is None else before[:limit]
+    return Tested(data, inputs.cpu().numpy(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
 
 
 def _is_wanted(trainer: L.Trainer) -> bool:

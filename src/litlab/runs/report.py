@@ -3,6 +3,7 @@
 import math
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,26 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
     for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
+
+
+def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
+    """What `litlab.evaluate` found: what differs from the run, the metrics beside its own, and where the files lie."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("run", as_text(relative(Path(content["run"]))))
+    table.add_row("split", f"{content['split']}, {content['samples']:,} samples")
+    for name, values in content["changed"].items():
+        table.add_row("changed", as_text(f"{name}={values['evaluation']}, in the run {values['run']}"))
+    for name, value in content["metrics"].items():
+        before = content["metrics_of_run"].get(name)
+        same = "as in the run" if before == value else "" if before is None else f"in the run {_metric(before)}"
+        table.add_row(name, _metric(value) + f"  ({same})" * bool(same))
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"evaluation: {printable(relative(folder))}", markup=False, highlight=False)
+    for remark in content["remarks"]:
+        console.print(f"warning: {printable(remark)}", markup=False, highlight=False)
 
 
 def as_text(text: str) -> Text:

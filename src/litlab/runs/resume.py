@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as L
@@ -127,16 +127,19 @@ def _as_text(value: Any) -> str:
     return str(value) if isinstance(value, str) else json.dumps(value)
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], irrelevant: Sequence[str] = IRRELEVANT
+) -> dict[str, tuple[Any, Any]]:
     """The settings that differ and matter, with both values; of a group of another class, the class alone.
 
     Args:
         before: a resolved config.
         now: another one.
+        irrelevant: settings, or groups of them, that do not matter.
     """
     old, new = _flat(before), _flat(now)
     names = [name for name in dict.fromkeys((*old, *new)) if old.get(name, UNSET) != new.get(name, UNSET)]
-    names = [name for name in names if not any(_is_within(name, each) for each in IRRELEVANT)]
+    names = [name for name in names if not any(_is_within(name, each) for each in irrelevant)]
     names = [name for name in names if not _of_an_observer(name, old, new)]
     targets = [name.removesuffix("_target_") for name in names if name.endswith("._target_")]
     kept = [name for name in names if name.endswith("._target_") or not name.startswith(tuple(targets))]

@@ -1,0 +1,299 @@
+"""Measure the weights of a finished run again: on any of its splits, on another device, on other data."""
+
+import csv
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as L
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from lightning.pytorch import Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from litlab import escape
+from litlab.build import build_data, build_trainer
+from litlab.callbacks.pictures import Pictures, Tested, predict_test
+from litlab.compat.hydra import VERSION_BASE, composing_with
+from litlab.config import trust
+from litlab.config.checks import check
+from litlab.config.choices import CONF
+from litlab.config.composition import GuardedLoader
+from litlab.config.hydra_errors import suggestion
+from litlab.data.tensors import Split, TensorData
+from litlab.errors import RequestError
+from litlab.find import find_run
+from litlab.finish import test
+from litlab.load import LoadedRun, load_run
+from litlab.runs.environment import environment, git_state
+from litlab.runs.result import write
+from litlab.runs.resume import differences
+from litlab.sweeps.folder import claim_job, free_number
+from litlab.sweeps.naming import short_keys
+from litlab.tasks.base import Task
+from litlab.tasks.compatibility import check_targets
+from litlab.train import describe_environment, prepare_process
+
+SPLITS = ("train", "val", "test")
+CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them
+UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust")  # of the settings: they change no metric
+SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
+
+
+@dataclass
+class Request:
+    """What an evaluation is asked for: `run=RUN split=SPLIT NAME=VALUE ...`."""
+
+    run: str = ""
+    split: str = "test"
+    overrides: list[Override] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Request":
+        """Parse the words of the command line.
+
+        Raises:
+            RequestError: a word is none of these, or `run=` is missing.
+            HydraException: an override is not in Hydra's grammar.
+        """
+        own = {name: value for name, _, value in (word.partition("=") for word in words) if name in ("run", "split")}
+        request = cls(own.get("run", ""), own.get("split", "test"))
+        if not request.run:
+            raise RequestError("run=: name the directory of a run, such as run=logs/train/runs/DATE_TIME, or run=last")
+        if request.split not in SPLITS:
+            near = suggestion(request.split, SPLITS)
+            raise RequestError(f"split={request.split}: there is no such split{near}; choose from {', '.join(SPLITS)}")
+        others = [word for word in words if word.partition("=")[0] not in own]
+        request.overrides = OverridesParser.create().parse_overrides(others)
+        for each in request.overrides:
+            if each.is_delete() or each.is_sweep_override() or each.key_or_group.split(".")[0] not in CHANGEABLE:
+                raise RequestError(
+                    f"{each.input_line}: an evaluation takes single values of {', '.join(CHANGEABLE)}; the rest is the "
+                    "run's own"
+                )
+        return request
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The choices among `overrides`, such as data=mnist, by their group."""
+        words = {each.key_or_group: str(each.input_line) for each in self.overrides}
+        return {name: word for name, word in words.items() if (CONF / name).is_dir()}
+
+
+def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """Measure the tested weights of a run, and write evaluation.json, predictions.csv and pictures into its directory.
+
+    Args:
+        words: run=RUN (see `find_run`), and perhaps split=train|val|test and overrides of the run's own settings, such
+            as data.batch_size=1000, trainer=cpu or data=mnist.
+
+    Returns:
+        what evaluation.json holds, and its folder, RUN/evaluations/NUMBER_split=...
+
+    Raises:
+        RequestError: there is no such run, split or setting, or the data do not fit the model.
+    """
+    began, started = time.perf_counter(), datetime.now().astimezone().isoformat(timespec="seconds")
+    request = Request.of(words)
+    here = _compose(each.input_line for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir"))
+    directory = find_run(request.run, Path(here.paths.log_dir))
+    run = load_run(directory, trust.trusted(here))
+    config = changed_config(run, request)
+    changed = differences(_plain(run.config), _plain(config), irrelevant=UNUSED)
+    prepare_process(config)
+    seed_everything(config.seed, verbose=False)
+    data = load_data(config, run, request.split)
+    with _claimed(directory / "evaluations", request) as folder:
+        trainer = _build_trainer(config, data, request.split, folder, run.data.class_names)
+        metrics = test(trainer, run.task, data)
+        metrics = {name.replace("test/", f"{request.split}/", 1): value for name, value in metrics.items()}
+        content = {
+            "run": str(directory),
+            "split": request.split,
+            "samples": len(data.splits["test"].inputs),
+            "overrides": [each.input_line for each in request.overrides],
+            "changed": {name: {"run": old, "evaluation": new} for name, (old, new) in changed.items()},
+            "remarks": list(_remarks(run, data, request, changed)),
+            "metrics": metrics,
+            "metrics_of_run": {name: vars(run.result).get("metrics", {}).get(name) for name in metrics},
+            "checkpoint": run.checkpoint.name,
+            "checkpoint_sha256": hashlib.sha256(run.checkpoint.read_bytes()).hexdigest(),
+            "started": started,
+            "seconds": round(time.perf_counter() - began, 3),
+            "git": git_state(),
+            "environment": environment() | describe_environment(trainer),
+        }
+        write(folder / "evaluation.json", content)
+    return content, folder
+
+
+def changed_config(run: LoadedRun, request: Request) -> DictConfig:
+    """The settings of a run, with the overrides; one device, and nothing that watches a training.
+
+    Raises:
+        RequestError: a setting is wrong, or may not be changed.
+    """
+    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume_from": None})
+    for group, word in request.groups.items():
+        _choose(config, group, word, run.result.choices.get(group))
+    for each in request.overrides:
+        if each.key_or_group == "data.normalize":
+            raise RequestError(f"{each.input_line}: the inputs are normalized as in training; leave it out")
+        if each.key_or_group not in request.groups and not each.key_or_group.startswith("trust"):
+            OmegaConf.update(config, each.key_or_group, each.value(), force_add=each.is_add())
+    if config.data.get("data_dir") == run.config.paths.data_dir:
+        config.data.data_dir = config.paths.data_dir
+    if config.trainer.get("devices") not in (1, "auto") or config.trainer.get("num_nodes", 1) != 1:
+        config.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})
+    trust.check(config)
+    check(config, [str(each.input_line) for each in request.overrides])
+    return config
+
+
+def _choose(config: DictConfig, group: str, word: str, before: str | None) -> None:
+    """Take what distinguishes the chosen option from the run's; the run's other settings of the group stay."""
+    option = _option(word, config)
+    usual = _option(f"{group}={before}", config) if before else _plain(config)[group]
+    for name in (option.keys() | usual.keys()) - {"normalize"}:
+        if name not in option:
+            config[group].pop(name, None)
+        elif name not in usual or option[name] != usual[name]:
+            config[group][name] = option[name]
+
+
+def _option(word: str, config: DictConfig) -> dict[str, Any]:
+    composed = _compose([word])
+    composed.paths.data_dir = config.paths.data_dir
+    return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
+
+
+def _compose(words: Any) -> DictConfig:
+    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
+        return compose("train", list(words))
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
+    """The data, normalized as those that the run was trained on, with `split` in the place of the test split.
+
+    Raises:
+        RequestError: they do not fit the model, or there is no such split.
+    """
+    data = build_data(config)
+    name = type(data).__name__
+    for what in ("input_shape", "num_outputs", "num_tokens"):
+        there, ours = getattr(data, what), getattr(run.data, what)
+        if there != ours:
+            raise RequestError(
+                f"data={name}: has {what} {there}, and the run was trained on {ours}: they must be equal"
+            )
+    check_targets(run.task, data)
+    if split == "val" and not data.has_validation:
+        raise RequestError("split=val: there is no validation split (data.val_size=0); choose train or test")
+    data.normalize = False  # by statistics of its own
+    data.prepare_data()
+    data.setup()
+    inputs, targets = data.splits[split]
+    data.splits = {"test": Split(run.data.prepare(inputs), targets)}
+    data.normalize = run.data.mean is not None
+    data.test_split = split if split != "test" else data.test_split
+    return data
+
+
+def _build_trainer(
+    config: DictConfig, data: TensorData, split: str, folder: Path, class_names: Sequence[str] | None
+) -> Trainer:
+    limit = config.trainer.get("limit_test_batches" if split == "test" else "limit_val_batches", 1.0)
+    quiet = {"limit_test_batches": limit, "profiler": None, "enable_progress_bar": False}
+    settings = OmegaConf.merge(config, {"trainer": quiet, "paths": {"run_dir": str(folder)}})
+    trainer = build_trainer(cast(DictConfig, settings), data)
+    own = cast(list[L.Callback], trainer.callbacks)
+    own += [Pictures(folder), PredictionsFile(folder / "predictions.csv", class_names)]
+    return trainer
+
+
+@contextmanager
+def _claimed(parent: Path, request: Request) -> Iterator[Path]:
+    """A new folder, which goes again where the body raises."""
+    words = {each.key_or_group: str(each.input_line).partition("=")[2] for each in request.overrides}
+    names = short_keys([name for name in words if not name.startswith(("paths.", "trust"))])
+    settings = {names[name]: words[name] for name in names}
+    parent.mkdir(exist_ok=True)
+    folder = claim_job(parent, free_number(parent), {"split": request.split} | settings)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _remarks(run: LoadedRun, data: TensorData, request: Request, changed: Mapping[str, Any]) -> Iterator[str]:
+    status = vars(run.result).get("status")
+    if status != "completed":
+        yield f"the run's status is {status}: these are the best weights so far"
+    resplit = [name for name in changed if name in SPLITTING]
+    if resplit and request.split != "train":
+        yield f"{', '.join(resplit)}: differs, so the run may have been trained on some of these samples"
+    if data.class_names is not None and run.data.class_names != tuple(data.class_names):
+        yield "the classes have other names than the run's; they are compared by their numbers"
+    if run.data.feature_names != (data.feature_names and tuple(data.feature_names)):
+        yield "the columns have other names than the run's; they are taken in their order"
+    if data.test_split == "train":
+        yield "these samples are those of the training: the metrics say nothing about new ones"
+
+
+class PredictionsFile(L.Callback):
+    """Writes the predictions of a test as CSV, a row per sample.
+
+    Classes: index, label, predicted, probability (of the predicted class), and the probability of each class.
+    Numbers, in the target's own unit: index and, for each output, the target, predicted and residual (their
+    difference, predicted minus actual). Names that a spreadsheet or a terminal would obey are disarmed.
+
+    Args:
+        file: to write.
+        class_names: of the model's classes.
+    """
+
+    def __init__(self, file: Path, class_names: Sequence[str] | None) -> None:
+        self.file, self.class_names = file, class_names
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Predict and write."""
+        tested = predict_test(trainer, cast(Task, pl_module))
+        with self.file.open("w", newline="", encoding="utf-8") as opened:
+            rows = csv.writer(opened)
+            rows.writerows(number_rows(tested) if self.class_names is None else class_rows(tested, self.class_names))
+
+
+def class_rows(tested: Tested, predictable: Sequence[str]) -> Iterator[list[Any]]:
+    """The header and the rows for classes; `predictable` are the names that the model knows."""
+    labels, names = [escape.csv(each) for each in tested.class_names], [escape.csv(each) for each in predictable]
+    yield ["index", "label", "predicted", "probability", *(f"probability of {name}" for name in names)]
+    chosen = tested.probabilities.argmax(1)
+    for index, (target, best, row) in enumerate(
+        zip(tested.targets, chosen, tested.probabilities.tolist(), strict=True)
+    ):
+        yield [index, labels[int(target)], names[best], *(f"{value:.9g}" for value in (row[best], *row))]
+
+
+def number_rows(tested: Tested) -> Iterator[list[Any]]:
+    """The header and the rows for numbers."""
+    count = len(tested.targets)
+    targets, predicted = (each.reshape(count, -1) for each in (tested.targets, tested.predictions))
+    unit, outputs = tested.data.target_name, targets.shape[1]
+    names = [escape.csv(unit if outputs == 1 else f"{unit} {number}") for number in range(1, outputs + 1)]
+    yield ["index", *(text for name in names for text in (name, f"predicted {name}", f"residual {name}"))]
+    values = np.stack((targets, predicted, predicted - targets), axis=2).reshape(count, -1)
+    for index, row in enumerate(values.tolist()):
+        yield [index, *(f"{value:.9g}" for value in row)]
