@@ -56,7 +56,8 @@ def run_on_ranks(train: Train, config: DictConfig, result: Any, size: int) -> No
     # This process has threads and perhaps CUDA, so it must not be forked; the server has neither. Windows has no fork.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context: Any = multiprocessing.get_context(method)
-    context.set_forkserver_preload([train.__module__])
+    # A worker of joblib's has loky as its start method, and the server must know that name.
+    context.set_forkserver_preload([train.__module__, *(sys.modules.keys() & {"joblib.externals.loky"})])
     with tempfile.TemporaryDirectory(prefix="litlab-") as folder:
         given = (train, as_plain_data(config), result, size, folder)
         ranks = [context.Process(target=_run_rank, args=(rank, *given)) for rank in range(size)]
