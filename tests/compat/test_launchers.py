@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from litlab import signals
 from litlab.compat import joblib, ray, submitit
+from litlab.compat.hydra import is_from_plugin
 from litlab.errors import Interrupted
 
 
@@ -36,7 +37,7 @@ def test_workers_of_joblib_take_single_jobs_and_can_be_killed(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     launcher = JoblibLauncher(n_jobs=2, pre_dispatch="2*n_jobs", batch_size="auto", max_nbytes=None, timeout=None)
     launcher.config = {"a": "config"}
-    assert joblib.Joblib.fits(launcher) and not joblib.Joblib.fits(object())
+    assert is_from_plugin(launcher, "joblib") and not is_from_plugin(object(), "joblib")
     assert not joblib.Joblib(JoblibLauncher(n_jobs=1)).has_workers
     workers = joblib.Joblib(launcher)
     assert workers.has_workers
@@ -97,8 +98,7 @@ def test_a_signal_ends_waiting_for_ray_and_cancels_the_jobs(monkeypatch, tmp_pat
 def test_a_local_job_of_submitit_can_be_stopped_and_shown_gpus(tmp_path):
     library = pytest.importorskip("submitit")
     plugin = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
-    assert submitit.is_submitit(plugin.LocalLauncher()) and submitit.is_submitit(plugin.SlurmLauncher())
-    assert not submitit.is_submitit(object())
+    assert is_from_plugin(plugin.LocalLauncher(), "submitit") and is_from_plugin(plugin.SlurmLauncher(), "submitit")
     executor = library.AutoExecutor(tmp_path, cluster="local")
     submitit.show_gpus(executor, ["2", "3"])
     started = []

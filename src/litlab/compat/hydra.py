@@ -56,6 +56,11 @@ def runs_here(launcher: Any) -> bool:
     return isinstance(launcher, BasicLauncher)
 
 
+def is_from_plugin(launcher: Any, name: str) -> bool:
+    """Whether a launcher is that of Hydra's plugin `name`: joblib, ray or submitit."""
+    return type(launcher).__module__.startswith(f"hydra_plugins.hydra_{name}_launcher")
+
+
 def is_group(loader: ConfigLoader, name: str) -> bool:
     """Whether there is a group of this name, a folder of choices."""
     assert isinstance(loader, ConfigLoaderImpl)

@@ -28,11 +28,6 @@ class Joblib:
         self.launcher = launcher
         self.parallel: Any = None  # joblib's, while it has single jobs
 
-    @classmethod
-    def fits(cls, launcher: Any) -> bool:
-        """Whether a launcher is the plugin's."""
-        return type(launcher).__module__.startswith("hydra_plugins.hydra_joblib_launcher")
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """As the plugin's."""
         from hydra_plugins.hydra_joblib_launcher import _core

@@ -23,11 +23,6 @@ class Ray:
     def __init__(self, launcher: Any) -> None:
         self.launcher = launcher
 
-    @classmethod
-    def fits(cls, launcher: Any) -> bool:
-        """Whether a launcher is the plugin's."""
-        return type(launcher).__module__.startswith("hydra_plugins.hydra_ray_launcher")
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """As the plugin's. Stopped, it cancels the jobs."""
         import ray

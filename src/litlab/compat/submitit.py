@@ -7,11 +7,6 @@ from typing import Any
 from litlab.compat.patching import replaced
 
 
-def is_submitit(launcher: Any) -> bool:
-    """Whether a launcher is the plugin's."""
-    return type(launcher).__module__.startswith("hydra_plugins.hydra_submitit_launcher")
-
-
 def submitting_by(submit: Callable[..., list[Any]]) -> contextlib.AbstractContextManager[None]:
     """In the body, the plugin submits by `submit(map_array, executor, run, *columns)`: a job for each row of columns.
 

@@ -15,7 +15,7 @@ from litlab.config.trust import lies_in, refusal, targets, trusted
 from litlab.errors import RequestError
 
 OWN = ("local/", "hydra/")  # the user's own folders of conf/, besides the programs' files at its top
-# What any file may set of Hydra. The rest can run code, and so can some of what is in these: see `check_hydra`.
+# What any file may set of Hydra. The rest can run code, and so can some of what is in these: see `_check_hydra`.
 HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
 FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
 
@@ -39,8 +39,8 @@ class GuardedLoader(CheckedLoader):
         Raises:
             RequestError: a folder has no name, or Hydra would run what is not trusted.
         """
-        check_folders(config)
-        check_hydra(config)
+        _check_folders(config)
+        _check_hydra(config)
 
     def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
         """Check what a file sets, if it may be somebody else's.
@@ -50,19 +50,11 @@ class GuardedLoader(CheckedLoader):
         """
         is_program = is_primary and "/" not in name
         if source != CONF or not (is_program or name.startswith(OWN)):
-            check_origin(name, config)
+            _check_origin(name, config)
 
 
-def check_origin(file: str, config: DictConfig) -> None:
-    """Refuse a shared file that sets `trust` or Hydra's behaviour.
-
-    Args:
-        file: such as experiment/name.
-        config: what it sets, from the root.
-
-    Raises:
-        RequestError: it does.
-    """
+def _check_origin(file: str, config: DictConfig) -> None:
+    """Refuse a shared file, such as experiment/name, that sets `trust` or Hydra's behaviour."""
     group, _, name = file.rpartition("/")
     who = f"{group}={name}" if group else file
     if "trust" in config:
@@ -75,12 +67,8 @@ def check_origin(file: str, config: DictConfig) -> None:
             )
 
 
-def check_folders(config: DictConfig) -> None:
-    """Refuse folders without a name.
-
-    Raises:
-        RequestError: one has none.
-    """
+def _check_folders(config: DictConfig) -> None:
+    """Refuse folders without a name."""
     for name, example in FOLDERS.items():
         folder = OmegaConf.select(config, f"paths.{name}", default=example)
         if not isinstance(folder, str) or not folder.strip():
@@ -88,12 +76,8 @@ def check_folders(config: DictConfig) -> None:
             raise RequestError(f"paths.{name}={value}: must name a folder, such as {example}")
 
 
-def check_hydra(config: DictConfig) -> None:
-    """Refuse plugins, callbacks and logging handlers that are neither Hydra's, litlab's nor trusted.
-
-    Raises:
-        RequestError: there are some, a line each.
-    """
+def _check_hydra(config: DictConfig) -> None:
+    """Refuse plugins, callbacks and logging handlers that are neither Hydra's, litlab's nor trusted, a line each."""
     hydra = _resolved(config)
     named = [*targets(hydra.get("callbacks"), "hydra.callbacks")]
     for part in ("launcher", "sweeper"):  # Hydra itself takes nothing but plugins for these

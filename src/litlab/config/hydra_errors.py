@@ -1,4 +1,4 @@
-"""What errors mean to the user: those of Hydra, and those of the classes that a config names."""
+"""User-facing messages for errors of Hydra and of the classes that a config names."""
 
 import functools
 import re
@@ -152,7 +152,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def blame_setting(path: str, made: Any, error: BaseException | str) -> str:
-    """What another library's class says of its settings, after the setting that it speaks of.
+    """An error of another library's class, prefixed with the setting that it is about.
 
     Args:
         path: of the settings in the config.

@@ -1,4 +1,4 @@
-"""Settings that a run can be given, as one types them."""
+"""Overrides to suggest for a run, in the form to type them."""
 
 import inspect
 from typing import Any
@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def available(config: DictConfig, *settings: str) -> list[str]:
-    """Those of NAME=VALUE that this run can be given and that its config does not have yet, as one types them."""
+    """The overrides among these NAME=VALUE that the run accepts and does not have yet."""
     return [typed for each in settings if not is_set(config, each) and (typed := as_override(config, each))]
 
 

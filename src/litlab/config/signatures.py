@@ -1,6 +1,6 @@
 """Signatures of classes and functions, read from their source: importing torch for it would take seconds.
 
-Whatever is uncertain is left open: an annotation that cannot be read is `Any`, and a class whose **kwargs cannot be
+When in doubt, anything is accepted: an annotation that cannot be read is `Any`, and a class whose **kwargs cannot be
 followed may take other parameters.
 """
 

@@ -1,4 +1,4 @@
-"""What a classifier gets right and wrong."""
+"""The confusion matrix."""
 
 from __future__ import annotations
 

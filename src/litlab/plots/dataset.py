@@ -1,4 +1,4 @@
-"""What a data set is made of: its images, classes and columns."""
+"""Pictures of a data set: images, classes and columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a regression model predicts, and by how much it misses."""
+"""Predictions and residuals of a regression model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep found: a metric over one swept setting, over two, over more, and over the epochs."""
+"""A sweep's metric over one setting, two or more, and over the epochs."""
 
 from __future__ import annotations
 

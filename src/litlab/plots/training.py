@@ -1,4 +1,4 @@
-"""How training went."""
+"""Training curves, and the learning-rate range test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be chance in a leaderboard: confidence intervals of a row's mean, and of the difference of two rows."""
+"""How certain a leaderboard is: confidence intervals of a row's mean, and of the difference of two rows."""
 
 import math
 from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from litlab import signals
+from litlab.distributed.cpus import cores
 from litlab.errors import RunError
 from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import hydra_quoted, read, results, resumed
@@ -56,7 +56,7 @@ def dry_run(
     with signals.handled(), signals.at_once():
         seconds = _estimate(pending, context, task, config)
     at_once = min(config.hydra.launcher.get("n_jobs") or 1, len(pending))
-    at_once = at_once if at_once > 0 else os.cpu_count() or 1  # joblib's -1: all cores
+    at_once = at_once if at_once > 0 else cores()  # joblib's -1: all cores
     each = duration(min(seconds))
     each = each if each == duration(max(seconds)) else f"{each} to {duration(max(seconds))}"
     if len(pending) == 1:
@@ -95,13 +95,9 @@ def _list(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) -> lis
 
 
 def _estimate(jobs: Sequence[Job], context: HydraContext, task: TaskFunction, config: DictConfig) -> list[float]:
-    """Seconds of each job, without the start-up of the process.
+    """Seconds of each job, without process start-up.
 
-    One job is measured for each combination of settings that change the time, but no more than a few; the others get
-    the mean.
-
-    Raises:
-        RunError: none of the measured jobs completed.
+    One job is measured per combination of settings that affect the time, up to MAX_MEASURED; the others get the mean.
     """
     _import_libraries()
     kinds = {_kind(job): job for job in reversed(jobs)}
@@ -120,7 +116,7 @@ def _estimate(jobs: Sequence[Job], context: HydraContext, task: TaskFunction, co
 
 
 def _import_libraries() -> None:
-    """That takes seconds, which the first job would be charged with."""
+    """Takes seconds, which would count towards the first job."""
     import lightning.pytorch  # noqa: F401
     import torchmetrics  # noqa: F401
 

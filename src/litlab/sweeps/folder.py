@@ -1,4 +1,4 @@
-"""A sweep's folder: no two sweeps share it unasked, and each job has a folder in it."""
+"""A sweep's folder: sweeps share one only on request, and each job has a subfolder."""
 
 import itertools
 import os
@@ -17,8 +17,8 @@ from litlab.sweeps.naming import folder_name
 
 REQUEST = "multirun.yaml"  # the sweep's config, in every sweep's folder from its beginning
 LOCK = ".sweep.lock"
-STOP = ".stop"  # in a sweep's folder: no other job is to begin
-TIME_LIMIT = "sweep.minutes"  # what STOP says when the time is used up
+STOP = ".stop"  # in a sweep's folder: no further job may start
+TIME_LIMIT = "sweep.minutes"  # content of STOP when the time limit is reached
 
 
 def claim(config: DictConfig) -> Path:
@@ -77,7 +77,7 @@ def _make(folder: Path) -> bool:
 
 
 def remove_unstarted(folder: Path, *files: Path) -> None:
-    """Remove the folder of a sweep of which no job has begun, if nothing but these files is in it."""
+    """Remove the folder of a sweep that started no job, unless it holds more than these files."""
     for file in (*files, folder / LOCK, folder / STOP):
         file.unlink(missing_ok=True)
     with suppress(OSError):
@@ -86,10 +86,10 @@ def remove_unstarted(folder: Path, *files: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The sweep's folder is this process's own while the body runs.
+    """Lock the sweep's folder while the body runs.
 
     Raises:
-        RequestError: another process has it.
+        RequestError: another process holds it.
     """
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -104,13 +104,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def start_clock(folder: Path) -> None:
-    """The jobs of this session begin now, see `enforce_time_limit`."""
+    """Start the clock of this session, see `enforce_time_limit`."""
     with suppress(FileNotFoundError):
         os.utime(folder / REQUEST)
 
 
 def enforce_time_limit(folder: Path, minutes: float | None) -> None:
-    """Stop the sweep, so that no other job begins, `minutes` after `start_clock`; but let it have one result."""
+    """Stop the sweep `minutes` after `start_clock`, but not before its first result."""
     request = folder / REQUEST
     if minutes is None or not request.exists() or time.time() - request.stat().st_mtime < 60 * minutes:
         return
@@ -119,7 +119,7 @@ def enforce_time_limit(folder: Path, minutes: float | None) -> None:
 
 
 def timed_out(folder: Path) -> bool:
-    """Whether the sweep ended because its time was used up."""
+    """Whether the sweep stopped at its time limit."""
     stop = folder / STOP
     return stop.exists() and stop.read_text() == TIME_LIMIT
 

@@ -28,15 +28,15 @@ class Job:
     """What is known of one job.
 
     Attributes:
-        overrides: what makes it of the sweep's config.
-        settings: the resolved ones, see `litlab.runs.result.settings`.
+        overrides: of the sweep's config.
+        settings: resolved, see `litlab.runs.result.settings`.
         identity: equal for jobs of the same settings.
-        error: why it cannot run at all.
+        error: why it cannot be composed.
         folder: its own; of a duplicate, `NO_FOLDER`.
         resume_from: the last checkpoint of an attempt that was stopped in an earlier session.
         result: as it was last read.
         duplicate_of: the job of the same settings that runs in its place.
-        is_reported: whether the terminal has shown its end.
+        is_reported: whether its end has been printed.
     """
 
     overrides: list[str]
@@ -50,7 +50,7 @@ class Job:
     is_reported: bool = False
 
     def label(self, swept: Sequence[str]) -> str:
-        """The swept settings, to read: `lr=0.1 seed=0`."""
+        """The swept settings for display: `lr=0.1 seed=0`."""
         return " ".join(f"{key}={text}" for key, text in swept_values(self.overrides, swept).items())
 
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
@@ -66,17 +66,17 @@ class Job:
 
     @property
     def is_original(self) -> bool:
-        """Whether another job of the same settings need not run: this one completed, or may do so yet."""
+        """Whether jobs with the same settings are its duplicates: it has completed, or still may."""
         return self.duplicate_of is None and self.status not in ("failed", "interrupted")
 
     @property
     def final_result(self) -> StoredResult | None:
-        """Of the job, or of the one that runs in its place; None if it did not begin."""
+        """The result of the job, or of the one it duplicates; None if it did not start."""
         return (self.duplicate_of or self).result
 
     @property
     def status(self) -> str | None:
-        """As the result was last read; None if there is none."""
+        """The status last read; None without a result."""
         return None if self.result is None else str(self.result["status"])
 
     @property
@@ -87,7 +87,7 @@ class Job:
         return float(found) if found is not None and math.isfinite(found) else None
 
     def poll(self) -> bool:
-        """Read the result anew; whether another process is at work on the job."""
+        """Re-read the result; return whether another process is running the job."""
         self.result = read(self.folder) if self.has_folder else None
         return self.result is not None and is_alive_elsewhere(self.result, self.folder / FILE)
 

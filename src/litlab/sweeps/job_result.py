@@ -1,4 +1,4 @@
-"""What a job of a sweep was set to and what came out, as its result.json says."""
+"""The settings and results of a sweep's job, from its result.json."""
 
 import functools
 import json
@@ -55,7 +55,7 @@ class JobResult:
 
     @property
     def is_completed(self) -> bool:
-        """Whether the job came to its end."""
+        """Whether the job completed."""
         return self.status == "completed"
 
     @property
@@ -128,7 +128,7 @@ def _without_replicates(part: Any, group: str) -> Any:
 
 @functools.cache
 def parse(text: str | None) -> Any:
-    """A typed value as Hydra reads it; what it cannot read is text."""
+    """Parse a value by Hydra's grammar; what does not parse is text."""
     if text is None:
         return None
     try:
@@ -146,7 +146,7 @@ def as_typed(value: Any) -> str:
 
 
 def comparable(values: Iterable[Any]) -> str:
-    """What values are compared by; 1 differs from 1.0, as it does for limit_train_batches."""
+    """A key to compare values by; 1 and 1.0 differ, as they do for limit_train_batches."""
     return json.dumps(list(values), sort_keys=True, default=str)
 
 

@@ -30,18 +30,18 @@ class Leaderboard:
 
     columns: list[str]
     rows: list[Row]
-    jobs: Counter[str]  # how many there are of each status
+    jobs: Counter[str]  # count by status
     warnings: list[str] = field(default_factory=list)
     made: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
-        """What the rows are ranked by, each with its mode: one, unless several sweeps are joined."""
+        """The metrics that the rows are ranked by, with their modes: one, unless several sweeps are joined."""
         return list(dict.fromkeys((row.metric, row.mode) for row in self.rows if row.metric and row.best.n))
 
     @property
     def winners(self) -> list[Row]:
-        """The first row of each metric, where one is ranked."""
+        """The best row of each metric, if one is ranked."""
         first = {row.metric: row for row in reversed(self.rows) if row.rank}
         return [first[metric] for metric, _ in self.metrics if metric in first]
 
@@ -71,7 +71,7 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
 
 
 def read(folders: Sequence[Path]) -> list[JobResult]:
-    """The results below these folders; one that claims to run but does not has the status died.
+    """The results below these folders; a job marked as running whose process is gone has the status died.
 
     A file that is not the result of a training has the status unreadable, and the reason in `error`.
 
@@ -182,7 +182,7 @@ def _follows(tokens: Sequence[str], choices: Sequence[Sequence[str]]) -> bool:
 
 
 def without_duplicates(results: Sequence[JobResult]) -> list[JobResult]:
-    """Of results with the same settings and seed one: the completed one, else the newest.
+    """Keep one of the results with the same settings and seed: the completed one, else the newest.
 
     A job that could not be composed has no settings: it is the same as a later one of the same overrides.
     """

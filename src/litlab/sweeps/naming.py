@@ -18,7 +18,7 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     for key in keys:
         parts = key.split(".")
         ends = (".".join(parts[-length:]) for length in range(1, len(parts) + 1))
-        short[key] = next((end for end in ends if sum(_ends_with(other, end) for other in keys) == 1), key)
+        short[key] = next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1), key)
     return short
 
 
@@ -58,7 +58,3 @@ def slug(text: str) -> str:
 
 def _rounded(text: str) -> str:
     return f"{float(text):.4g}" if LONG_NUMBER.fullmatch(text) else text
-
-
-def _ends_with(key: str, end: str) -> bool:
-    return key == end or key.endswith(f".{end}")

@@ -1,4 +1,4 @@
-"""The jobs of a sweep as they become known: which are to run, and which have run before."""
+"""Plans the jobs of a sweep: which have to run, and which have run before."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +22,9 @@ class Batch(NamedTuple):
     """Jobs that were planned together.
 
     Attributes:
-        jobs: all of them; one that cannot be composed has failed already.
-        begun: those that an earlier session completed, or at which another process is at work.
-        pending: those that are to run.
+        jobs: all of them; those that cannot be composed have failed already.
+        begun: completed by an earlier session, or running in another process.
+        pending: still to run.
     """
 
     jobs: list[Job]
@@ -104,9 +104,9 @@ class Plan:
             job.folder = claim_job(self.folder, number, swept_values(job.overrides, self.swept))
 
     def _start(self, jobs: Sequence[Job]) -> None:
-        """Look at what earlier sessions left, and say what is about to run."""
+        """Read what earlier sessions left, and print how many jobs there are."""
         found = sorted(results(self.folder).items(), key=lambda item: item[1].get("started") or "")
-        if not self.swept and self.config.sweep.resume is not None:  # it is named by what is its own among the earlier
+        if not self.swept and self.config.sweep.resume is not None:  # name it by what differs from earlier jobs
             self.swept = differing_settings(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
         identities = {path: JobResult.of(result).identity() for path, result in found}
         completed = {identities[path]: path for path, result in found if result["status"] == "completed"}

@@ -1,4 +1,4 @@
-"""A result.json as it is read: anyone may have written it, so it is checked here, once, and can be relied on then."""
+"""Reads and validates a result.json: it may come from anyone, so all checks are here."""
 
 import json
 import stat
@@ -35,8 +35,7 @@ def _has_values(value: Any, check: Callable[[Any], bool]) -> bool:
     return isinstance(value, dict) and all(each is None or check(each) for each in value.values())
 
 
-# What the fields of a result must be unless they are null or left out, in words and as a test. A dot leads into a
-# mapping, which is checked first.
+# Each field's type, unless null or missing: in words and as a predicate. A dot leads into a mapping, checked first.
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", lambda value: isinstance(value, dict))),
     **dict.fromkeys(("error", "started", "checkpoint", "test_split", "process.host"), ("text", _is_text)),
@@ -55,7 +54,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def read(file: Path) -> StoredResult:
-    """A result.json whose `FIELDS` are as they must be.
+    """A result.json with valid `FIELDS`.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -84,7 +83,7 @@ def read(file: Path) -> StoredResult:
 
 
 def read_file(file: Path) -> bytes:
-    """A regular file of moderate size.
+    """The content of a regular file of at most MAX_BYTES.
 
     Raises:
         OSError: it cannot be read.

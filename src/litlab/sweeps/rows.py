@@ -57,10 +57,10 @@ def decimals(spreads: Sequence[Spread]) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: what it was, and what came out over its seeds and folds."""
+    """One setting: its values, and the results over its seeds and folds."""
 
     values: tuple[Any, ...]  # of the board's columns
-    metric: str | None  # such as val/accuracy; None where no job has come so far
+    metric: str | None  # such as val/accuracy; None if no job got that far
     mode: str  # max or min
     best: Spread  # of the metric, in each job at its best epoch
     loss: float | None  # mean of val/loss: it breaks ties of the metric
@@ -97,7 +97,7 @@ class Row:
 
     @property
     def completed(self) -> list[JobResult]:
-        """The jobs that came to their end."""
+        """The completed jobs."""
         return [job for job in self.jobs if job.is_completed]
 
     @property
@@ -117,7 +117,7 @@ class Row:
 
     @property
     def n(self) -> int:
-        """How many values the means are of."""
+        """The number of values behind the means."""
         return self.best.n or self.test.n
 
     @property
@@ -135,7 +135,7 @@ class Row:
 
     @property
     def replicates(self) -> list[str]:
-        """What the means are taken over: seeds, folds, both, or nothing where there is one job."""
+        """What the means are over: seeds, folds, both, or nothing for a single job."""
         values = {name: {comparable([job.value(key)]) for job in self.jobs} for key, name in REPLICATES.items()}
         return [name for name, distinct in values.items() if len(distinct) > 1]
 
@@ -151,7 +151,7 @@ def _status(jobs: Sequence[JobResult], values: int, error: str | None) -> str:
 
 
 def replicates(rows: Iterable[Row]) -> str:
-    """What the means of these rows are taken over: `seeds`, `folds`, `seeds and folds`, or nothing."""
+    """What the means of these rows are over: `seeds`, `folds`, `seeds and folds`, or nothing."""
     return " and ".join(dict.fromkeys(name for row in rows for name in row.replicates))
 
 

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, run by whatever launcher there is and accounted for whatever happens to them."""
+"""Runs the jobs of a sweep with any launcher, and records a result for each, whatever happens to it."""
 
 import contextlib
 import shutil
@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from litlab import signals
-from litlab.compat.hydra import runs_here
+from litlab.compat.hydra import is_from_plugin, runs_here
 from litlab.compat.joblib import Joblib
 from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
@@ -32,7 +32,7 @@ LOST = f"it did not write {FILE}: its process was lost, or its machine has anoth
 
 
 class Runner:
-    """Runs the jobs of a plan; each gets a result, and one that fails or is killed loses only itself.
+    """Runs the jobs of a plan; each gets a result, and a job that fails or is killed does not affect the others.
 
     Args:
         launcher: Hydra's, which has been set up.
@@ -40,7 +40,9 @@ class Runner:
     """
 
     def __init__(self, launcher: Any, plan: Plan) -> None:
-        self.launcher = next((kind(launcher) for kind in (Joblib, Ray, Submitit) if kind.fits(launcher)), launcher)
+        wrappers: dict[str, Any] = {"joblib": Joblib, "ray": Ray, "submitit": Submitit}
+        wrapper = next((each for name, each in wrappers.items() if is_from_plugin(launcher, name)), None)
+        self.launcher = wrapper(launcher) if wrapper else launcher
         # The launcher, where it takes jobs one by one.
         self.workers = self.launcher if isinstance(self.launcher, Joblib) and self.launcher.has_workers else None
         self.plan = plan
@@ -50,7 +52,7 @@ class Runner:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """Launch in the body. However that ends, the jobs' results are final afterwards.
+        """Launch in the body. However it ends, the jobs' results are final afterwards.
 
         Raises:
             Interrupted: the sweep was stopped.
@@ -69,7 +71,7 @@ class Runner:
             finally:
                 for job in self.plan.jobs:
                     if job.has_folder and not (job.folder / FILE).exists():
-                        shutil.rmtree(job.folder, ignore_errors=True)  # it did not begin
+                        shutil.rmtree(job.folder, ignore_errors=True)  # it did not start
 
     def launch(self, job_overrides: Sequence[Sequence[str]]) -> None:
         """Run jobs, and wait for all.
@@ -83,17 +85,16 @@ class Runner:
     def stream(
         self, groups: Iterable[Sequence[Sequence[str]]], at_once: int
     ) -> Generator[tuple[int, list[Job]], None, None]:
-        """Run groups of jobs, `at_once` groups at a time. The next one is asked for only when it can begin.
+        """Run groups of jobs, `at_once` at a time. The next group is drawn only when it can start.
 
-        With joblib's workers that is as soon as another group ended; else when all that ran at the time have ended.
+        With joblib's workers that is as soon as a group ends; otherwise when all running groups have ended.
 
         Args:
             groups: for each the overrides of its jobs.
             at_once: how many groups.
 
         Yields:
-            a group's place among the groups, and its jobs, which have ended. A group of which a job is not to begin is
-            left out, and no other one is asked for.
+            the index of a group, and its jobs, which have ended. After a stop, groups with unstarted jobs are left out.
 
         Raises:
             Exception: as `launch`.
@@ -126,7 +127,7 @@ class Runner:
                         yield place, jobs
 
     def _submit(self, jobs: Sequence[Job], workers: Any) -> None:
-        """Begin jobs: at once, if there are workers for that, else with the next `_wait`."""
+        """Start jobs: at once if there are workers, else in the next `_wait`."""
         for job in jobs:
             if self._is_stopped():
                 return
@@ -136,7 +137,7 @@ class Runner:
                 self._launched += 1
 
     def _wait(self, workers: Any) -> None:
-        """Until a job has ended. If its worker crashed, those of all others end too, as joblib has it."""
+        """Wait until a job has ended. A crashed worker takes all others with it: joblib breaks the whole pool."""
         if workers is None:
             jobs = list(self._running)
             self._run(jobs)
@@ -156,15 +157,15 @@ class Runner:
         return not any((job.duplicate_of or job) in self._running for job in jobs)
 
     def _is_stopped(self) -> bool:
-        """Whether no other job is to begin."""
+        """Whether no further job may start."""
         return (self.folder / STOP).exists()
 
     def _run(self, jobs: Sequence[Job], is_retry: bool = False) -> None:
-        """Launch jobs until each has a final result, or is not to begin."""
+        """Launch jobs until each has a final result or the sweep is stopped."""
         if not jobs or self._is_stopped():
             return
         crash: BaseException | None = None
-        # Hydra's own would compose all those, too, that are not to begin: of a thousand that takes minutes.
+        # Hydra's own launcher composes all jobs up front, minutes for a thousand, even if the sweep stops early.
         size = 1 if runs_here(self.launcher) else len(jobs)
         try:
             for part in (jobs[place : place + size] for place in range(0, len(jobs), size)):
@@ -178,15 +179,12 @@ class Runner:
         self._settle(jobs, crash, is_retry)
 
     def _settle(self, jobs: Sequence[Job], crash: BaseException | None, is_retry: bool = False) -> None:
-        """See that each launched job has its result; those that a crash took along run again.
+        """Make sure that each launched job has its result; jobs lost in a crash run again.
 
         Args:
-            jobs: this process has no more to do with them.
-            crash: of the launcher or a worker.
-            is_retry: whether it is one job, launched by itself after it had been killed.
-
-        Raises:
-            BaseException: the crash, before any of the jobs began.
+            jobs: the launched jobs, with which the launcher is done.
+            crash: of the launcher or a worker; raised if it happened before any of the jobs started.
+            is_retry: whether this is one job, launched alone after it was killed.
         """
         _wait_until_ended(jobs)
         missing = [job for job in jobs if job.result is None]
@@ -205,7 +203,7 @@ class Runner:
                 job.fail(RunError(LOST.format(folder=self.folder)), self.plan.swept)
 
     def _settle_killed(self, job: Job, is_retry: bool) -> None:
-        """Run a job again by itself, for it may have died of another one's fault; if it ran so, it failed."""
+        """Retry a killed job alone, as another job may have caused the crash; a killed retry has failed."""
         assert job.result is not None
         attempt, result = job.folder, job.result | {"status": "failed", "error": KILLED}
         if is_retry:
@@ -228,7 +226,7 @@ def _wait_until_ended(jobs: Sequence[Job]) -> None:
 
 @contextlib.contextmanager
 def progress_lines(plan: Plan) -> Iterator[None]:
-    """Print a line for each job that ends while the body runs, also for those that are planned meanwhile."""
+    """Print a line for each job that ends while the body runs, including jobs planned meanwhile."""
 
     def look() -> None:
         jobs = list(plan.jobs)
@@ -250,7 +248,7 @@ def progress_lines(plan: Plan) -> Iterator[None]:
 
 
 def progress_line(count: str, label: str, result: JobResult) -> str:
-    """What a job's line says: `3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s`, or its error."""
+    """A job's line: `3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s`, or its error."""
     parts = [count, label]
     if result.is_completed:
         test = test_metric(result.metric)

@@ -1,6 +1,5 @@
 """A search with Optuna: what was tried decides what is tried next, which begins as soon as a worker is free."""
 
-import os
 import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
 from litlab.compat.hydra import instantiate
+from litlab.distributed.cpus import cores
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of
@@ -63,7 +63,7 @@ class Search:
             value = getattr(self, setting)
             if not isinstance(value, int) or value < least or value == 0:
                 raise RequestError(f"hydra.sweeper.{setting}={value}: must be a whole number from 1, such as 20")
-        self.n_jobs = self.n_jobs if self.n_jobs > 0 else os.cpu_count() or 1  # joblib's -1: all cores
+        self.n_jobs = self.n_jobs if self.n_jobs > 0 else cores()  # joblib's -1: all cores
         self.direction = self.direction or DIRECTIONS[config.task.mode]
         if self.direction not in DIRECTIONS.values():
             raise RequestError(f"hydra.sweeper.direction={self.direction}: must be maximize or minimize")
@@ -168,19 +168,9 @@ class Search:
         words: Sequence[Sequence[str]],
         runner: Runner,
     ) -> int:
-        """Run trials; the next one is asked for when another one was told.
+        """Run `number` trials, each with a job for each list of fixed overrides in `words`; returns how many ended.
 
-        A trial that did not begin stays open: it has no value.
-
-        Args:
-            study: which draws.
-            number: of trials.
-            ranges: what is drawn.
-            words: for each job of a trial the overrides that are not drawn.
-            runner: of the jobs.
-
-        Returns:
-            how many trials have a value.
+        Each result is reported to the study before the next trial is drawn. A trial that did not start stays open.
         """
         trials: list[Trial] = []
         earlier = [trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None]
@@ -202,12 +192,8 @@ class Search:
     def _value(self, jobs: Sequence[Job], others: Iterable[Job], earlier: Iterable[float]) -> float:
         """The value of a trial: the mean over its jobs, one per seed; the worst so far if one of them has no value.
 
-        The mean of those that survived would draw the search to settings that hardly train.
-
-        Args:
-            jobs: of the trial.
-            others: all jobs of this session.
-            earlier: values of the trials of earlier sessions.
+        The mean over the surviving jobs would favour settings that hardly train. `others` are the jobs of this session,
+        `earlier` the values of previous ones.
         """
         scores = [job.score for job in jobs]
         known = [score for score in scores if score is not None]

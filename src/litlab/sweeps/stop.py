@@ -1,4 +1,4 @@
-"""Stopping a sweep ends its jobs, each with a final result."""
+"""Stops the jobs of a sweep, each with a final result."""
 
 import contextlib
 import os
@@ -21,12 +21,7 @@ PATIENCE = 10.0  # seconds that jobs have to write their results
 
 
 def stop(folder: Path, jobs: Sequence[Job]) -> None:
-    """End the jobs that are at work on this machine; those that wait elsewhere do not begin.
-
-    Args:
-        folder: the sweep's.
-        jobs: its, so far.
-    """
+    """Terminate the sweep's jobs on this machine; jobs queued elsewhere do not start."""
     with signals.ignored():  # a second Ctrl-C must not interrupt this
         with contextlib.suppress(OSError):  # of a full disk
             (folder / STOP).touch()
@@ -42,11 +37,7 @@ def stop(folder: Path, jobs: Sequence[Job]) -> None:
 
 
 def clean_up(folder: Path) -> None:
-    """Clear up after a sweep that was killed: jobs that say they run, and folders of those that did not begin.
-
-    Args:
-        folder: the sweep's, which is locked.
-    """
+    """Clean up after a killed sweep, in its locked folder: jobs left as running, and folders of unstarted jobs."""
     for job in [path for path in folder.iterdir() if path.name.split("_")[0].isdecimal() and path.is_dir()]:
         result = read(job)
         if result is None:
@@ -66,7 +57,7 @@ def _interrupt(folder: Path, result: StoredResult, why: str) -> None:
 
 
 def _terminate(result: StoredResult | None, signalled: set[int]) -> None:
-    """Ask a job's process, if it is another one of this machine, to end; once."""
+    """Send SIGTERM to a job's process, once, if it is another process on this machine."""
     process = (result or {}).get("process", {})
     if process.get("host") == platform.node() and process["pid"] not in {os.getpid(), *signalled}:
         signalled.add(process["pid"])

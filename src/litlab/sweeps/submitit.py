@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from litlab.compat.submitit import is_submitit, show_gpus, stop, submitting_by
+from litlab.compat.submitit import show_gpus, stop, submitting_by
 from litlab.distributed.cpus import cores
 from litlab.distributed.gpus import visible
 
@@ -28,8 +28,6 @@ class Submitit:
     def __init__(self, launcher: Any) -> None:
         self.launcher = launcher
         self.jobs: list[Any] = []  # submitit's
-
-    fits = staticmethod(is_submitit)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """As the plugin's; None for a job that was lost. Stopped, it cancels the jobs."""

@@ -1,4 +1,4 @@
-"""What a job of a sweep does in its own process, wherever the launcher put it."""
+"""A sweep's job in its own process, wherever the launcher put it."""
 
 import atexit
 import gc
@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 
 from litlab import signals
+from litlab.config.job import sweep_folder
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
 from litlab.files import write_atomic
@@ -27,9 +28,9 @@ DURATION = ".summary.seconds"  # how long the last summary took; its mtime says 
 
 
 def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
-    """Run a job of a sweep, unless the sweep is to stop or the job has begun already; then summarize the sweep.
+    """Run a job of a sweep, unless the sweep is stopping or the job has started; then summarize the sweep.
 
-    A job that fails does not raise: it has left its result.json. With sweep.on_failure=stop the others do not begin.
+    A job that fails does not raise: it has left its result.json. With sweep.on_failure=stop no further job starts.
 
     Args:
         config: the job's.
@@ -39,7 +40,7 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
     Raises:
         Interrupted: in the sweeper's own process. In a worker, only this job was stopped.
     """
-    folder, home = Path(HydraConfig.get().sweep.dir), Path(HydraConfig.get().runtime.cwd)
+    folder, home = sweep_folder(), Path(HydraConfig.get().runtime.cwd)
     if home.is_dir() and home != Path.cwd():
         os.chdir(home)  # Ray's processes start elsewhere; relative paths, as of data, mean the sweep's
     enforce_time_limit(folder, config.sweep.get("minutes"))
