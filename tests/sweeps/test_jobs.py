@@ -138,7 +138,7 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
 def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
     assert "jobs: 1 failed, 1 not started." in out
-    assert code == 1 and "1 of 2 jobs failed, 1 did not begin" in err
+    assert code == 1 and "1 of 2 jobs failed, 1 did not start" in err
     assert statuses(results) == {"2_optimizer=adam": "failed"}
     (result,) = results.values()
     assert result["seconds"] == 0 and "T" in result["started"]
