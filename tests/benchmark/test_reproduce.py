@@ -67,14 +67,11 @@ def run(*experiments, seeds=2, jobs=1):
     reproduce(list(experiments), seeds=seeds, jobs=jobs, again=False, data_dir="data")
 
 
-def test_the_page_in_the_repository_is_that_of_its_data_and_configs(here):
+def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training):
     write_page()
     assert (here / "RESULTS.md").read_text("utf-8") == (REPOSITORY / "RESULTS.md").read_text("utf-8"), (
         "run python scripts/reproduce.py --page"
     )
-
-
-def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training):
     runs, before = fake_training(), read(here / "results.json")
     write_result(here, "mnist_mlp", 0, "completed", {"test/accuracy": 0.1})  # not asked for
     run("line", "exam_scores")
@@ -90,9 +87,6 @@ def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training)
     (line,) = [line for line in text.splitlines() if line.startswith("| line |")]
     assert line == "| line | test/loss | below 1e-5, with the document's seed 1 | 1 ± 0.71 | 2 | 2.0 | 1,000 |"
     assert f"\n- {machine}\n" in text
-
-
-def test_without_data_there_is_a_page_of_what_was_asked(here, fake_training):
     (here / "results.json").unlink()
     fake_training()
     run("line", "line", seeds=1, jobs=2)
@@ -115,12 +109,8 @@ def test_a_failed_run_is_told_and_its_experiment_keeps_its_entry(here, fake_trai
 @pytest.mark.parametrize(("code", "success"), [(0, True), (1, False), (-9, False)])
 def test_a_training_succeeds_by_its_exit_code(monkeypatch, code, success):
     asked = []
-
-    def finished(command, **_):
-        asked.append(command[1:4])
-        return subprocess.CompletedProcess(command, code)
-
-    monkeypatch.setattr(module.subprocess, "run", finished)
+    done = subprocess.CompletedProcess([], code)
+    monkeypatch.setattr(module.subprocess, "run", lambda command, **_: asked.append(command[1:4]) or done)
     assert module.train("line", 3, "data") is success
     assert asked == [["scripts/train.py", "experiment=line", "seed=3"]]
 
@@ -128,10 +118,7 @@ def test_a_training_succeeds_by_its_exit_code(monkeypatch, code, success):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"experiments": ["nosuch"]},
-            "experiment=nosuch: there is no such experiment; choose from breast",
-        ),
+        ({"experiments": ["nosuch"]}, "experiment=nosuch: there is no such experiment; choose from breast"),
         ({"seeds": 0}, "--seeds 0: must be a whole number from 1"),
         ({"jobs": -1}, "--jobs -1: must be a whole number from 1"),
     ],
@@ -144,13 +131,12 @@ def test_a_wrong_request_trains_nothing(fake_training, options, message):
     assert runs == []
 
 
-@pytest.mark.parametrize("words", [("nosuch",), ("--jobs", "0"), ("--seeds", "0")])
-def test_a_mistake_is_one_line(root, words):
-    script = [sys.executable, str(root / "scripts" / "reproduce.py"), *words]
+def test_a_mistake_is_one_line(root):
+    script = [sys.executable, str(root / "scripts" / "reproduce.py"), "--jobs", "0"]
     done = subprocess.run(script, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root / "src")})
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and words[-1] in line
+    assert line.startswith("error: ") and "0" in line
 
 
 def test_a_row_has_mean_and_deviation_of_the_runs_that_have_the_metric(monkeypatch):

@@ -50,7 +50,7 @@ def report(small_mnist, tmp_path):
     return benchmark(["tiny"], rounds=ROUNDS, log_dir=tmp_path / "logs", overrides=settings)
 
 
-def test_all_loops_train_alike(report, tmp_path):
+def test_all_loops_train_alike_and_the_report_is_what_their_times_give(report, tmp_path, capsys):
     (measured,) = report["measurements"]
     assert (measured["model"], measured["compile"], measured["samples"]) == ("tiny", False, TRAIN - VAL)
     assert measured["steps"] == (1 + ROUNDS) * math.ceil((TRAIN - VAL) / 64)
@@ -59,9 +59,6 @@ def test_all_loops_train_alike(report, tmp_path):
     assert measured["loss"]["raw"] < 2
     assert measured["loss"] == pytest.approx(dict.fromkeys(("litlab", "tutorial", "raw"), measured["loss"]["raw"]))
     assert not list((tmp_path / "logs").iterdir()), "the runs are to be removed"
-
-
-def test_report_is_what_the_times_give(report, tmp_path, capsys):
     file = save(report, None, tmp_path / "logs")
     assert file.parent == tmp_path / "logs" / "benchmark"
     saved = json.loads(file.read_text(encoding="utf-8"))
@@ -107,18 +104,14 @@ def test_the_baselines_do_not_count_as_litlab(compose, monkeypatch, tmp_path):
     assert min(seconds["litlab"]) < 0.5, "an epoch of the digits takes some 10 ms"
 
 
-def test_normalized_images_are_refused():
+def test_wrong_requests_are_told_at_once(root):
+    for words in [("--models", "huge"), ("--rounds", "0"), ("--threads", "many")]:
+        script = [sys.executable, str(root / "scripts" / "benchmark.py"), *words]
+        done = subprocess.run(
+            script, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root / "src")}
+        )
+        assert done.returncode == 2
+        assert words[1] in done.stderr and "Traceback" not in done.stderr
+    assert f"MODELS = {tuple(MODELS)}".replace("'", '"') in (root / "scripts" / "benchmark.py").read_text("utf-8")
     with pytest.raises(RequestError, match="data=fashion"):
         baseline_loops.Images(torch.randn(4, 1, 28, 28), torch.zeros(4, dtype=torch.long))
-
-
-@pytest.mark.parametrize("words", [("--models", "huge"), ("--rounds", "0"), ("--threads", "many")])
-def test_a_wrong_request_is_told_at_once(root, words):
-    script = [sys.executable, str(root / "scripts" / "benchmark.py"), *words]
-    done = subprocess.run(script, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root / "src")})
-    assert done.returncode == 2
-    assert words[1] in done.stderr and "Traceback" not in done.stderr
-
-
-def test_the_script_knows_the_models(root):
-    assert f"MODELS = {tuple(MODELS)}".replace("'", '"') in (root / "scripts" / "benchmark.py").read_text("utf-8")

@@ -2,8 +2,6 @@
 
 import functools
 import logging
-from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as L
 import pytest
@@ -29,12 +27,12 @@ class FreezesTheBias(lightning_callbacks.BaseFinetuning):
             self.unfreeze_and_add_param_group(pl_module.model[-1], optimizer, lr=0.01)
 
 
-def notes(steps: list[int], trainer: Any, *_: Any) -> None:
+def notes(steps, trainer, *_):
     steps.append(trainer.global_step)
 
 
 # What each is made with; a list of it is what it has seen. Where it may not run: the words of the refusal.
-SAME: dict[str, dict[str, Any]] = {
+SAME = {
     "BaseFinetuning": {},
     "DeviceStatsMonitor": {"cpu_stats": False},
     "EarlyStopping": {"monitor": "val/loss", "min_delta": 10.0, "patience": 1},
@@ -68,7 +66,7 @@ def test_each_of_lightnings_callbacks_is_tried_here():
     assert sorted(known) == sorted(lightning_callbacks.__all__)
 
 
-def spied(name: str, folder: Path, calls: list[Any]) -> L.Callback:
+def spied(name, folder, calls):
     """The callback, whose hooks by batch or step, where it has some, note each call."""
     kind = FreezesTheBias if name == "BaseFinetuning" else getattr(lightning_callbacks, name)
     settings = dict(SAME[name])
@@ -81,7 +79,7 @@ def spied(name: str, folder: Path, calls: list[Any]) -> L.Callback:
     return callback
 
 
-def noting(calls: list[Any], hook: str, original: Any, trainer: Any, *args: Any) -> None:
+def noting(calls, hook, original, trainer, *args):
     calls.append((hook, trainer.global_step, args[-1] if hook in BATCH_HOOKS else None))
     original(trainer, *args)
 
@@ -95,8 +93,8 @@ def test_the_same_calls_and_weights_as_under_automatic_optimization(
 ):
     monkeypatch.setattr("lightning.pytorch.accelerators.cpu.get_cpu_stats", dict)  # needs psutil
     monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", True)
-    ours: list[Any] = []
-    theirs: list[Any] = []
+    ours = []
+    theirs = []
     one, other = spied(name, tmp_path / "ours", ours), spied(name, tmp_path / "theirs", theirs)
     overrides = (*RUN, f"trainer.accumulate_grad_batches={accumulate}", "trainer.log_every_n_steps=2")
     run = fit(*overrides, "task.steps_per_execution=16", callbacks=[one])
@@ -141,19 +139,13 @@ def test_a_callback_that_needs_automatic_optimization_is_refused(compose, kind, 
         build_callbacks(config.callbacks, build_data(config))
 
 
-def test_a_task_without_a_backbone_is_told_so(fit):
-    with pytest.raises(AttributeError, match="no attribute 'backbone'"):
-        fit(*RUN, callbacks=[lightning_callbacks.BackboneFinetuning()])
-
-
 class Subclass(lightning_callbacks.ModelCheckpoint):
     def on_train_batch_end(self, *args):
         super().on_train_batch_end(*args)
 
 
-@pytest.mark.parametrize(
-    ("callback", "counts"),
-    [
+def test_what_counts_batches_and_what_a_task_lacks(fit):
+    for callback, counts in [
         (Progress(), False),
         (lightning_callbacks.ModelCheckpoint(), False),
         (lightning_callbacks.ModelCheckpoint(every_n_epochs=2), False),
@@ -161,16 +153,16 @@ class Subclass(lightning_callbacks.ModelCheckpoint):
         (Subclass(), True),
         (lightning_callbacks.LambdaCallback(on_train_epoch_end=print), False),
         (lightning_callbacks.LambdaCallback(on_before_optimizer_step=print), True),
-    ],
-)
-def test_what_counts_batches(callback, counts):
-    assert counts_batches(callback) is counts
+    ]:
+        assert counts_batches(callback) is counts
+    with pytest.raises(AttributeError, match="no attribute 'backbone'"):
+        fit(*RUN, callbacks=[lightning_callbacks.BackboneFinetuning()])
 
 
 def test_what_a_run_always_has_does_not_slow_it_down(compose, caplog):
     from litlab.build import build_task, build_trainer, steps_per_execution
 
-    def steps(*overrides: str) -> int:
+    def steps(*overrides):
         config = compose("callbacks=early_stopping", "logger=both", *overrides)
         data = build_data(config)
         task = build_task(config, data)

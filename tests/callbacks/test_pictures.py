@@ -27,8 +27,6 @@ DIGITS = ("data=digits", "model=mlp")
 
 @pytest.fixture
 def run(compose):
-    """Train and test as the command does; the run directory."""
-
     def ran(*overrides):
         config = compose(*overrides)
         train(config)
@@ -62,19 +60,45 @@ def test_one_column_regression_has_the_curve_of_the_untrained_model(run, monkeyp
     assert ((after - targets) ** 2).mean() < ((before - targets) ** 2).mean() / 2
 
 
-@pytest.mark.parametrize(("part", "split"), [("train", "training"), ("test", "test")])
-def test_a_picture_names_its_split(part, split):
-    data, digits, values = Sine(), Digits(), np.linspace(0, 1, 4)
-    data.test_split = digits.test_split = part
-    tested = Tested(data, values[:, None], values, values, values)
-    drawn = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
-    assert f"4 {split} samples" in drawn["predicted_vs_actual"].axes[0].get_title()
-    assert drawn["fit"].axes[0].get_title().endswith(f"; {split} samples")
-    assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
-    matrix = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
-    assert f"10 {split} samples, accuracy 100.00%" in matrix.axes[0].get_title()
-    several_columns = tested._replace(inputs=np.zeros((4, 2)), before=None)
-    assert PICTURES["fit"](several_columns) is None
+def test_mistakes_splits_and_pictures_by_name():
+    for part, split in [("train", "training"), ("test", "test")]:
+        data, digits, values = Sine(), Digits(), np.linspace(0, 1, 4)
+        data.test_split = digits.test_split = part
+        tested = Tested(data, values[:, None], values, values, values)
+        drawn = {name: PICTURES[name](tested) for name in ("predicted_vs_actual", "residuals", "fit")}
+        assert f"4 {split} samples" in drawn["predicted_vs_actual"].axes[0].get_title()
+        assert drawn["fit"].axes[0].get_title().endswith(f"; {split} samples")
+        assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
+        matrix = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
+        assert f"10 {split} samples, accuracy 100.00%" in matrix.axes[0].get_title()
+        several_columns = tested._replace(inputs=np.zeros((4, 2)), before=None)
+        assert PICTURES["fit"](several_columns) is None
+    tested = Tested(BreastCancer(), np.zeros((3, 3)), np.array([0, 1, 0]), np.array([0.25, 0.75, 0.875]), None)
+    np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75], [0.125, 0.875]])
+    matrix = PICTURES["confusion_matrix"](tested)
+    cells = {text.get_position()[::-1]: text.get_text() for text in matrix.axes[0].texts}
+    assert cells == {(0, 0): "1", (0, 1): "1", (1, 1): "1"}, "(actual, predicted)"
+    random = np.random.default_rng(0)
+    probabilities, targets = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
+    chosen, predicted = confident_mistakes(probabilities, targets), probabilities.argmax(1)
+    assert (predicted[chosen] != targets[chosen]).all()
+    assert len(chosen) == (predicted != targets).sum()
+    assert (np.diff(probabilities[chosen].max(1)) <= 0).all()
+    data = Digits()
+    data.class_names = ("Ankle boot", "a class with quite a long name", r"cost $\frac$")
+    probabilities = np.array([[0.0, 0.0, 1.0], [0.0, 0.996, 0.004], [1.0, 0.0, 0.0]])
+    figure = PICTURES["mistakes"](Tested(data, np.ones((3, 1, 8, 8)), np.array([1, 0, 0]), probabilities, None))
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "cost …frac$ (100.0%)\nis a cla… name",
+        "a cla… name (99.6%)\nis Ankle boot",
+    ]
+    for task in (Binary, Classification, Regression):
+        assert task.pictures and set(task.pictures) <= PICTURES.keys()
+    net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)).train()
+    net[1].eval()  # frozen, say
+    with evaluating(net):
+        assert not any(part.training for part in net.modules())
+    assert (net.training, net[0].training, net[1].training) == (True, True, False)
 
 
 def test_fast_dev_run_draws_nothing(run):
@@ -101,47 +125,6 @@ def test_a_picture_that_fails_is_a_warning(run, monkeypatch, caplog, capsys, own
     assert "raise RuntimeError(error)" in caplog.text, "the traceback"
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert lines == [f"warning: {warning} (train.log has the traceback)"]
-
-
-def test_the_names_of_mistakes_leave_room_for_their_probabilities():
-    data = Digits()
-    data.class_names = ("Ankle boot", "a class with quite a long name", r"cost $\frac$")
-    probabilities = np.array([[0.0, 0.0, 1.0], [0.0, 0.996, 0.004], [1.0, 0.0, 0.0]])
-    figure = PICTURES["mistakes"](Tested(data, np.ones((3, 1, 8, 8)), np.array([1, 0, 0]), probabilities, None))
-    assert [text.get_text() for text in figure.axes[0].texts] == [
-        "cost …frac$ (100.0%)\nis a cla… name",
-        "a cla… name (99.6%)\nis Ankle boot",
-    ]
-
-
-def test_confident_mistakes_are_mistakes_the_most_confident_first():
-    random = np.random.default_rng(0)
-    probabilities, targets = random.dirichlet((1, 1, 1), 200), random.integers(0, 3, 200)
-    chosen, predicted = confident_mistakes(probabilities, targets), probabilities.argmax(1)
-    assert (predicted[chosen] != targets[chosen]).all()
-    assert len(chosen) == (predicted != targets).sum()
-    assert (np.diff(probabilities[chosen].max(1)) <= 0).all()
-
-
-def test_one_probability_stands_for_two_classes():
-    tested = Tested(BreastCancer(), np.zeros((3, 3)), np.array([0, 1, 0]), np.array([0.25, 0.75, 0.875]), None)
-    np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75], [0.125, 0.875]])
-    matrix = PICTURES["confusion_matrix"](tested)
-    cells = {text.get_position()[::-1]: text.get_text() for text in matrix.axes[0].texts}
-    assert cells == {(0, 0): "1", (0, 1): "1", (1, 1): "1"}, "(actual, predicted)"
-
-
-def test_every_picture_that_a_task_names_exists():
-    for task in (Binary, Classification, Regression):
-        assert task.pictures and set(task.pictures) <= PICTURES.keys()
-
-
-def test_evaluating_leaves_each_part_in_its_mode():
-    net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)).train()
-    net[1].eval()  # frozen, say
-    with evaluating(net):
-        assert not any(part.training for part in net.modules())
-    assert (net.training, net[0].training, net[1].training) == (True, True, False)
 
 
 def test_history_has_each_epochs_own_metrics(fit):

@@ -12,7 +12,7 @@ SETTING = ("scheduler=none", "callbacks=none", "trainer.enable_progress_bar=true
 
 
 class OnTerminal(Progress):
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.out = io.StringIO()
         self._console = Console(file=self.out, force_terminal=True, width=120)
@@ -39,14 +39,11 @@ def test_it_is_drawn_seldom(fit, monkeypatch, interval):
     assert len(drawn) <= 10
 
 
-def test_nothing_where_the_output_is_no_terminal(fit, capsys):
+def test_nothing_where_the_output_is_no_terminal_or_the_run_breaks(fit, capsys):
     bar = Progress()
     fit(*SETTING, callbacks=[bar])
     captured = capsys.readouterr()
     assert captured.out == "" and "epoch" not in captured.err
-
-
-def test_it_goes_when_the_run_breaks(fit):
     bar = OnTerminal()
     with pytest.raises(RuntimeError, match="the loss is"):
         fit(*SETTING, "optimizer.lr=1000", callbacks=[bar])

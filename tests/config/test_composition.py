@@ -94,7 +94,6 @@ def test_the_user_trusts_on_the_command_line_and_in_conf_local(command, canary, 
 
 
 def test_a_choice_sets_of_hydra_what_does_no_harm(command, clone, quick_train, tmp_path):
-    """Its own folder and its search space."""
     settings = f"hydra: {{run: {{dir: '{tmp_path / 'here'}'}}, sweeper: {{params: {{seed: '0,1'}}}}}}\n"
     (clone / "experiment" / "theirs.yaml").write_text(HEAD + settings)
     code, _, err = command(*SMALL, "experiment=theirs")

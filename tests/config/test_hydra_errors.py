@@ -11,8 +11,6 @@ from litlab.config import hydra_errors as mistakes
 
 @pytest.fixture
 def raised(root):
-    """The error that Hydra raises for an override."""
-
     def compose_wrongly(override):
         with initialize_config_dir(str(root / "conf"), version_base="1.3"), pytest.raises(HydraException) as caught:
             compose("train", overrides=[override])
@@ -45,61 +43,43 @@ def test_what_may_have_been_meant(raised, asked, told):
     assert mistakes.hydra_message(raised(asked)).startswith(told)
 
 
-def test_a_plugin_that_is_not_installed_names_its_extra(raised, monkeypatch):
+def test_extras(raised, monkeypatch, root):
     monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
     assert mistakes.hydra_message(raised("hydra/launcher=nowhere")) == (
         "hydra/launcher=nowhere: needs the extra joblib, which is not installed: "
         "make setup EXTRAS=joblib, or pip install -e .[joblib] -c constraints.txt"
     )
-
-
-def test_the_extras_are_those_of_pyproject(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     brought = set(project["optional-dependencies"]) - {"dev", "all", "optuna"}  # Optuna brings no choice of Hydra's
     assert set(mistakes.EXTRAS.values()) == brought
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        ("ConnectionError('no cluster')", None),
-        (
-            "PermissionError(13, 'Permission denied', '/logs')",
-            "paths.log_dir: cannot write /logs (Permission denied); name a folder that can be written",
-        ),
-    ],
-)
-def test_an_error_of_the_network_is_not_taken_for_one_of_the_log_folder(error, message):
-    with pytest.raises(OSError) as caught:
-        exec(compile(f"raise {error}", "somewhere/hydra/main.py", "exec"))
-    assert mistakes.hydra_message(caught.value) == message
-
-
-def test_a_setting_that_was_taken_away_is_told_by_its_name():
+def test_errors_of_other_libraries_name_the_setting():
     from omegaconf import OmegaConf
 
     config = OmegaConf.create({"trainer": {"max_epochs": 1}})
     OmegaConf.set_struct(config, True)
     with pytest.raises(AttributeError) as caught:
         config.trainer.max_steps  # noqa: B018
-    assert mistakes.hydra_message(caught.value) == ("trainer.max_steps: is required; remove ~trainer.max_steps")
-
-
-def test_what_lightning_finds_when_it_begins_is_told_with_its_setting():
+    assert mistakes.hydra_message(caught.value) == "trainer.max_steps: is required; remove ~trainer.max_steps"
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     error = MisconfigurationException("You requested to check 0.5 of the `val_dataloader`; see `limit_val_batches`.")
     assert mistakes.hydra_message(error).startswith("trainer.limit_val_batches: You requested to check 0.5 of")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message", "told"),
-    [
+    for settings, message, told in [
         ({"max_lr": 0.1}, "define total_steps OR (epochs", "scheduler.total_steps: define total_steps OR (epochs"),
         ({"epochs": 3}, "define total_steps OR (epochs", "scheduler.epochs=3: define total_steps OR (epochs"),
         ({}, "the optimizer is none", "scheduler: the optimizer is none"),  # it is no setting
-    ],
-)
-def test_another_librarys_error_is_told_with_its_setting(settings, message, told):
-    target = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
-    assert mistakes.blame_setting("scheduler", target | settings, ValueError(message)) == told
+    ]:
+        target = {"_target_": "torch.optim.lr_scheduler.OneCycleLR"}
+        assert mistakes.blame_setting("scheduler", target | settings, ValueError(message)) == told
+    for error, message in [
+        ("ConnectionError('no cluster')", None),
+        (
+            "PermissionError(13, 'Permission denied', '/logs')",
+            "paths.log_dir: cannot write /logs (Permission denied); name a folder that can be written",
+        ),
+    ]:
+        with pytest.raises(OSError) as caught:
+            exec(compile(f"raise {error}", "somewhere/hydra/main.py", "exec"))
+        assert mistakes.hydra_message(caught.value) == message

@@ -64,14 +64,6 @@ def test_a_payload_is_refused_in_one_line_and_nothing_of_it_has_run(canary, payl
     assert not canary.exists() and "canary_package" not in sys.modules
 
 
-def test_the_setting_is_named_in_full():
-    config = OmegaConf.create({"model": {"blocks": [{"act": {"_target_": "os.getcwd"}}]}, "x": {"_target_": "a.b"}})
-    with pytest.raises(RequestError) as error:
-        trust.check(config)
-    settings = [line.partition(": ")[0] for line in str(error.value).splitlines()]
-    assert settings == ["model.blocks[0].act._target_=os.getcwd", "x._target_=a.b"]
-
-
 def test_what_the_user_trusts_is_built_but_nothing_by_its_back_door(canary):
     config = OmegaConf.create({"_target_": "canary_package.Optimizer", "_partial_": True, "lr": 0.1})
     assert instantiate("optimizer", config, ["canary_package"]).func.__name__ == "Optimizer"
@@ -82,14 +74,7 @@ def test_what_the_user_trusts_is_built_but_nothing_by_its_back_door(canary):
         instantiate("optimizer", config, ["canary"])  # a package, not how its name begins
 
 
-@pytest.mark.parametrize("trusted", ["mypackage", "[1]", "{a: 1}", "['']", "5"])
-def test_trust_is_a_list_of_packages(trusted):
-    with pytest.raises(RequestError, match=r"^trust=.*: must be a list of packages, such as trust=\[mypackage\]$"):
-        trust.check(OmegaConf.create(f"trust: {trusted}"))
-
-
-def test_what_builds_a_run_may_be_named():
-    """Of torch, torchmetrics, Lightning and litlab; and a class of one's own in a module of litlab's."""
+def test_what_builds_a_run_may_be_named_and_trust_is_a_list_of_packages():
     import torch
 
     for name in (
@@ -103,12 +88,20 @@ def test_what_builds_a_run_may_be_named():
     ):  # fmt: skip
         trust.verify("model", {"_target_": name})
     module = types.ModuleType("litlab.models.mine")
-    module.Mine = type("Mine", (torch.nn.Linear,), {"__module__": module.__name__})  # type: ignore[attr-defined]
+    module.Mine = type("Mine", (torch.nn.Linear,), {"__module__": module.__name__})
     sys.modules[module.__name__] = module
     try:
         trust.verify("model", {"_target_": "litlab.models.mine.Mine"})
     finally:
         del sys.modules[module.__name__]
+    for trusted in ["mypackage", "[1]", "{a: 1}", "['']", "5"]:
+        with pytest.raises(RequestError, match=r"^trust=.*: must be a list of packages, such as trust=\[mypackage\]$"):
+            trust.check(OmegaConf.create(f"trust: {trusted}"))
+    config = OmegaConf.create({"model": {"blocks": [{"act": {"_target_": "os.getcwd"}}]}, "x": {"_target_": "a.b"}})
+    with pytest.raises(RequestError) as error:
+        trust.check(config)
+    settings = [line.partition(": ")[0] for line in str(error.value).splitlines()]
+    assert settings == ["model.blocks[0].act._target_=os.getcwd", "x._target_=a.b"]
 
 
 def test_what_a_config_says_it_trusts_reaches_what_is_built(compose, canary):

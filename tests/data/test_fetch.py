@@ -105,10 +105,8 @@ def test_files_in_data_dir_are_read_and_left_alone(small_fashion, tmp_path, fold
     if not unpacked:  # some browsers unpack a file and keep its name
         (data_dir / folder / f"{TRAIN_IMAGES}.gz").write_bytes(small_fashion.contents[TRAIN_IMAGES])
     before = sorted(data_dir.rglob("*"))
-
     fetch.fetch("FashionMNIST", data_dir)
     assert_loads(small_fashion, data_dir)
-
     assert sorted(data_dir.rglob("*")) == before
 
 
@@ -118,7 +116,6 @@ def test_the_copy_of_the_operating_system_is_read_in_place(small_fashion, mirror
     fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
     assert not raw.parent.exists()
-
     (system / f"{TRAIN_IMAGES}.gz").write_bytes(b"\x1f\x8b damaged")
     assert_loads(small_fashion, tmp_path)
     assert mirror.asked == PATHS[:1]
@@ -126,13 +123,9 @@ def test_the_copy_of_the_operating_system_is_read_in_place(small_fashion, mirror
     assert [str(system / TRAIN_IMAGES) in line for line in warnings_in(caplog)] == [True]
 
 
-# ---- mirrors
-
-
 def test_the_mirror_serves_what_is_missing_once(small_fashion, mirror, raw, tmp_path, capfd):
     fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
-
     assert mirror.asked == PATHS
     files = {path.name: path.read_bytes() for path in raw.iterdir()}
     assert files == {f"{file}.gz": packed for file, packed in small_fashion.packed.items()}
@@ -145,20 +138,16 @@ def test_the_next_mirror_takes_over_from_one_that_fails(small_fashion, mirror, t
     folder = tmp_path / "mirror"
     small_fashion.write(folder)
     monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror.url, f"{folder.as_uri()}/"])
-
     assert_loads(small_fashion, tmp_path / "data")
-
     assert mirror.asked == PATHS[:3]
 
 
-def test_a_mirror_that_serves_other_bytes_is_refused_though_the_content_is_right(mirror, raw, tmp_path):
-    mirror.files[PATHS[0]] += b"\0"
+def test_a_mirror_that_serves_other_bytes_or_stalls_is_given_up(mirror, raw, tmp_path, monkeypatch):
+    served = dict(mirror.files)
+    mirror.files[PATHS[0]] += b"\0"  # the content is right
     assert f"serves another {TRAIN_IMAGES}.gz (wrong checksum" in refusal(tmp_path)
     assert not list(raw.iterdir())
-
-
-def test_a_stalling_mirror_is_given_up_after_its_timeout(mirror, tmp_path, monkeypatch):
-    mirror.pause = 30.0
+    mirror.files, mirror.pause, mirror.asked[:] = served, 30.0, []
     monkeypatch.setattr(mirrors, "MIRROR_TIMEOUT", 1.0)
     started = time.monotonic()
     message = refusal(tmp_path)
@@ -181,9 +170,6 @@ def test_when_all_mirrors_fail_one_line_says_what_was_tried_and_what_to_do(
     assert f"put {', '.join(f'{file}.gz' for file in idx.FILES)} in {raw}, or set paths.data_dir" in message
 
 
-# ---- damaged files
-
-
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -198,37 +184,24 @@ def test_when_all_mirrors_fail_one_line_says_what_was_tried_and_what_to_do(
 def test_a_damaged_file_is_named_and_downloaded_again(small_fashion, mirror, raw, tmp_path, caplog, name, damage):
     small_fashion.write(raw, unpacked=not name.endswith(".gz"))
     (raw / name).write_bytes(damage((raw / name).read_bytes()))
-
     assert_loads(small_fashion, tmp_path)
-
     assert mirror.asked == PATHS[:1]
     [warning] = warnings_in(caplog)
     assert warning.startswith(f"{raw / name} is damaged (") and "\n" not in warning
-
     caplog.clear()
     assert_loads(small_fashion, tmp_path)
     assert mirror.asked == PATHS[:1] and warnings_in(caplog) == []  # it stays repaired
 
 
-def test_a_damaged_file_beside_an_intact_copy_is_deleted_without_a_download(small_fashion, mirror, raw, tmp_path):
+def test_a_damaged_file_is_deleted_beside_an_intact_copy_and_else_named_and_kept(small_fashion, raw, tmp_path):
     small_fashion.write(raw)
     (raw / TRAIN_IMAGES).write_bytes(b"damaged")
-
-    assert_loads(small_fashion, tmp_path)
-
-    assert mirror.asked == []
+    assert_loads(small_fashion, tmp_path)  # there is no mirror
     assert sorted(path.name for path in raw.iterdir()) == sorted(f"{file}.gz" for file in idx.FILES)
-
-
-def test_a_damaged_file_without_a_replacement_is_named_and_kept(small_fashion, raw, tmp_path):
-    small_fashion.write(raw)
     damaged = raw / f"{TRAIN_IMAGES}.gz"
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert f"{damaged} is damaged (not a whole gzip file" in refusal(tmp_path)
     assert damaged.read_bytes() == small_fashion.packed[TRAIN_IMAGES][:100]
-
-
-# ---- Debian's package
 
 
 @pytest.fixture
@@ -269,51 +242,37 @@ DOWNLOAD = "apt-get download dataset-fashion-mnist"
 
 def test_apt_brings_the_files_without_installing_them(small_fashion, apt, raw, tmp_path, capfd):
     (tmp_path / "lists").touch()
-
     fetch.fetch("FashionMNIST", tmp_path)
     assert_loads(small_fashion, tmp_path)
-
     assert apt.read_text().splitlines() == [DOWNLOAD, "dpkg -x"]
     files = {".lock", "raw", *(f"raw{path}" for path in PATHS)}
     assert {path.relative_to(raw.parent).as_posix() for path in raw.parent.rglob("*")} == files
     assert capfd.readouterr() == ("", "")
 
 
-def test_apt_with_empty_lists_is_updated_once_by_root(small_fashion, apt, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert_loads(small_fashion, tmp_path)
-    assert apt.read_text().splitlines() == [DOWNLOAD, "apt-get update", DOWNLOAD, "dpkg -x"]
-
-
-def test_apt_with_empty_lists_tells_a_user_what_to_run(apt, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    reason = "failed (E: Unable to locate package dataset-fashion-mnist)"
-    assert f"{DOWNLOAD} {reason}; run: sudo apt-get update;" in refusal(tmp_path)
-    assert apt.read_text().splitlines() == [DOWNLOAD]
-
-
-def test_mnist_has_no_package_to_ask_apt_for(apt, tmp_path, monkeypatch):
+def test_apt_with_empty_lists_is_updated_by_root_alone_and_never_for_mnist(apt, tmp_path, monkeypatch, small_fashion):
     monkeypatch.setattr(datasets.MNIST, "mirrors", [])
     missing = f"MNIST is missing: no intact {', '.join(idx.FILES)} in {tmp_path}/MNIST/raw; put "
     assert refusal(tmp_path, "MNIST").startswith(missing)
     assert not apt.exists()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    reason = "failed (E: Unable to locate package dataset-fashion-mnist)"
+    assert f"{DOWNLOAD} {reason}; run: sudo apt-get update;" in refusal(tmp_path)
+    assert apt.read_text().splitlines() == [DOWNLOAD]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert_loads(small_fashion, tmp_path)
+    assert apt.read_text().splitlines() == [DOWNLOAD, DOWNLOAD, "apt-get update", DOWNLOAD, "dpkg -x"]
 
 
-# ---- folders that cannot be written, and other processes
+def test_a_data_dir_that_cannot_be_made_and_a_full_disk_are_told(mirror, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
-
-def test_a_data_dir_that_cannot_be_made_is_named(small_fashion, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError) as error:
         fetch.fetch("FashionMNIST", tmp_path / "file" / "data")
     message = f"FashionMNIST is missing and {tmp_path}/file/data cannot be written (Not a directory);"
     assert str(error.value).startswith(message) and "paths.data_dir" in str(error.value)
-
-
-def test_a_full_disk_is_a_failure_of_the_run(mirror, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(RunError, match=r"No space left on device.*paths\.data_dir"):
         fetch.load("FashionMNIST", tmp_path)
@@ -341,22 +300,22 @@ def read_only_dir():
             path.chmod(0o755)
 
 
-def test_a_read_only_data_dir_that_has_the_files_serves(small_fashion, read_only_dir, caplog):
+def test_a_read_only_data_dir_serves_or_is_named(small_fashion, read_only_dir, caplog):
     def fill(folder):
-        small_fashion.write(folder / "FashionMNIST" / "raw")
-        (folder / "FashionMNIST" / "raw" / TRAIN_IMAGES).write_bytes(b"damaged")  # cannot be repaired, and need not be
+        small_fashion.write(folder / "has" / "FashionMNIST" / "raw")
+        # It cannot be repaired, and need not be:
+        (folder / "has" / "FashionMNIST" / "raw" / TRAIN_IMAGES).write_bytes(b"damaged")
+        (folder / "empty").mkdir()
 
     folder = read_only_dir(fill)
+    message = refusal(folder / "empty")
+    assert "cannot be written (Permission denied); " in message and " paths.data_dir" in message
+    folder = folder / "has"
+    caplog.clear()
     assert_loads(small_fashion, folder)
-
     [warning] = warnings_in(caplog)
     assert warning.startswith(f"{folder} cannot be written (Permission denied)")
     assert f"{folder}/FashionMNIST/raw/{TRAIN_IMAGES} is damaged" in warning
-
-
-def test_a_read_only_data_dir_without_the_files_is_named(small_fashion, read_only_dir):
-    message = refusal(read_only_dir(lambda folder: None))
-    assert "cannot be written (Permission denied); " in message and " paths.data_dir" in message
 
 
 def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_intact(small_fashion, mirror, raw, tmp_path):
@@ -369,10 +328,8 @@ def test_a_run_killed_in_mid_download_leaves_nothing_that_is_taken_for_intact(sm
     assert child.exitcode == -signal.SIGKILL
     assert list(raw.iterdir()) == []
     assert len(list(raw.parent.glob(".partial-*"))) == 1  # so the second run has something to clear away
-
     mirror.pause = 0.0
     assert_loads(small_fashion, tmp_path)
-
     assert not list(raw.parent.glob(".partial-*"))
     assert mirror.asked == [*PATHS[:1], *PATHS]
 
@@ -384,7 +341,6 @@ def test_two_processes_at_once_download_each_file_once(small_fashion, mirror, tm
         process.start()
     for process in both:
         process.join(120)
-
     assert [process.exitcode for process in both] == [0, 0]
     assert mirror.asked == PATHS
 
@@ -395,14 +351,12 @@ def test_the_real_mnist_has_the_checksums_of_torchvision_and_of_our_table(tmp_pa
     assert [
         (f"{file}.gz", hashlib.md5((raw / f"{file}.gz").read_bytes()).hexdigest()) for file in idx.FILES
     ] == datasets.MNIST.resources
-
     # Links, and no mirrors: where this test fails, it must not write into the shared folder.
     monkeypatch.setattr(datasets.MNIST, "mirrors", [])
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     for file in idx.FILES:
         (tmp_path / "MNIST" / "raw" / f"{file}.gz").symlink_to(raw / f"{file}.gz")
     loaded = fetch.load("MNIST", tmp_path)
-
     assert loaded.train_images.shape == (60000, 28, 28)
     assert loaded.test_images.shape == (10000, 28, 28)
     assert loaded.train_labels[:4].tolist() == [5, 0, 4, 1]
@@ -415,9 +369,7 @@ def test_the_real_package_of_debian_is_fashion_mnist(tmp_path, monkeypatch):
     source = replace(idx.SOURCES["FashionMNIST"], system_dir=None)
     monkeypatch.setitem(idx.SOURCES, "FashionMNIST", source)
     monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [])
-
     loaded = fetch.load("FashionMNIST", tmp_path)
-
     assert loaded.train_images.shape == (60000, 28, 28)
     assert loaded.train_labels[:4].tolist() == [9, 0, 0, 3]
     assert loaded.train_labels.bincount().tolist() == [6000] * 10

@@ -1,7 +1,5 @@
 """What load() may return, how it is converted, and the line that tells what does not fit."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -15,21 +13,20 @@ from litlab.errors import RequestError
 X = torch.arange(12.0).reshape(6, 2)
 LABELS = torch.tensor([0, 1, 0, 1, 0, 1])
 VALUES = torch.linspace(0, 1, 6)
+TRAIN = Split(X, LABELS)
 GAPS = X.clone()
 GAPS[1, 1] = float("nan")
 
 
 class Regression(TensorData):
-    """Two columns; load() returns what the test wants."""
-
-    input_shape: Any = (2,)
+    input_shape = (2,)
     num_outputs = 1
 
-    def __init__(self, *loaded: Any, **settings: Any) -> None:
+    def __init__(self, *loaded, **settings):
         super().__init__(**settings)
         self.loaded = loaded
 
-    def load(self) -> Any:
+    def load(self):
         return self.loaded
 
 
@@ -39,14 +36,14 @@ class Classes(Regression):
 
 
 class Tokens(Classes):
-    num_tokens: Any = 12
+    num_tokens = 12
 
 
-def raw(data: TensorData) -> Split:
+def raw(data):
     return data.raw_splits()["train"]
 
 
-def refusal(data: TensorData) -> str:
+def refusal(data):
     """The one line that training shows, without the name of the class."""
     with pytest.raises(RequestError) as error:
         data.setup()
@@ -55,63 +52,41 @@ def refusal(data: TensorData) -> str:
     return problem
 
 
-# ---- conversion
+def test_inputs_become_float32_and_tokens_int64():
+    for dtype in [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool]:
+        inputs, targets = raw(Regression(Split(X.to(dtype), VALUES), None))
+        assert inputs.dtype == targets.dtype == torch.float32
+        assert torch.equal(inputs, X.to(dtype).float())
+    for dtype in [torch.int64, torch.int32, torch.uint8, torch.float32]:
+        inputs, _ = raw(Tokens(Split(X.to(dtype), LABELS), None))
+        assert inputs.dtype == torch.int64 and torch.equal(inputs, X.long())
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool]
-)
-def test_inputs_become_float32(dtype):
-    inputs, targets = raw(Regression(Split(X.to(dtype), VALUES), None))
-    assert inputs.dtype == targets.dtype == torch.float32
-    assert torch.equal(inputs, X.to(dtype).float())
+def test_targets_become_int64_labels_or_float32(monkeypatch):
+    for shape in [(6,), (6, 1)]:
+        for dtype in [torch.int32, torch.uint8, torch.bool, torch.float32, torch.float64]:
+            targets = raw(Classes(Split(X, LABELS.to(dtype).reshape(shape)), None)).targets
+            assert targets.dtype == torch.int64
+            assert torch.equal(targets, LABELS)
+    for shape in [(6,), (6, 1), (6, 1, 1)]:
+        targets = raw(Regression(Split(X, LABELS.reshape(shape)), None)).targets
+        assert targets.dtype == torch.float32
+        assert torch.equal(targets, LABELS.float().reshape(shape))
+    monkeypatch.setattr(Classes, "num_outputs", 1)
+    assert torch.equal(raw(Classes(Split(X, LABELS), None)).targets, LABELS)
 
 
-@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.bool, torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(6,), (6, 1)])
-def test_labels_become_int64_in_a_row(dtype, shape):
-    targets = raw(Classes(Split(X, LABELS.to(dtype).reshape(shape)), None)).targets
-    assert targets.dtype == torch.int64
-    assert torch.equal(targets, LABELS)
-
-
-@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 1, 1)])
-def test_regression_targets_become_float32(shape):
-    targets = raw(Regression(Split(X, LABELS.reshape(shape)), None)).targets
-    assert targets.dtype == torch.float32
-    assert torch.equal(targets, LABELS.float().reshape(shape))
-
-
-@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.float32])
-def test_tokens_become_int64(dtype):
-    inputs, _ = raw(Tokens(Split(X.to(dtype), LABELS), None))
-    assert inputs.dtype == torch.int64 and torch.equal(inputs, X.long())
-
-
-@pytest.mark.parametrize(("data", "targets"), [(Classes, LABELS), (Regression, VALUES)])
-def test_tensors_of_the_right_type_are_not_copied(data, targets):
-    split = raw(data(Split(X, targets), None))
-    assert split.inputs.data_ptr() == X.data_ptr()
-    assert split.targets.data_ptr() == targets.data_ptr()
-
-
-def test_numpy_arrays_lists_and_plain_pairs_will_do():
+def test_tensors_are_not_copied_and_arrays_lists_and_pairs_will_do():
+    for data, targets in [(Classes, LABELS), (Regression, VALUES)]:
+        split = raw(data(Split(X, targets), None))
+        assert split.inputs.data_ptr() == X.data_ptr()
+        assert split.targets.data_ptr() == targets.data_ptr()
     reversed_rows, read_only = X.numpy().astype(np.float64)[::-1], LABELS.numpy().copy()
     read_only.flags.writeable = False
     splits = Classes((reversed_rows, read_only), (X.tolist(), LABELS.tolist())).raw_splits()
     assert torch.equal(splits["train"].inputs, X.flip(0))
     assert torch.equal(splits["test"].inputs, X)
     assert torch.equal(splits["train"].targets, LABELS) and torch.equal(splits["test"].targets, LABELS)
-
-
-def test_one_output_will_do_for_two_classes(monkeypatch):
-    monkeypatch.setattr(Classes, "num_outputs", 1)
-    assert torch.equal(raw(Classes(Split(X, LABELS), None)).targets, LABELS)
-
-
-# ---- what load() may not return
-
-TRAIN = Split(X, LABELS)
 
 
 @pytest.mark.parametrize("loaded", [TRAIN, (X, LABELS), (TRAIN,), (TRAIN, None, None), (X, None), None, {"train": X}])
@@ -156,17 +131,12 @@ def test_what_does_not_fit_the_classes_is_refused(train, test, problem):
     assert refusal(Classes(train, test)) == f"load() returns {problem}"
 
 
-@pytest.mark.parametrize(
-    ("outputs", "shape", "needed"), [(1, (6, 2), "(N,)"), (2, (6,), "(N, 2)"), (2, (6, 1), "(N, 2)")]
-)
-def test_regression_targets_of_another_shape_are_refused(monkeypatch, outputs, shape, needed):
-    monkeypatch.setattr(Regression, "num_outputs", outputs)
-    assert refusal(Regression(Split(X, torch.zeros(shape)), None)) == (
-        f"load() returns train targets of shape {shape}; num_outputs = {outputs} without class_names needs {needed}"
-    )
-
-
-def test_values_that_are_no_tokens_are_refused():
+def test_values_that_are_no_tokens_and_targets_of_another_shape_are_refused(monkeypatch):
+    for outputs, shape, needed in [(1, (6, 2), "(N,)"), (2, (6,), "(N, 2)"), (2, (6, 1), "(N, 2)")]:
+        monkeypatch.setattr(Regression, "num_outputs", outputs)
+        assert refusal(Regression(Split(X, torch.zeros(shape)), None)) == (
+            f"load() returns train targets of shape {shape}; num_outputs = {outputs} without class_names needs {needed}"
+        )
     assert refusal(Tokens(Split(X / 2, LABELS), None)) == (
         "load() returns 0.5 as a train token; tokens are whole numbers from 0 to 11 (other inputs: set no num_tokens)"
     )
@@ -176,9 +146,6 @@ def test_values_that_are_no_tokens_are_refused():
         )
     with pytest.raises(RequestError, match=r"^data\.normalize=true: tokens cannot be normalized"):
         Tokens(TRAIN, TRAIN, normalize=True).setup()
-
-
-# ---- what a class may not declare
 
 
 @pytest.mark.parametrize(
@@ -208,9 +175,6 @@ def test_a_wrong_declaration_is_refused(monkeypatch, declared, problem):
     for name, value in declared.items():
         monkeypatch.setattr(Classes, name, value)
     assert refusal(Classes(TRAIN, None)) == problem
-
-
-# ---- values that training cannot take
 
 
 def test_setup_refuses_the_faults_that_raw_splits_leaves_to_describe():
@@ -250,45 +214,30 @@ def test_values_that_are_not_finite_are_refused(monkeypatch, declared, train, te
     assert refusal(Regression(train, test)) == f"the {where}; fix them in load()"
 
 
-def test_large_values_are_finite_though_their_sum_is_not():
-    rows = Split(torch.full_like(X, 3e38), VALUES)
-    assert list(faults(Regression(rows), {"train": rows})) == []
-
-
-def test_all_faults_are_found_in_all_splits():
-    splits = {"train": TRAIN, "val": Split(GAPS, LABELS), "test": Split(X, LABELS + 4)}
-    assert list(faults(Classes(), splits)) == [
-        "the val inputs hold NaN or infinite values in 1 of 6 samples (column 1); fix them in load()",
-        "labels outside the classes 0 to 1: 6 of 6 in the test split, such as 4; fix load() or class_names",
-    ]
-
-
 OUTSIDE = "labels outside the classes 0 to 1: {} of 6 in the {} split, such as {}; fix load() or class_names"
 
 
-@pytest.mark.parametrize(
-    ("labels", "problems"),
-    [
+def test_labels_outside_the_classes_and_all_other_faults_are_told():
+    for labels, problems in [
         (LABELS + 1, ["labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"]),
         (LABELS + 7, ["labels go from 7 to 8, but classes are 0 to 1: subtract 7 in load()"]),
         (LABELS - 1, ["labels go from -1 to 0, but classes are 0 to 1: add 1 in load()"]),
         # One class alone does not tell from where they are counted.
         (0 * LABELS + 5, [OUTSIDE.format(6, "train", 5), OUTSIDE.format(6, "test", 5)]),
         (2 * LABELS - 1, [OUTSIDE.format(3, "train", -1), OUTSIDE.format(3, "test", -1)]),
-    ],
-)
-def test_labels_outside_the_classes_are_told(labels, problems):
-    split = Split(X, labels)
-    assert list(faults(Classes(), {"train": split, "test": split})) == problems
-
-
-def test_labels_are_counted_over_all_splits():
+    ]:
+        split = Split(X, labels)
+        assert list(faults(Classes(), {"train": split, "test": split})) == problems
+    splits = {"train": TRAIN, "val": Split(GAPS, LABELS), "test": Split(X, LABELS + 4)}
+    assert list(faults(Classes(), splits)) == [
+        "the val inputs hold NaN or infinite values in 1 of 6 samples (column 1); fix them in load()",
+        "labels outside the classes 0 to 1: 6 of 6 in the test split, such as 4; fix load() or class_names",
+    ]
+    rows = Split(torch.full_like(X, 3e38), VALUES)
+    assert list(faults(Regression(rows), {"train": rows})) == []
     both, one = Split(X, LABELS + 1), Split(X[:1], LABELS[1:2] + 1)  # class 2 alone
     assert list(faults(Classes(), {"train": both, "test": one})) == [
         "labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
     ]
-
-
-@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
-def test_the_first_five_names_are_told(count, more):
-    assert some([f"a{number}" for number in range(count)]) == "a0, a1, a2, a3, a4" + more
+    for count, more in [(5, ""), (6, " and 1 more"), (7, " and 2 more")]:
+        assert some([f"a{number}" for number in range(count)]) == "a0, a1, a2, a3, a4" + more

@@ -69,39 +69,14 @@ def test_jobs_of_the_same_settings_load_once(job, other, loads):
     assert job(val_size=1)[1] == (1 if loads == 1 else 3)  # the newest copy is the only one
 
 
-def test_a_changed_file_is_read_again(job, tmp_path):
-    file = tmp_path / "scores.csv"
-    file.write_text("1")
-    for path in (str(file), str(tmp_path)):  # the file, or the folder that it lies in
-        before = job(file=path)[1]
-        assert job(file=path)[1] == before
-        file.write_text(file.read_text() + "1")
-        assert job(file=path)[1] == before + 1
-        os.utime(file, ns=(0, before))  # of the same size
-        assert job(file=path)[1] == before + 2
+@torch.inference_mode()
+def embed(_):
+    return Split(X * 1, X[:, 0] * 1), None
 
 
-def test_other_threads_sum_in_another_order(job):
-    job(normalize=True)
-    try:
-        torch.set_num_threads(torch.get_num_threads() + 1)
-        assert job(normalize=True)[1] == 2
-    finally:
-        torch.set_num_threads(torch.get_num_threads() - 1)
-
-
-@pytest.mark.parametrize("draw", [lambda _: torch.rand(1) and None, lambda _: np.random.rand() and None,
-                                  lambda _: random.random() and None], ids=["torch", "numpy", "python"])  # fmt: skip
-def test_data_that_are_drawn_by_the_seed_are_each_jobs_own(job, draw):
-    assert [job(action=draw)[1], job(action=draw)[1]] == [1, 2]
-
-
-def test_inference_tensors_which_do_not_tell_of_changes_are_not_shared(job):
-    def embed(_):
-        with torch.inference_mode():
-            return Split(X * 1, X[:, 0] * 1), None
-
-    settings = {"action": embed, "test_on_train": True}
+@pytest.mark.parametrize("draw", [torch.rand, np.random.rand, lambda _: random.random(), embed])
+def test_data_that_are_drawn_by_the_seed_or_do_not_tell_of_changes_are_each_jobs_own(job, draw):
+    settings = {"action": embed if draw is embed else lambda _: draw(1) and None, "test_on_train": draw is embed}
     assert [job(**settings)[1], job(**settings)[1]] == [1, 2]
 
 
@@ -117,7 +92,7 @@ def test_a_job_that_changes_a_batch_in_place_spoils_no_other(job, mode):
     assert loads == 2 and torch.equal(again.splits["test"].inputs, before)
 
 
-def test_what_loading_sets_is_set_in_each_job(job):
+def test_what_loading_sets_is_set_in_each_job_and_changes_are_loaded_again(job, tmp_path):
     def name_columns(data):
         data.feature_names, data.unit = ("a", "b"), None
 
@@ -125,6 +100,21 @@ def test_what_loading_sets_is_set_in_each_job(job):
     job(**settings)
     data, loads = job(**settings)
     assert (loads, data.feature_names, data.unit) == (1, ("a", "b"), None)
+    job(normalize=True)
+    try:
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        assert job(normalize=True)[1] == 3
+    finally:
+        torch.set_num_threads(torch.get_num_threads() - 1)
+    file = tmp_path / "scores.csv"
+    file.write_text("1")
+    for path in (str(file), str(tmp_path)):  # the file, or the folder that it lies in
+        before = job(file=path)[1]
+        assert job(file=path)[1] == before
+        file.write_text(file.read_text() + "1")
+        assert job(file=path)[1] == before + 1
+        os.utime(file, ns=(0, before))  # of the same size
+        assert job(file=path)[1] == before + 2
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the splits are carved from, which statistics normalize them, and the loaders of a trainer."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -19,11 +18,11 @@ class Table(TensorData):
 
     input_shape, num_outputs = (3,), 1
 
-    def __init__(self, official_test: bool = True, **settings: Any) -> None:
+    def __init__(self, official_test=True, **settings):
         super().__init__(**settings)
         self.official_test = official_test
 
-    def load(self) -> tuple[Split, Split | None]:
+    def load(self):
         random = torch.Generator().manual_seed(1)
         inputs = torch.randn(100, 3, generator=random) * torch.tensor([1.0, 10.0, 0.0]) + torch.tensor([5.0, -3.0, 7.0])
         inputs[:, 2] = 7.0  # constant
@@ -31,22 +30,22 @@ class Table(TensorData):
         return Split(inputs, torch.arange(100)), test if self.official_test else None
 
 
-def loaded(data: TensorData) -> dict[str, Split]:
+def loaded(data):
     data.setup()
     return data.splits
 
 
-def refusal(data: TensorData) -> str:
+def refusal(data):
     with pytest.raises(RequestError) as error:
         data.setup()
     return str(error.value)
 
 
-def ids(split: Split) -> set[int]:
+def ids(split):
     return set(split.targets.tolist())
 
 
-def test_validation_is_carved_from_the_training_split_alone():
+def test_validation_is_carved_from_the_training_split_by_split_seed_alone():
     splits = loaded(Table(val_size=30))
     assert [len(splits[part].inputs) for part in ("train", "val", "test")] == [70, 30, 40]
     assert ids(splits["train"]) | ids(splits["val"]) == set(range(100))
@@ -55,9 +54,10 @@ def test_validation_is_carved_from_the_training_split_alone():
     raw, _ = Table().load()
     for part in ("train", "val"):
         assert torch.equal(splits[part].inputs, raw.inputs[splits[part].targets.long()])  # samples keep their targets
-
-
-def test_without_an_official_test_split_one_is_carved_first():
+    one = loaded(Table(val_size=30))
+    torch.manual_seed(7)
+    assert torch.equal(one["val"].targets, loaded(Table(val_size=30))["val"].targets)
+    assert ids(one["val"]) != ids(loaded(Table(val_size=30, split_seed=1))["val"])
     apart = loaded(Table(official_test=False, val_size=30, test_size=0.2))
     assert [len(apart[part].inputs) for part in ("train", "val", "test")] == [50, 30, 20]
     assert ids(apart["train"]) | ids(apart["val"]) | ids(apart["test"]) == set(range(100))
@@ -65,21 +65,34 @@ def test_without_an_official_test_split_one_is_carved_first():
     assert ids(loaded(Table(official_test=False, val_size=10, test_size=0.2))["test"]) == ids(apart["test"])
 
 
-@pytest.mark.parametrize(("size", "count"), [(0.25, 25), (25, 25), (1, 1), (0, 0), (0.0, 0)])
-def test_val_size_is_a_count_or_a_fraction(size, count):
-    assert len(loaded(Table(val_size=size))["val"].inputs) == count
+def test_sizes_are_counts_or_fractions():
+    for size, count in [(0.25, 25), (25, 25), (1, 1), (0, 0), (0.0, 0)]:
+        assert len(loaded(Table(val_size=size))["val"].inputs) == count
+    for size in [0, 0.0]:
+        assert refusal(Rows(6, test_size=size)) == f"data.test_size={size}: that leaves no test split; try 0.2"
+    for size in [1, 0.5]:
+        splits = loaded(Rows(2, test_size=size))
+        assert sorted([ids(splits["train"]), ids(splits["test"])], key=min) == [{0}, {1}]
+    for name, example in [("val_size", 0.1), ("test_size", 0.2)]:
+        digits = {"_target_": "litlab.data.digits.Digits"}
+        for right in (0, 0.0, 0.1, 0.999, 1, 5000):
+            check(OmegaConf.create({"data": digits | {name: right}}))
+        for wrong in (1.0, 1.5, -0.1, -1, float("nan"), True, "a"):
+            with pytest.raises(RequestError) as error:
+                check(OmegaConf.create({"data": digits | {name: wrong}}))
+            assert str(error.value) == (
+                f"data.{name}={wrong}: must be a fraction below 1, such as {example}, or a whole number of samples"
+            )
 
 
 class Rows(TensorData):
-    """A number of samples, without an official test split."""
-
     input_shape, num_outputs = (1,), 1
 
-    def __init__(self, samples: int, **settings: Any) -> None:
+    def __init__(self, samples, **settings):
         super().__init__(**settings)
         self.samples = samples
 
-    def load(self) -> tuple[Split, None]:
+    def load(self):
         return Split(torch.arange(float(self.samples)).unsqueeze(1), torch.arange(self.samples)), None
 
 
@@ -101,38 +114,7 @@ def test_a_size_that_leaves_one_part_empty_is_refused(setting, samples, size, pr
     assert refusal(Rows(samples, **{setting: size})) == f"data.{setting}={size}: {problem.format(samples)}{otherwise}"
 
 
-@pytest.mark.parametrize("size", [1, 0.5])
-def test_two_samples_can_be_split(size):
-    splits = loaded(Rows(2, test_size=size))
-    assert sorted([ids(splits["train"]), ids(splits["test"])], key=min) == [{0}, {1}]
-
-
-@pytest.mark.parametrize("size", [0, 0.0])
-def test_without_a_test_split_there_is_no_training(size):
-    assert refusal(Rows(6, test_size=size)) == f"data.test_size={size}: that leaves no test split; try 0.2"
-
-
-@pytest.mark.parametrize(("name", "example"), [("val_size", 0.1), ("test_size", 0.2)])
-def test_a_size_is_a_fraction_or_a_whole_number(name, example):
-    digits = {"_target_": "litlab.data.digits.Digits"}
-    for right in (0, 0.0, 0.1, 0.999, 1, 5000):
-        check(OmegaConf.create({"data": digits | {name: right}}))
-    for wrong in (1.0, 1.5, -0.1, -1, float("nan"), True, "a"):
-        with pytest.raises(RequestError) as error:
-            check(OmegaConf.create({"data": digits | {name: wrong}}))
-        assert str(error.value) == (
-            f"data.{name}={wrong}: must be a fraction below 1, such as {example}, or a whole number of samples"
-        )
-
-
-def test_splits_depend_on_split_seed_alone():
-    one = loaded(Table(val_size=30))
-    torch.manual_seed(7)
-    assert torch.equal(one["val"].targets, loaded(Table(val_size=30))["val"].targets)
-    assert ids(one["val"]) != ids(loaded(Table(val_size=30, split_seed=1))["val"])
-
-
-def test_normalization_knows_the_training_split_alone():
+def test_normalization_knows_the_training_split_alone_and_leaves_the_tensors_of_load(monkeypatch):
     raw, _ = Table().load()
     splits = loaded(Table(val_size=30, normalize=True))
     kept = raw.inputs[splits["train"].targets.long()]
@@ -144,17 +126,24 @@ def test_normalization_knows_the_training_split_alone():
     torch.testing.assert_close(splits["test"].inputs, ((1000 - mean) / std).expand(40, 3), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(splits["train"].inputs.mean(dim=0), torch.zeros(3), rtol=0, atol=1e-5)
     assert splits["val"].inputs.mean(dim=0).abs().max() > 1e-3
+    for official_test in [True, False]:
+        rows = Split(torch.arange(12.0).reshape(4, 3), torch.arange(4))
+        before, returned = rows.inputs.clone(), (rows, rows if official_test else None)
+        monkeypatch.setattr(Table, "load", lambda self, returned=returned: returned)
+        for _ in range(2):  # load() may return the same tensors to two jobs of a sweep
+            splits = loaded(Table(normalize=True, test_on_train=True))
+            assert torch.equal(rows.inputs, before)
+            for part in ("train", "test"):
+                torch.testing.assert_close(splits[part].inputs.mean(0), torch.zeros(3))
+                torch.testing.assert_close(splits[part].inputs.std(0, correction=0), torch.ones(3))
 
 
-def test_images_are_normalized_per_channel():
+def test_images_and_sequences_are_normalized_per_channel(monkeypatch):
     train = loaded(Digits(test_size=360, val_size=180, normalize=True))["train"].inputs
     assert train.shape == (1257, 1, 8, 8)
     assert train.mean().item() == pytest.approx(0, abs=1e-5)
     assert train.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     assert train[:, :, 0, 0].unique().numel() == 1  # not per pixel: a corner that is always black stays one value
-
-
-def test_sequences_are_normalized_per_channel(monkeypatch):
     random = torch.Generator().manual_seed(0)
     series = torch.randn(100, 7, 2, generator=random) * torch.tensor([1.0, 50.0]) + torch.arange(7.0)[:, None]
     monkeypatch.setattr(Table, "load", lambda self: (Split(series, torch.arange(100)), None))
@@ -165,19 +154,6 @@ def test_sequences_are_normalized_per_channel(monkeypatch):
     assert train[:, 6, 0].mean() - train[:, 0, 0].mean() > 2  # what changes with time is there still
 
 
-@pytest.mark.parametrize("official_test", [True, False])
-def test_normalizing_leaves_the_tensors_of_load(monkeypatch, official_test):
-    rows = Split(torch.arange(12.0).reshape(4, 3), torch.arange(4))
-    before = rows.inputs.clone()
-    monkeypatch.setattr(Table, "load", lambda self: (rows, rows if official_test else None))
-    for _ in range(2):  # load() may return the same tensors to two jobs of a sweep
-        splits = loaded(Table(normalize=True, test_on_train=True))
-        assert torch.equal(rows.inputs, before)
-        for part in ("train", "test"):
-            torch.testing.assert_close(splits[part].inputs.mean(0), torch.zeros(3))
-            torch.testing.assert_close(splits[part].inputs.std(0, correction=0), torch.ones(3))
-
-
 @pytest.mark.parametrize("is_classes", [True, False])
 def test_folds_divide_the_training_split(monkeypatch, is_classes):
     inputs = torch.arange(30.0).reshape(30, 1).repeat(1, 3)
@@ -186,7 +162,7 @@ def test_folds_divide_the_training_split(monkeypatch, is_classes):
     monkeypatch.setattr(Table, "load", lambda self: (split, split.take(torch.arange(6))))
     if is_classes:
         monkeypatch.setattr(Table, "class_names", ("no", "yes"))
-    held_out: list[float] = []
+    held_out = []
     for fold in range(5):
         data = Table(folds=5, fold=fold, val_size=3)
         splits = loaded(data)
@@ -228,17 +204,9 @@ def test_a_file_that_load_does_not_find_is_told_in_one_line(monkeypatch, tmp_pat
     )
 
 
-def trainer(**settings: Any) -> Any:
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    usual = {
-        "world_size": 1,
-        "global_rank": 0,
-        "overfit_batches": 0.0,
-        "current_epoch": 0,
-        "strategy": strategy,
-        "lightning_module": None,
-    }
-    return SimpleNamespace(**usual | settings)
+def trainer(**settings):
+    usual = {"world_size": 1, "global_rank": 0, "overfit_batches": 0.0, "current_epoch": 0, "lightning_module": None}
+    return SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")), **usual | settings)
 
 
 def test_loaders():
@@ -255,9 +223,6 @@ def test_loaders():
     data.trainer = trainer(lightning_module=SimpleNamespace(steps_per_execution=2))
     assert isinstance(data.train_dataloader(), Chunks)
     assert [len(chunk) for chunk in data.train_dataloader()] == [2, 1]
-
-
-def test_without_validation_there_is_no_loader_for_it():
     data = Table(val_size=0)
     data.setup()
     data.trainer = trainer()

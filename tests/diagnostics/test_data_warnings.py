@@ -1,7 +1,5 @@
 """Warnings about data made to have each problem, and none about data without."""
 
-from typing import Any
-
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -15,23 +13,14 @@ GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has
 NUMBER = torch.linspace(-1, 1, 1500)
 
 
-def warned(
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
-    test: Split | None = None,
-    classes: tuple[str, ...] | None = None,
-    yaml: dict[str, Any] = GIVEN,
-    task: dict[str, Any] | None = None,
-    tokens: int | None = None,
-    **settings: Any,
-) -> list[str]:
+def warned(inputs, targets, test=None, classes=None, yaml=GIVEN, task=None, tokens=None, **settings):
     """Warnings about a training split; the test is another, if none is given."""
 
     class Given(TensorData):
         input_shape, class_names, num_tokens = tuple(inputs.shape[1:]), classes, tokens
         num_outputs = len(classes) if classes else targets[0].numel()
 
-        def load(self) -> tuple[Split, Split]:
+        def load(self):
             return Split(inputs, targets), test or Split(inputs[:5] + 0.001, targets[:5])
 
     data = Given(**settings)
@@ -39,24 +28,20 @@ def warned(
     return data_warnings(config, data, look(data, data.raw_splits()))
 
 
-def clean(columns: int = 3) -> torch.Tensor:
+def clean(columns=3):
     return torch.randn(1500, columns, generator=torch.Generator().manual_seed(0))
 
 
-def labels(*counts: int) -> torch.Tensor:
-    """So many samples of each class."""
+def labels(*counts):
     return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
-def test_clean_data_get_no_warning() -> None:
+def test_clean_data_get_no_warning_and_refused_ones_no_other():
     assert warned(clean(), NUMBER, val_size=0.2) == []
     assert warned(clean(), labels(700, 800), classes=("no", "yes"), val_size=0.2) == []
-
-
-# ---- what training refuses
-
-
-def test_what_training_refuses_is_told_of_every_split() -> None:
+    assert warned(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
+        "training refuses these data: labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
+    ]
     gaps = clean()[:5] + 0.001
     gaps[3, 1] = float("nan")
     assert warned(clean(), NUMBER, Split(gaps, NUMBER[:5] / 0), val_size=0.2) == [
@@ -67,51 +52,62 @@ def test_what_training_refuses_is_told_of_every_split() -> None:
     ]
 
 
-@pytest.mark.parametrize(("yaml", "typed"), [(GIVEN, "data.test_size=0.2"), ({}, "+data.test_size=0.2")])
-def test_a_missing_test_split_is_told(yaml: dict[str, Any], typed: str) -> None:
+def test_remedies_are_proposed_as_one_types_them():
     class Whole(TensorData):
         input_shape, num_outputs = (3,), 1
 
-        def load(self) -> tuple[Split, None]:
+        def load(self):
             return Split(clean(), NUMBER), None
 
-    found = data_warnings(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
-    assert f"training refuses these data: there is no test split; try {typed}" in found
-
-
-def test_wrong_labels_get_no_other_warning() -> None:
-    assert warned(clean(), labels(0, 100, 1400), classes=("no", "yes"), val_size=0.2) == [
-        "training refuses these data: labels go from 1 to 2, but classes are 0 to 1: subtract 1 in load()"
-    ]
-
-
-# ---- columns and targets
-
-
-@pytest.mark.parametrize(
-    ("yaml", "typed"), [(GIVEN, "data.normalize=true"), ({"val_size": 0.2}, "+data.normalize=true")]
-)
-def test_normalizing_is_proposed_as_one_types_it(yaml: dict[str, Any], typed: str) -> None:
-    inputs = clean() * torch.tensor([1.0, 1.0, 500.0])
-    (warning,) = warned(inputs, NUMBER, yaml=yaml, val_size=0.2)
-    assert warning == f"the inputs are on very different or extreme scales (0.986 to 497): try {typed}"
-    assert warned(inputs, NUMBER, normalize=True, val_size=0.2) == []
+    for yaml, typed in [(GIVEN, "data.test_size=0.2"), ({}, "+data.test_size=0.2")]:
+        found = data_warnings(OmegaConf.create({"data": TARGET | yaml}), Whole(), look(Whole(), Whole().raw_splits()))
+        assert f"training refuses these data: there is no test split; try {typed}" in found
+    for yaml, typed in [(GIVEN, "data.normalize=true"), ({"val_size": 0.2}, "+data.normalize=true")]:
+        inputs = clean() * torch.tensor([1.0, 1.0, 500.0])
+        (warning,) = warned(inputs, NUMBER, yaml=yaml, val_size=0.2)
+        assert warning == f"the inputs are on very different or extreme scales (0.986 to 497): try {typed}"
+        assert warned(inputs, NUMBER, normalize=True, val_size=0.2) == []
+    for samples, proposed in [(5, False), (6, True)]:
+        for yaml, typed in [(GIVEN, "data.val_size=0.1"), ({}, "+data.val_size=0.1")]:
+            told = warned(clean()[:samples], NUMBER[:samples], yaml=yaml)
+            assert (f"there is no validation split, so nothing can select weights: try {typed}" in told) is proposed
+            assert any("data.val_size" in warning for warning in told) is proposed
 
 
 TOKENS = torch.arange(1500).remainder(97).square().remainder(89).reshape(1500, 1) * torch.tensor([1, 50, 7])
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_codes_get_no_advice_for_amounts(normalize: bool) -> None:
-    rare, classes = torch.zeros(1500), torch.arange(1500.0).remainder(21)
-    rare[::100] = 1
-    inputs = torch.stack((rare, classes, 1 - rare, NUMBER), dim=1)
-    assert (
-        warned(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
-    )  # the last: column 3 is the target
-
-
-def test_whole_numbers_may_be_tokens() -> None:
+def test_what_says_nothing_or_the_same_or_lies_far_off_is_told():
+    inputs = clean()
+    inputs[:, 1:] = 3.0
+    assert warned(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
+        "constant: column 1, column 2; a model learns nothing from that, drop it in load()",
+        "constant: target: y; there is nothing to predict, check load()",
+    ]
+    inputs, targets = clean(5), NUMBER.flip(0)
+    inputs[:, 1] = inputs[:, 4] = inputs[:, 0]
+    inputs[:, 3] = 2 * targets + 1
+    assert warned(inputs, targets, val_size=0.2) == [
+        "equal columns: column 0 = column 1 = column 4; keep one of each, drop the rest in load()",
+        "column 3 gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
+        "before the target is",
+    ]
+    inputs = clean(1).expand(1500, 7)
+    assert "equal columns: column 0 = column 1 = column 2 = column 3 = column 4 = ...;" in warned(inputs, targets)[0]
+    inputs, targets = clean(), NUMBER.clone()
+    inputs[700, 2], targets[7] = 500.0, 50.0
+    (warning,) = warned(inputs, targets, normalize=True)[:1]
+    assert warning.startswith("outliers in column 2, target: y (column 2: mean 0.3")
+    images = clean(4).reshape(1500, 1, 2, 2)
+    images[0, 0, 0, 0] = 500.0  # a pixel is no column
+    assert "outliers in target: y (target: y: mean" in warned(images, targets, normalize=True)[0]
+    for normalize in [False, True]:
+        rare, classes = torch.zeros(1500), torch.arange(1500.0).remainder(21)
+        rare[::100] = 1
+        inputs = torch.stack((rare, classes, 1 - rare, NUMBER), dim=1)
+        assert (
+            warned(inputs, NUMBER.flip(0), normalize=normalize, val_size=0.2)[:-1] == []
+        )  # the last: column 3 is the target
     inputs, told = TOKENS.clone(), "try num_tokens = 4401 in their class if they are tokens, "
     (warning,) = [each for each in warned(inputs, NUMBER, val_size=0.2) if "scales" in each]
     assert warning.endswith(f"): {told}data.normalize=true")
@@ -122,15 +118,6 @@ def test_whole_numbers_may_be_tokens() -> None:
     test = Split(inputs[:5], NUMBER[:5])
     declared = warned(inputs, NUMBER, test, tokens=4400**2 + 1, val_size=0.2)
     assert all("repeat the inputs" in each or "training split too" in each for each in declared)
-
-
-def test_constant_columns_and_targets_are_told() -> None:
-    inputs = clean()
-    inputs[:, 1:] = 3.0
-    assert warned(inputs, torch.full((1500,), 7.0), val_size=0.2) == [
-        "constant: column 1, column 2; a model learns nothing from that, drop it in load()",
-        "constant: target: y; there is nothing to predict, check load()",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -151,38 +138,16 @@ def test_constant_columns_and_targets_are_told() -> None:
         ({"standardize_targets": True}, ""),  # it is done inside
     ],
 )
-def test_targets_of_bad_scale_are_found(targets: torch.Tensor, sizes: str, task: dict[str, Any], remedy: str) -> None:
+def test_targets_of_bad_scale_are_found(targets, sizes, task, remedy):
     told = f"the targets are on very different or extreme scales ({sizes}), which data.normalize keeps: try {remedy}"
     assert warned(clean(), targets, task=task, val_size=0.2) == ([told] if sizes and remedy else [])
 
 
-def test_what_lies_far_off_is_told_of_columns_and_targets() -> None:
-    inputs, targets = clean(), NUMBER.clone()
-    inputs[700, 2], targets[7] = 500.0, 50.0
-    (warning,) = warned(inputs, targets, normalize=True)[:1]
-    assert warning.startswith("outliers in column 2, target: y (column 2: mean 0.3")
-    images = clean(4).reshape(1500, 1, 2, 2)
-    images[0, 0, 0, 0] = 500.0  # a pixel is no column
-    assert "outliers in target: y (target: y: mean" in warned(images, targets, normalize=True)[0]
-
-
-def test_columns_that_say_the_same_are_told() -> None:
-    inputs, targets = clean(5), NUMBER.flip(0)
-    inputs[:, 1] = inputs[:, 4] = inputs[:, 0]
-    inputs[:, 3] = 2 * targets + 1
-    assert warned(inputs, targets, val_size=0.2) == [
-        "equal columns: column 0 = column 1 = column 4; keep one of each, drop the rest in load()",
-        "column 3 gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
-        "before the target is",
-    ]
-    inputs = clean(1).expand(1500, 7)
-    assert "equal columns: column 0 = column 1 = column 2 = column 3 = column 4 = ...;" in warned(inputs, targets)[0]
-
-
-# ---- samples
-
-
-def test_what_occurs_twice_is_told() -> None:
+def test_repeated_few_or_bad_samples_are_told():
+    (warning, _) = warned(clean()[:40], NUMBER[::38], normalize=True)
+    assert warning == (
+        "only 40 training samples: results depend on the seed and the split: try several seeds (-m seed=0,1,2)"
+    )
     inputs, targets = clean(), labels(700, 800)
     inputs[1], inputs[2], inputs[1499] = inputs[0], inputs[0], inputs[3]
     test = Split(inputs[:3], targets[:3])
@@ -191,68 +156,21 @@ def test_what_occurs_twice_is_told() -> None:
         "3 of 1,500 training samples repeat the inputs of another",
         "3 of 3 test samples have inputs that are in the training split too: the test metrics are too good",
     ]
-
-
-def test_few_samples_are_told() -> None:
-    (warning, _) = warned(clean()[:40], NUMBER[::38], normalize=True)
-    assert warning == (
-        "only 40 training samples: results depend on the seed and the split: try several seeds (-m seed=0,1,2)"
-    )
-
-
-@pytest.mark.parametrize(("yaml", "typed"), [(GIVEN, "data.val_size=0.1"), ({}, "+data.val_size=0.1")])
-@pytest.mark.parametrize(("samples", "proposed"), [(5, False), (6, True)])
-def test_a_validation_is_proposed_where_it_has_samples(
-    samples: int, proposed: bool, yaml: dict[str, Any], typed: str
-) -> None:
-    told = warned(clean()[:samples], NUMBER[:samples], yaml=yaml)
-    assert (f"there is no validation split, so nothing can select weights: try {typed}" in told) is proposed
-    assert any("data.val_size" in warning for warning in told) is proposed
-
-
-# ---- classes
-
-
-def of_classes(*counts: int, monitor: str = "val/accuracy", **settings: Any) -> list[str]:
-    """Warnings about samples of the classes a, b and c that speak of the classes."""
-    task = {"monitor": monitor, "class_weights": None}
-    given = warned(clean()[: sum(counts)], labels(*counts), classes=("a", "b", "c"), task=task, **settings)
-    return [warning for warning in given if not warning.startswith(("only", "there is no validation"))]
-
-
-def test_a_class_without_samples_is_told() -> None:
     assert of_classes(3, 3, 0) == ["no training samples of 'c': the model cannot learn it"]
     assert of_classes(700, 0, 0) == ["all training samples are of 'a': there is nothing to distinguish, check load()"]
-
-
-def test_the_balance_is_that_of_the_classes_that_are_there() -> None:
     missing, balance = of_classes(8, 1, 0)
     assert missing == "no training samples of 'c': the model cannot learn it"
     assert balance == (
         "imbalanced classes (8 samples of 'a', 1 of 'b'), where F1 tells more than accuracy: try "
         "task.class_weights=balanced"
     )
-
-
-@pytest.mark.parametrize(
-    ("monitor", "settings", "together"),
-    [
+    for monitor, settings, together in [
         ("val/accuracy", {"val_size": 0.2}, " task.monitor=val/f1"),
         ("val/auroc", {"val_size": 0.2}, ""),  # that selects well already
         ("val/accuracy", {"val_size": 0}, ""),  # there is nothing to monitor
-    ],
-)
-def test_against_imbalance_weights_and_monitor_come_together(
-    monitor: str, settings: dict[str, Any], together: str
-) -> None:
-    (warning,) = of_classes(700, 700, 100, monitor=monitor, **settings)
-    assert warning.endswith(f", where F1 tells more than accuracy: try task.class_weights=balanced{together}")
-
-
-# ---- images
-
-
-def test_images_are_for_a_network_that_sees_neighbours() -> None:
+    ]:
+        (warning,) = of_classes(700, 700, 100, monitor=monitor, **settings)
+        assert warning.endswith(f", where F1 tells more than accuracy: try task.class_weights=balanced{together}")
     images = clean(90).reshape(1500, 3, 6, 5)
     assert warned(images, NUMBER, val_size=0.2) == [
         "neighbouring pixels belong together: model=cnn makes use of that, model=mlp does not"
@@ -261,3 +179,10 @@ def test_images_are_for_a_network_that_sees_neighbours() -> None:
         "input_shape = (6, 5, 3) looks like height x width x channels, but channels come first: "
         "permute(0, 3, 1, 2) in load(), and input_shape = (3, 6, 5)"
     ]
+
+
+def of_classes(*counts, monitor="val/accuracy", **settings):
+    """Warnings about samples of the classes a, b and c that speak of the classes."""
+    task = {"monitor": monitor, "class_weights": None}
+    given = warned(clean()[: sum(counts)], labels(*counts), classes=("a", "b", "c"), task=task, **settings)
+    return [warning for warning in given if not warning.startswith(("only", "there is no validation"))]

@@ -1,14 +1,12 @@
 """What is gathered of a finished run."""
 
 import math
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 
-def test_unpredicted_classes_are_found_in_the_last_validation() -> None:
+def test_unpredicted_classes_are_found_in_the_last_validation():
     import torch
     from torchmetrics import MetricCollection
     from torchmetrics.classification import BinaryAccuracy, BinaryRecall, MulticlassPrecision, MulticlassRecall
@@ -22,11 +20,11 @@ def test_unpredicted_classes_are_found_in_the_last_validation() -> None:
     for each in (two, none):
         each.update(torch.tensor([0.1, 0.4, 0.2, 0.2]), torch.tensor([0, 1, 0, 1]))
 
-    def names(metrics: Any, samples: int = 4, has_validation: bool = True) -> dict[str, int]:
+    def names(metrics, samples=4, has_validation=True):
         metrics.compute()
         splits = {"val": SimpleNamespace(targets=torch.zeros(samples))}
         data = SimpleNamespace(class_names="abc", splits=splits, has_validation=has_validation)
-        return unpredicted_classes(SimpleNamespace(metrics=metrics), data)  # type: ignore[arg-type]
+        return unpredicted_classes(SimpleNamespace(metrics=metrics), data)
 
     assert names(three) == names(two) == {"b": 2}
     assert names(three, has_validation=False) == names(none) == {}
@@ -37,14 +35,14 @@ def test_unpredicted_classes_are_found_in_the_last_validation() -> None:
 
 
 @pytest.fixture
-def summary(fit: Callable[..., Any]) -> Callable[..., Any]:
+def summary(fit):
     """The summary of a short training, whose training targets or class weights are others afterwards."""
     import torch
 
     from litlab.data.splits import Split
     from litlab.diagnostics.run_summary import RunSummary
 
-    def summarized(*overrides: str, targets: Any = None, weight: Any = None, val_loss: float = 1.0) -> Any:
+    def summarized(*overrides, targets=None, weight=None, val_loss=1.0):
         run = fit("model=linear", "trainer.max_epochs=1", "logger=none", *overrides)
         if targets is not None:
             run.data.splits["train"] = Split(run.data.splits["train"].inputs[: len(targets)], torch.tensor(targets))
@@ -56,17 +54,11 @@ def summary(fit: Callable[..., Any]) -> Callable[..., Any]:
     return summarized
 
 
-def test_targets_that_are_all_equal_have_no_loss_to_take_away(summary: Callable[..., Any]) -> None:
+def test_constant_targets_absent_classes_and_runs_without_validation(summary):
     assert summary("data=line", "data.passes_per_epoch=10", targets=[3.3] * 3).baseline_train == 0.0
     run = summary("task.class_weights=balanced", targets=[1, 1, 1], val_loss=math.nan)
     assert run.baseline_train == 0.0 and run.selected == math.inf
-
-
-def test_a_class_without_training_samples_is_counted(summary: Callable[..., Any]) -> None:
     assert summary(targets=[2, 1, 2]).class_counts == dict.fromkeys("0123456789", 0) | {"1": 1, "2": 2}
-
-
-def test_without_validation_the_tested_weights_are_judged_by_training_samples(summary: Callable[..., Any]) -> None:
     run = summary("data.val_size=0")
     assert 0 < run.selected < 0.5 and run.baseline_train == pytest.approx(math.log(10), abs=0.01)
     assert summary(val_loss=1.15).selected == pytest.approx(1.15 / math.log(10), abs=0.01)

@@ -1,7 +1,6 @@
 """Scales of inputs and targets: which are bad, and what comes before a learning rate."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -19,15 +18,13 @@ CODES = [[1.0, 20.0, 1.1], [0.0, 0.0, -1.0], *[[0.0, 0.0, 1.0]] * 90]  # of scal
 CHANNELS = torch.stack((torch.linspace(-1, 1, 50), 1000 * torch.linspace(-1, 1, 50)), dim=1).reshape(10, 5, 2)
 
 
-def config(standardize: bool | None = None, **settings: Any) -> Any:
+def config(standardize=None, **settings):
     data = {"_target_": "litlab.data.tensors.TensorData"} | settings
     task = {} if standardize is None else {"standardize_targets": standardize}
     return OmegaConf.create({"data": data, "model": {}, "task": task, "trainer": {"gradient_clip_val": None}})
 
 
-def loaded(inputs: Any, targets: Any = None, classes: Any = None, tokens: int | None = None) -> Any:
-    """Data with this training split."""
-
+def loaded(inputs, targets=None, classes=None, tokens=None):
     class Loaded(TensorData):
         input_shape, num_outputs, class_names, num_tokens = torch.tensor(inputs).shape[1:], 1, classes, tokens
 
@@ -37,13 +34,12 @@ def loaded(inputs: Any, targets: Any = None, classes: Any = None, tokens: int | 
     return data
 
 
-def rows(*scales: float) -> list[dict[str, float]]:
+def rows(*scales):
     return [{"mean": 0.0, "std": scale} for scale in scales]
 
 
-@pytest.mark.parametrize(
-    ("scales", "limit", "found"),
-    [
+def test_after_divergence_scales_come_first_if_they_are_bad():
+    for scales, limit, found in [
         ([], 10, ""),
         ([1.0, 5.0], 10, ""),
         ([9.0], 10, ""),
@@ -51,10 +47,21 @@ def rows(*scales: float) -> list[dict[str, float]]:
         ([0.5, 1425.0], 10, "0.5 to 1.42e+03"),
         ([84.8, 83.0], 10, "around 84.8"),
         ([0.01], 10, "around 0.01"),
-    ],
-)
-def test_scales_are_bad_far_from_each_other_and_from_one(scales: list[float], limit: float, found: str) -> None:
-    assert bad_scales(rows(*scales), limit) == found
+    ]:
+        assert bad_scales(rows(*scales), limit) == found
+    data = loaded(LARGE)
+    data.normalize = True
+    assert scale_rule(config(), data) == Rule(False, "")
+    bad = after_divergence(config(normalize=False), loaded([[1e3], [2e3]]), 0.5)
+    assert bad == f"{BAD.format('around 1.5e+03')}: try data.normalize=true"
+    assert after_divergence(config(), loaded(WELL), 0.5) == (
+        "try optimizer.lr=0.05 (or tune=lr, which finds one), trainer.gradient_clip_val=1, another loss, "
+        "or check the data"
+    )
+    tuned = config()
+    OmegaConf.update(tuned, "tune._target_", "litlab.tune.find_lr", force_add=True)
+    tuned.trainer.gradient_clip_val = 1
+    assert after_divergence(tuned, loaded(WELL), 0.5) == "try optimizer.lr=0.05, another loss, or check the data"
 
 
 @pytest.mark.parametrize(
@@ -92,26 +99,5 @@ def test_scales_are_bad_far_from_each_other_and_from_one(scales: list[float], li
         ),
     ],
 )
-def test_a_problem_names_normalization_and_smaller_targets(
-    settings: dict[str, Any], data: Any, message: str, remedies: tuple[str, ...]
-) -> None:
+def test_a_problem_names_normalization_and_smaller_targets(settings, data, message, remedies):
     assert scale_rule(config(**settings), data) == Rule(bool(message), message, remedies)
-
-
-def test_normalized_inputs_have_no_bad_scales() -> None:
-    data = loaded(LARGE)
-    data.normalize = True
-    assert scale_rule(config(), data) == Rule(False, "")
-
-
-def test_after_divergence_scales_come_first_and_what_was_done_is_not_named() -> None:
-    bad = after_divergence(config(normalize=False), loaded([[1e3], [2e3]]), 0.5)
-    assert bad == f"{BAD.format('around 1.5e+03')}: try data.normalize=true"
-    assert after_divergence(config(), loaded(WELL), 0.5) == (
-        "try optimizer.lr=0.05 (or tune=lr, which finds one), trainer.gradient_clip_val=1, another loss, "
-        "or check the data"
-    )
-    tuned = config()
-    OmegaConf.update(tuned, "tune._target_", "litlab.tune.find_lr", force_add=True)
-    tuned.trainer.gradient_clip_val = 1
-    assert after_divergence(tuned, loaded(WELL), 0.5) == "try optimizer.lr=0.05, another loss, or check the data"

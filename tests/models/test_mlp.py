@@ -9,52 +9,32 @@ from litlab.errors import RequestError
 from litlab.models.mlp import MLP
 
 
-def shapes(model: nn.Module) -> list[tuple[int, ...]]:
+def shapes(model):
     return [tuple(weight.shape) for weight in model.parameters()]
 
 
-def test_widths():
+def test_layers():
     model = MLP((1, 28, 28), 10, hidden_sizes=[256, 128])
     assert shapes(model) == [(256, 784), (256,), (128, 256), (128,), (10, 128), (10,)]
     assert sum(weight.numel() for weight in model.parameters()) == 235_146  # as seeds/004 counts
     assert model(torch.zeros(5, 1, 28, 28)).shape == (5, 10)
-
-
-def test_without_hidden_layers_it_is_one_linear_map():
-    model = MLP((8,), 3)
+    linear = MLP((8,), 3)
     x, y = torch.randn(2, 4, 8)
-    torch.testing.assert_close(model(x + y) + model(torch.zeros(4, 8)), model(x) + model(y))
-    assert shapes(model) == [(3, 8), (3,)]
-
-
-def test_output_by_hand():
-    model = MLP((2,), 1, hidden_sizes=[2])
-    weights = [
-        torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
-        torch.tensor([0.0, -1.0]),
-        torch.tensor([[2.0, 3.0]]),
-        torch.ones(1),
-    ]
-    with torch.no_grad():
-        for parameter, value in zip(model.parameters(), weights, strict=True):
-            parameter.copy_(value)
-    # relu(-4, 5 - 1) = (0, 4); 3 * 4 + 1
-    assert model(torch.tensor([[-4.0, 5.0]])).tolist() == [[13.0]]
-
-
-def test_activation_and_dropout():
+    torch.testing.assert_close(linear(x + y) + linear(torch.zeros(4, 8)), linear(x) + linear(y))
+    assert shapes(linear) == [(3, 8), (3,)]
+    by_hand = MLP((2,), 1, hidden_sizes=[2])
+    weights = [[[1.0, 0.0], [0.0, 1.0]], [0.0, -1.0], [[2.0, 3.0]], [1.0]]
+    by_hand.load_state_dict(dict(zip(by_hand.state_dict(), map(torch.tensor, weights), strict=True)))
+    assert by_hand(torch.tensor([[-4.0, 5.0]])).tolist() == [[13.0]]  # relu(-4, 5 - 1) = (0, 4); 3 * 4 + 1
     model = MLP((4,), 2, hidden_sizes=[3, 3], activation="Tanh", dropout=0.25)
     kinds = [type(layer).__name__ for layer in model]
     assert kinds == ["Flatten", "Linear", "Tanh", "Dropout", "Linear", "Tanh", "Dropout", "Linear"]
     assert [layer.p for layer in model if isinstance(layer, nn.Dropout)] == [0.25, 0.25]
-
-
-def test_an_unknown_activation_is_told():
     with pytest.raises(ValueError, match=r"model\.activation=Relu: .*try ReLU"):
         MLP((4,), 2, hidden_sizes=[3], activation="Relu")
 
 
-def test_an_embedding_of_columns(compose):
+def test_an_embedding_of_columns_but_not_of_images(compose):
     config = compose("data=california", "model=mlp_periodic", "model.hidden_sizes=[5]", "paths.data_dir=/nowhere")
     model = build_task(config, build_data(config)).model
     # frequencies of 8 columns, one linear map of sines and cosines to 8 numbers, and the mlp on 8 x 8 of them
@@ -64,9 +44,6 @@ def test_an_embedding_of_columns(compose):
     waves = torch.cat([angles.cos(), angles.sin()], -1)
     embedded = (waves @ model[0].linear.weight.T + model[0].linear.bias).relu()
     torch.testing.assert_close(nn.Sequential(*list(model)[1:])(embedded), model(rows))
-
-
-def test_an_embedding_of_images_is_refused(compose):
     config = compose("data=digits", "model=mlp_periodic")
     with pytest.raises(
         RequestError, match=r"\(model=mlp_periodic\): needs rows of a table, but these samples are 1x8x8; try"

@@ -1,51 +1,39 @@
 """Names in pictures, and a picture as a file."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from litlab.plots import canvas, training
 
 LOSSES = [{"train/loss": 1.0}, {"train/loss": 100.0}]
 
 
-@pytest.mark.parametrize(
-    ("name", "drawn"),
-    [
+def test_long_names_are_cut_in_the_middle_and_equal_ones_numbered():
+    for name, drawn in [
         ("n" * 20, "n" * 20),
         ("abcdefghijklmnopqrstuvwxyz", "abcdefghij…rstuvwxyz"),
         ("a crop, that of year 1 and of field 1", "a crop, th…f field 1"),
         ("two\nlines", "two lines"),
         ("", ""),
-    ],
-)
-def test_a_long_name_is_cut_in_the_middle(name: str, drawn: str) -> None:
-    assert canvas.shortened(name) == drawn
-    assert [len(canvas.shortened("n" * 60, length)) for length in (11, 20, 25, 36)] == [11, 20, 25, 36]
-
-
-def test_names_that_look_the_same_have_their_number() -> None:
+    ]:
+        assert canvas.shortened(name) == drawn
+        assert [len(canvas.shortened("n" * 60, length)) for length in (11, 20, 25, 36)] == [11, 20, 25, 36]
     names = ["dog", *(f"all of what has the number {number} among the classes" for number in (1, 2)), "a" * 21]
     drawn = ["dog", "1: all of w… classes", "2: all of w… classes", "a" * 10 + "…" + "a" * 9]
     assert canvas.distinct_names(names) == drawn
 
 
-def test_a_saved_picture_reads_back_the_same(tmp_path: Path) -> None:
+def test_pictures_read_back_with_literal_dollars(tmp_path):
     from PIL import Image
 
     image = canvas.pixels(training.curves(LOSSES, ["loss"]))
     canvas.save(image, tmp_path / "new" / "curves.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "new" / "curves.png")), image)
-
-
-def test_dollars_are_literal_wherever_a_text_is() -> None:
     from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    def figure(text: str) -> Figure:
+    def figure(text):
         figure, axes = canvas.new_figure(4, 3)
         axes.plot([0, 1], label=text)
         axes.set(xlabel=text, title=text)
@@ -59,16 +47,13 @@ def test_dollars_are_literal_wherever_a_text_is() -> None:
     assert rcParams["text.parse_math"], "only our pictures have no formulas"
 
 
-def test_a_font_for_other_scripts_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fonts(monkeypatch):
     from matplotlib.text import Text
 
     monkeypatch.setattr(canvas, "FALLBACKS", ("No Such Font", "cmss10"))  # the second comes with matplotlib
     figure = training.curves(LOSSES, ["loss"])
     canvas.pixels(figure)
     assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans", "cmss10")}
-
-
-def test_a_letter_that_no_font_has_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas, "FALLBACKS", ())
     figure, axes = canvas.new_figure(4, 3)
     axes.set_title("한국어")

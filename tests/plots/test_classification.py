@@ -8,7 +8,7 @@ from litlab.plots import canvas, classification
 RANDOM = np.random.default_rng(0)
 
 
-def test_confusion_matrix_has_the_counts_of_scikit_learn() -> None:
+def test_confusion_matrix_has_the_counts_of_scikit_learn_and_borders():
     targets, predicted = RANDOM.integers(0, 3, (2, 200))
     axes = classification.confusion_matrix(targets, predicted, ("a", "b", "c")).axes[0]
     counts = metrics.confusion_matrix(targets, predicted)
@@ -18,17 +18,11 @@ def test_confusion_matrix_has_the_counts_of_scikit_learn() -> None:
     assert f"200 test samples, accuracy {metrics.accuracy_score(targets, predicted):.2%}" in axes.get_title()
     shares = np.asarray(axes.images[0].get_array())
     np.testing.assert_allclose(shares, metrics.confusion_matrix(targets, predicted, normalize="true"))
-
-
-def test_cells_have_borders() -> None:
     axes = classification.confusion_matrix(np.arange(3), np.zeros(3, int), ("a", "b", "c")).axes[0]
     rows, columns = (lines.get_segments() for lines in axes.collections)
     np.testing.assert_allclose(rows, [[[-0.5, 0.5], [2.5, 0.5]], [[-0.5, 1.5], [2.5, 1.5]]])
     np.testing.assert_allclose(columns, [[[0.5, -0.5], [0.5, 2.5]], [[1.5, -0.5], [1.5, 2.5]]])
     assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 2.5), (2.5, -0.5))
-
-
-def test_many_classes_some_of_them_absent_have_whole_ticks_and_no_counts() -> None:
     for classes in (21, 100):
         figure = classification.confusion_matrix(np.array([0, 1]), np.array([0, 2]), list(map(str, range(classes))))
         canvas.pixels(figure)
@@ -37,7 +31,7 @@ def test_many_classes_some_of_them_absent_have_whole_ticks_and_no_counts() -> No
         assert all(tick == int(tick) for tick in (*axes.get_xticks(), *axes.get_yticks()))
 
 
-def test_long_names_leave_the_matrix_its_room() -> None:
+def test_long_names_leave_the_matrix_its_room():
     names = [f"the class that has the number {number} among all of them" for number in range(10)]
     figure = classification.confusion_matrix(np.arange(10), np.arange(10), names)
     canvas.pixels(figure)

@@ -1,7 +1,5 @@
 """Pictures of a sweep: what is drawn is what was given."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -14,19 +12,13 @@ BATCH = Setting("data.batch_size", [32, 64])
 MODEL = Setting("model", ["cnn", "mlp"])
 
 
-@pytest.mark.parametrize(
-    ("values", "logarithmic"),
-    [
+def test_places_of_values_on_linear_and_logarithmic_axes():
+    for values, logarithmic in [
         *((values, True) for values in ([0.01, 0.03, 0.1], [32, 64, 128], [0.001, 0.1])),
         *((values, False) for values in ([32, 64], [1, 2, 3], [0, 0.1, 10], [0, 10], [-1, 1, 100], [0.5])),
         *((values, False) for values in (["a", "b"], [True, False], [0.01, 0.03, 0.1, 1e9])),
-    ],
-)
-def test_geometric_values_have_a_logarithmic_axis(values: list[Any], logarithmic: bool) -> None:
-    assert Setting("name", values).is_logarithmic is logarithmic
-
-
-def test_values_have_their_place_on_the_axis() -> None:
+    ]:
+        assert Setting("name", values).is_logarithmic is logarithmic
     np.testing.assert_allclose(Setting("n", [0.01, 0.1, 1]).fractions([0.1, 1, 0.01]), [0.5, 1, 0])
     np.testing.assert_allclose(Setting("n", [1, 2, 3]).fractions([1, 1.5]), [0, 0.25])
     np.testing.assert_allclose(Setting("n", [None, 0.1, "a", [8, 4]]).positions([[8, 4], None, "a"]), [3, 0, 2])
@@ -34,25 +26,21 @@ def test_values_have_their_place_on_the_axis() -> None:
     assert Setting("n", [None, 1e-5, True, [8, 4]]).labels == ["-", "1e-05", "True", "[8, 4]"]
     assert len(Setting("n", list(range(100))).marks()) == 10
     assert Setting("n", [[1024] * 5, "a" * 60]).labels == ["[1024, 1024, 1024, 1024, 1024]", "a" * 15 + "…" + "a" * 14]
+    for values in [[0.01, 0.03, 0.1, 1e9], [0, 0.1, 0.2, 100], [1, 2, 3, float("inf")]]:
+        setting = Setting("n", values)
+        assert not setting.has_scale
+        np.testing.assert_allclose(setting.positions(values[::-1]), [3, 2, 1, 0])
+        np.testing.assert_allclose(setting.fractions(values), [0, 1 / 3, 2 / 3, 1])
+        axes = line(setting, np.arange(4.0), np.zeros(4), {}, "val/accuracy").axes[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == setting.labels
 
 
-@pytest.mark.parametrize("values", [[0.01, 0.03, 0.1, 1e9], [0, 0.1, 0.2, 100], [1, 2, 3, float("inf")]])
-def test_one_value_far_off_does_not_drive_the_others_into_a_corner(values: list[Any]) -> None:
-    setting = Setting("n", values)
-    assert not setting.has_scale
-    np.testing.assert_allclose(setting.positions(values[::-1]), [3, 2, 1, 0])
-    np.testing.assert_allclose(setting.fractions(values), [0, 1 / 3, 2 / 3, 1])
-    axes = line(setting, np.arange(4.0), np.zeros(4), {}, "val/accuracy").axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == setting.labels
-
-
-def framed(axes: Any) -> set[tuple[float, float]]:
-    """The cells that have a frame, by row and column."""
+def framed(axes):
     return {(frame.get_y() + 0.5, frame.get_x() + 0.5) for frame in axes.patches}
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", (1, 0)), ("min", (0, 1))])
-def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best: tuple[int, int]) -> None:
+def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode, best):
     means = np.array([[0.5, 0.25], [0.875, np.nan], [0.75, np.nan]])
     written = {(0, 0): "0.500", (0, 1): "0.250", (1, 0): "0.875", (1, 1): "failed", (2, 0): "0.750"}
     figure = heatmap(LR, BATCH, means, written, "val/accuracy", mode)
@@ -70,31 +58,22 @@ def test_heatmap_has_the_number_of_each_cell_and_frames_the_best(mode: str, best
     canvas.pixels(figure)
 
 
-def test_long_labels_leave_the_heatmap_its_room() -> None:
+def test_heatmap_frames_all_of_the_best_cells_and_has_numbers_if_small():
+    for mode in ["max", "min"]:
+        means = np.array([[0.5, 0.25], [0.875, 0.875], [0.25, np.nan]])
+        axes = heatmap(LR, BATCH, means, {}, "val/accuracy", mode).axes[0]
+        assert framed(axes) == ({(1, 0), (1, 1)} if mode == "max" else {(0, 1), (2, 0)})
+    many = Setting("seed", list(range(50)))
+    figure = heatmap(many, BATCH, np.random.default_rng(0).random((50, 2)), {}, "val/accuracy", "max")
+    assert not figure.axes[0].texts
+    assert len(figure.axes[0].get_yticks()) == 25
+    canvas.pixels(figure)
     columns = Setting("model.name", ["a model with a name of many words", "cnn"])
     figure = heatmap(BATCH, columns, np.array([[0.5, 0.25], [0.75, 0.875]]), {}, "val/accuracy", "max")
     canvas.pixels(figure)
     axes = figure.axes[0]
     assert axes.get_window_extent().height >= 90, "two rows"
     assert axes.xaxis.label.get_window_extent().y0 >= 0
-
-
-@pytest.mark.parametrize("mode", ["max", "min"])
-def test_all_of_the_best_cells_are_framed(mode: str) -> None:
-    means = np.array([[0.5, 0.25], [0.875, 0.875], [0.25, np.nan]])
-    axes = heatmap(LR, BATCH, means, {}, "val/accuracy", mode).axes[0]
-    assert framed(axes) == ({(1, 0), (1, 1)} if mode == "max" else {(0, 1), (2, 0)})
-
-
-def test_a_large_heatmap_has_no_numbers() -> None:
-    many = Setting("seed", list(range(50)))
-    figure = heatmap(many, BATCH, np.random.default_rng(0).random((50, 2)), {}, "val/accuracy", "max")
-    assert not figure.axes[0].texts
-    assert len(figure.axes[0].get_yticks()) == 25
-    canvas.pixels(figure)
-
-
-def test_one_diverged_value_does_not_take_all_colours() -> None:
     assert colour_range(np.array([0.1, 0.9, 0.91, 0.92, np.nan]), "max") == pytest.approx((0.875, 0.92))
     assert colour_range(np.array([1e9, 1.0, 1.1, 1.2]), "min") == pytest.approx((1.0, 1.45))
     assert colour_range(np.array([0.9722, 0.9389, 0.9278, 0.85]), "max") == (0.85, 0.9722), "0.85 did not diverge"
@@ -104,7 +83,7 @@ def test_one_diverged_value_does_not_take_all_colours() -> None:
         assert colour_range(np.array([same, same]), "min") == pytest.approx((same, same + width), abs=1e-12)
 
 
-def test_line_shows_means_and_deviations_over_a_logarithmic_axis() -> None:
+def test_line_shows_means_and_deviations_and_categories_without_a_line():
     figure = line(LR, np.array([0.5, 0.75, np.nan]), np.array([0.125, 0.25, np.nan]), {2: "failed"}, "val/accuracy")
     axes = figure.axes[0]
     drawn, _, (bars,) = axes.containers[0]
@@ -114,9 +93,6 @@ def test_line_shows_means_and_deviations_over_a_logarithmic_axis() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.01", "0.03", "0.1"]
     assert [text.get_text() for text in axes.texts] == ["failed"]
     canvas.pixels(figure)
-
-
-def test_categories_are_points_without_a_line() -> None:
     figure = line(MODEL, np.array([0.5, 0.75]), np.array([np.nan, np.nan]), {}, "val/accuracy")
     drawn = figure.axes[0].containers[0][0]
     np.testing.assert_allclose(drawn.get_xydata(), [[0, 0.5], [1, 0.75]])
@@ -125,7 +101,7 @@ def test_categories_are_points_without_a_line() -> None:
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])
-def test_parallel_coordinates_lead_each_row_through_its_values(mode: str) -> None:
+def test_parallel_coordinates_lead_each_row_through_its_values(mode):
     values = [[0.01, 32, "cnn"], [0.1, 64, "mlp"], [0.03, 32, "mlp"], [0.1, 32, "cnn"]]
     means = np.array([0.5, 0.75, 0.625, np.nan])
     figure = parallel_coordinates([LR, BATCH, MODEL], values, means, "val/accuracy", mode)
@@ -150,7 +126,7 @@ MEANS = np.array([0.25, 0.875, 0.5, 0.875, 0.75, np.nan])
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", [1, 3]), ("min", [0])])
-def test_each_trial_is_a_point_and_the_best_are_ringed(mode: str, best: list[int]) -> None:
+def test_each_trial_is_a_point_and_the_best_are_ringed(mode, best):
     places = np.stack([RATE.positions(RATES), DROPOUT.positions([0.4, 0.1, 0.05, 0.2, 0.5, 0.25])], axis=1)
     figure = scatter((RATE, DROPOUT), places, MEANS, {5: "failed"}, "val/accuracy", mode)
     axes = figure.axes[0]
@@ -167,15 +143,12 @@ def test_each_trial_is_a_point_and_the_best_are_ringed(mode: str, best: list[int
     canvas.pixels(figure)
 
 
-def test_one_rate_far_off_leaves_the_others_their_room() -> None:
+def test_scattered_rates_have_room_and_names_their_axis():
     rates = Setting("optimizer.lr", [*RATES, 1e30])
     places = np.stack([rates.positions(rates.values), np.linspace(0.05, 0.5, 7)], axis=1)
     axes = scatter((rates, DROPOUT), places, np.linspace(0, 1, 7), {}, "val/accuracy", "max").axes[0]
     np.testing.assert_allclose(places[:, 0], range(7))
     assert [label.get_text() for label in axes.get_xticklabels()] == rates.labels
-
-
-def test_names_are_written_at_their_axis() -> None:
     model = Setting("model", ["mlp", "cnn"])
     places = np.stack([RATE.positions(RATES), model.positions(3 * ["cnn", "mlp"])], axis=1)
     axes = scatter((RATE, model), places, MEANS, {}, "val/accuracy", "max").axes[0]

@@ -3,21 +3,15 @@
 from litlab.plots import training
 
 
-def test_curves_show_the_metrics_asked_for() -> None:
+def test_curves():
     history = [{"train/loss": 2.0}, {"train/loss": 1.0, "val/loss": 1.5, "val/accuracy": 0.5, "val/f1": 0.4}]
     loss, accuracy = training.curves(history, ["loss", "accuracy", "absent"], best=2).axes
     assert [list(line.get_xdata()) for line in loss.lines] == [[1, 2], [2], [2, 2]]
     assert list(loss.lines[0].get_ydata()) == [2.0, 1.0]
     assert accuracy.get_ylabel() == "accuracy"
-
-
-def test_a_loss_that_falls_far_has_a_logarithmic_axis_but_not_down_to_zero() -> None:
     for low, scale in ((0.01, "log"), (0.0, "linear"), (-1.0, "linear"), (0.1, "linear")):
         (axes,) = training.curves([{"train/loss": 2.0}, {"train/loss": low}], ["loss"]).axes
         assert axes.get_yscale() == scale
-
-
-def test_an_accuracy_axis_ends_at_one() -> None:
     perfect = [{"train/loss": 1.0, "train/accuracy": 1.0}] * 3
     loss, accuracy = training.curves(perfect, ["loss", "accuracy"]).axes
     assert accuracy.get_ylim()[0] < 1 == accuracy.get_ylim()[1]

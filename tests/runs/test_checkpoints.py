@@ -11,16 +11,20 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from litlab.runs.checkpoints import AtomicCheckpointIO, UnreadableError, read_checkpoint
 
 
-def test_a_write_that_breaks_off_leaves_the_earlier_file(tmp_path, short_disk):
+def test_a_write_that_breaks_off_leaves_the_earlier_file_and_no_folder_is_removed(tmp_path, short_disk):
     path = tmp_path / "checkpoints" / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"epoch": 1, "weights": torch.ones(1000)}, path)
-
     with short_disk(100), pytest.raises(OSError, match="File too large"):
         AtomicCheckpointIO().save_checkpoint({"epoch": 2, "weights": torch.ones(1000)}, path)
     assert [each.name for each in path.parent.iterdir()] == ["last.ckpt"]
     assert torch.load(path, weights_only=True)["epoch"] == 1
     AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
     assert AtomicCheckpointIO().load_checkpoint(path, weights_only=True) == {"epoch": 3}
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        AtomicCheckpointIO().remove_checkpoint(tmp_path / "folder")
+    AtomicCheckpointIO().remove_checkpoint(f"local://{tmp_path}/folder")
+    assert (tmp_path / "folder").is_dir()
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +34,24 @@ def whole(tmp_path_factory):
     return path
 
 
-def test_other_tools_read_a_checkpoint_with_its_checksum(whole):
+def test_other_tools_read_a_checkpoint_with_its_checksum_and_damage_is_refused(whole, tmp_path):
     for options in ({}, {"mmap": True}):
         assert torch.equal(torch.load(whole, weights_only=True, **options)["state_dict"]["weight"], torch.arange(100.0))
     assert zipfile.ZipFile(whole).testzip() is None and zipfile.ZipFile(whole).comment.startswith(b"litlab sha256 ")
-
-
-@pytest.mark.parametrize("harm", ["flip", "cut"])
-def test_a_damaged_checkpoint_is_refused(whole, tmp_path, harm):
-    """One flipped bit, or one end cut off, anywhere in the file."""
-    content, draw = whole.read_bytes(), random.Random(0)
-    for _ in range(400):
-        place = draw.randrange(len(content))
-        flipped = bytes([content[place] ^ 1 << draw.randrange(8)])
-        damaged = content[:place] + flipped + content[place + 1 :] if harm == "flip" else content[:place]
-        (tmp_path / "damaged.ckpt").write_bytes(damaged)
-        with pytest.raises(UnreadableError, match=r"damaged\.ckpt: (is damaged|has no checksum|is not a checkpoint)"):
-            read_checkpoint(tmp_path / "damaged.ckpt")
-
-
-def test_no_folder_is_ever_removed(tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        AtomicCheckpointIO().remove_checkpoint(tmp_path / "folder")
-    AtomicCheckpointIO().remove_checkpoint(f"local://{tmp_path}/folder")
-    assert (tmp_path / "folder").is_dir()
+    for harm in ["flip", "cut"]:
+        content, draw = whole.read_bytes(), random.Random(0)
+        for _ in range(400):
+            place = draw.randrange(len(content))
+            flipped = bytes([content[place] ^ 1 << draw.randrange(8)])
+            damaged = content[:place] + flipped + content[place + 1 :] if harm == "flip" else content[:place]
+            (tmp_path / "damaged.ckpt").write_bytes(damaged)
+            with pytest.raises(
+                UnreadableError, match=r"damaged\.ckpt: (is damaged|has no checksum|is not a checkpoint)"
+            ):
+                read_checkpoint(tmp_path / "damaged.ckpt")
 
 
 class Trusting(Callback):
-    """Removes what its state names."""
-
     def load_state_dict(self, state_dict):
         shutil.rmtree(state_dict["folder"])
 

@@ -1,36 +1,23 @@
 """TensorBoard's HParams page, read back by TensorBoard's own code."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 from hparams_page import read_page
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from litlab.errors import RunError
 from litlab.runs.hparams import final_metrics, hparams
 from litlab.runs.result import Monitor, Result
 from litlab.train import train
 
-Compose = Callable[..., Any]
 
-
-def job(values: dict[str, Any], *overrides: str, swept: tuple[str, ...] = ()) -> dict[str, Any]:
+def job(values, *overrides, swept=()):
     config = OmegaConf.create({"sweep": {"swept": list(swept)}, **values})
     choices = {"data": "digits", "model": "mlp", "experiment": None}
     return hparams(config, Result(choices, list(overrides)))
 
 
-def test_a_job_has_what_was_swept_and_nothing_else() -> None:
-    values = {"optimizer": {"lr": 0.1}, "data": {"batch_size": 32}, "seed": 2, "threads": 1}
-    typed = ("data=digits", "threads=1", "optimizer.lr=1e-1", "seed=2")
-    assert job(values, *typed, swept=("optimizer.lr", "seed")) == {"optimizer.lr": 0.1, "seed": 2}
-
-
-@pytest.mark.parametrize(
-    ("values", "override", "expected"),
-    [
+def test_values_are_readable_and_only_what_was_swept_or_chosen_is_there():
+    for values, override, expected in [
         ({"model": {"hidden": [64, 32]}}, "model=mlp", "mlp"),
         ({"augmentation": {"shift": 2}}, "augmentation=shift", "shift"),
         ({"model": {"hidden": [64, 32]}}, "model.hidden=[64,32]", "[64,32]"),
@@ -39,15 +26,13 @@ def test_a_job_has_what_was_swept_and_nothing_else() -> None:
         ({"model": {"depth": 3}}, "+model.depth=3", 3),
         ({"optimizer": {"lr": 0.001}}, "optimizer.lr=1e-3", 0.001),
         ({"task": {"class_weights": "balanced"}}, "task.class_weights=balanced", "balanced"),
-    ],
-)
-def test_values_are_readable_and_numbers_are_numbers(values: dict[str, Any], override: str, expected: Any) -> None:
-    name = override.split("=")[0].lstrip("+")
-    (value,) = job(values, override, swept=(name,)).values()
-    assert value == expected and type(value) is type(expected)
-
-
-def test_a_single_run_has_its_choices_main_settings_and_overrides() -> None:
+    ]:
+        name = override.split("=")[0].lstrip("+")
+        (value,) = job(values, override, swept=(name,)).values()
+        assert value == expected and type(value) is type(expected)
+    values = {"optimizer": {"lr": 0.1}, "data": {"batch_size": 32}, "seed": 2, "threads": 1}
+    typed = ("data=digits", "threads=1", "optimizer.lr=1e-1", "seed=2")
+    assert job(values, *typed, swept=("optimizer.lr", "seed")) == {"optimizer.lr": 0.1, "seed": 2}
     values = {"optimizer": {"lr": 0.1, "momentum": 0.5}, "data": {"batch_size": 32}, "seed": 0, "trainer": {}}
     assert job(values, "data=digits", "optimizer.momentum=0.5", "~callbacks.pictures") == {
         "data": "digits",
@@ -57,9 +42,6 @@ def test_a_single_run_has_its_choices_main_settings_and_overrides() -> None:
         "seed": 0,
         "optimizer.momentum": 0.5,
     }
-
-
-def test_the_best_validation_and_its_test_metric_come_first() -> None:
     result = Result()
     result.monitor = Monitor("val/accuracy", "max", 0.9)
     result.metrics = {"train/loss": 1.0, "val/accuracy": 0.8, "test/loss": 0.5, "test/accuracy": 0.7}
@@ -75,10 +57,10 @@ def test_the_best_validation_and_its_test_metric_come_first() -> None:
 
 
 @pytest.fixture
-def sweep(compose: Compose, tmp_path: Path) -> Callable[..., tuple[DictConfig, Result]]:
+def sweep(compose, tmp_path):
     """Composes a job of a sweep over lr, and what is known of it before it trains; runs lie in tmp_path."""
 
-    def job(name: str, lr: float) -> tuple[DictConfig, Result]:
+    def job(name, lr):
         words = ("logger=tensorboard", "scheduler=none", "sweep.swept=[optimizer.lr]", f"optimizer.lr={lr}")
         config = compose(*words, f"paths.run_dir={tmp_path / name}", pictures=False)
         return config, Result({"data": "digits", "model": "mlp"}, [f"optimizer.lr={lr}"])
@@ -86,14 +68,12 @@ def sweep(compose: Compose, tmp_path: Path) -> Callable[..., tuple[DictConfig, R
     return job
 
 
-def test_each_job_is_one_row_and_one_that_failed_too(sweep: Any, tmp_path: Path) -> None:
+def test_each_job_is_one_row_and_one_that_failed_too(sweep, tmp_path):
     config, result = sweep("0_good", 0.02)
     result = train(config, result)
     with pytest.raises(RunError):
         train(*sweep("1_diverged", 1000))
-
     page = read_page(tmp_path)
-
     assert page.settings == {"optimizer.lr": "DATA_TYPE_FLOAT64"}
     assert page.metrics == list(final_metrics(result)) and page.metrics[:2] == ["best/val/accuracy", "test/accuracy"]
     assert page.rows.keys() == {"0_good/tensorboard", "1_diverged/tensorboard"} == page.last_steps.keys()
@@ -108,7 +88,7 @@ def test_each_job_is_one_row_and_one_that_failed_too(sweep: Any, tmp_path: Path)
     assert (tmp_path / "0_good" / "tensorboard" / "hparams.yaml").read_text() == "optimizer.lr: 0.02\n"
 
 
-def test_the_row_is_there_while_the_run_trains(sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_row_is_there_while_the_run_trains(sweep, tmp_path, monkeypatch):
     from litlab.tasks.base import Task
 
     pages = []

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import pytest
 from sweep_results import job
 
 from litlab.runs.report import _cell, _metric, print_description, print_result
@@ -12,11 +11,11 @@ from litlab.runs.result import Result
 LR = "optimizer.lr"
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def lines(capsys):
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip(" ─")]
 
 
-def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_train_and_test_metrics(capsys):
     result = Result.from_dict(job(parameters=1, seconds_training=1.0, samples_per_second=None))
     result.weights = {"coefficients": [-0.0932732, 0.0]}
     result.metrics = {"train/loss": 0.2073, "val/loss": 0.3, "test/loss": 4.67e-06, "test/auroc": math.nan}
@@ -37,9 +36,8 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
     assert "train/loss_epoch 0.2073 (mean over the last epoch's steps)" in said and "train/loss 0.1900" in said
 
 
-@pytest.mark.parametrize(
-    ("value", "metric", "cell"),
-    [
+def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, monkeypatch):
+    for value, metric, cell in [
         (0.0, "0.0000", "0"),
         (1234.5, "1234.5000", "1,234"),
         (999_999_999.0, "999999999.0000", "999,999,999"),
@@ -47,15 +45,8 @@ def test_the_table_shows_train_and_test_metrics(capsys: pytest.CaptureFixture[st
         (60913373675520.0, "6.091e+13", "6.091e+13"),
         (-1.25e18, "-1.25e+18", "-1.25e+18"),
         (math.nan, "-", "nan"),
-    ],
-)
-def test_numbers_have_the_digits_that_tell_something(value: float, metric: str, cell: str) -> None:
-    assert (_metric(value), _cell(value)) == (metric, cell)
-
-
-def test_a_description_cuts_no_name_and_no_number(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    ]:
+        assert (_metric(value), _cell(value)) == (metric, cell)
     monkeypatch.setenv("COLUMNS", "40")
     name = "a column of a rather long name, weight [kg], which goes on and on"
     numbers = {"min": -1e18, "mean": 1.5e17, "max": 123456789012.0, "std": 1e18, "skewness": -0.25, "not finite": 0}

@@ -21,7 +21,7 @@ from litlab.runs.recording import AlreadyBegun, recorded
 from litlab.runs.result import Monitor, Result, request, settings, write
 
 
-def test_completed(tmp_path, read_result):
+def test_completed_with_seconds_since_the_process_began(tmp_path, read_result):
     run_dir = tmp_path / "runs" / "run"
     with recorded(run_dir, Result(seed=0)) as result:
         result.metrics = {"test/accuracy": 0.5}
@@ -31,10 +31,6 @@ def test_completed(tmp_path, read_result):
     assert read["seconds"] >= 0 and "T" in read["started"]
     assert set(read["git"]) == {"commit", "dirty"} and {"python", "platform", "cpus"} <= set(read["environment"])
     assert [path.name for path in run_dir.iterdir()] == ["result.json"]
-
-
-def test_a_result_has_its_keys_in_one_order_and_comes_back():
-    """Whatever was set first; what has not been reached is left out, and what is no field is `found`."""
     result = Result(choices={"data": "digits"}, found={"question": "?"})
     result.update(monitor=Monitor("val/loss", "min", 0.5, 3), metrics={"val/loss": 0.5}, steps=7, status="completed")
     plain = result.as_dict()
@@ -42,9 +38,6 @@ def test_a_result_has_its_keys_in_one_order_and_comes_back():
     assert list(plain) == [*asked, "status", "environment", "question", "steps", "metrics", "monitor"]
     assert plain["monitor"] == {"metric": "val/loss", "mode": "min", "best": 0.5, "epoch": 3}
     assert Result.from_dict(plain).as_dict() == plain
-
-
-def test_seconds_begin_with_the_process(tmp_path, read_result):
     with recorded(tmp_path, Result(), before=100.0):
         pass
     assert read_result(tmp_path)["seconds"] >= 100
@@ -62,12 +55,15 @@ def test_failed(tmp_path, read_result):
     assert read["status"] == "failed"
     assert read["error"] == "ValueError: no good; not finite: metrics.val/loss, metrics.other"
     assert read["metrics"] == {"val/loss": None, "val/accuracy": 0.5, "other": [None, 1.0]}
-
-
-def test_a_message_of_our_own_is_the_error_as_it_is(tmp_path, read_result):
     with pytest.raises(RequestError), recorded(tmp_path, Result()):
         raise RequestError("data=x: is not there")
     assert read_result(tmp_path)["error"] == "data=x: is not there"
+    with pytest.raises(RunError, match=r"the run called sys\.exit\(3\)"), recorded(tmp_path, Result()):
+        sys.exit(3)
+    assert (read_result(tmp_path)["status"], read_result(tmp_path)["error"]) == ("failed", "the run called sys.exit(3)")
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="no good"), recorded(tmp_path / "file", Result()):
+        raise ValueError("no good")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -87,12 +83,6 @@ def test_interrupted(tmp_path, read_result, number, end):
     assert read["steps"] == 7  # the signal waited for the body
 
 
-def test_sys_exit_is_a_failure(tmp_path, read_result):
-    with pytest.raises(RunError, match=r"the run called sys\.exit\(3\)"), recorded(tmp_path, Result()):
-        sys.exit(3)
-    assert (read_result(tmp_path)["status"], read_result(tmp_path)["error"]) == ("failed", "the run called sys.exit(3)")
-
-
 def no_room(monkeypatch, code=errno.ENOSPC):
     """From now on no file gets a byte more."""
 
@@ -104,7 +94,6 @@ def no_room(monkeypatch, code=errno.ENOSPC):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk(tmp_path, read_result, monkeypatch, code):
-    """The last result goes where room was kept for it."""
     with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, Result()):
         assert read_result(tmp_path)["status"] == "running"
         (room,) = tmp_path.glob(".*.room")
@@ -116,29 +105,23 @@ def test_full_disk(tmp_path, read_result, monkeypatch, code):
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
-def test_a_disk_that_is_full_from_the_beginning_is_told_before_the_run(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_from_the_beginning_is_told_and_only_the_first_process_writes(tmp_path, monkeypatch):
     no_room(monkeypatch)
     with pytest.raises(RunError, match="the disk is full"), recorded(tmp_path, Result()):
         raise AssertionError("it began")
     assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with recorded(tmp_path, Result()):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_result_that_cannot_be_written_does_not_hide_the_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="no good"), recorded(tmp_path / "file", Result()):
-        raise ValueError("no good")
-
-
-def test_the_old_result_stays_whole_while_the_new_one_is_written(tmp_path, short_disk):
+def test_the_old_result_stays_whole_and_no_planted_link_is_written_through(tmp_path, short_disk, monkeypatch):
     write(tmp_path / "result.json", {"status": "old"})
     with short_disk(10), pytest.raises(OSError, match="File too large"):
         write(tmp_path / "result.json", {"status": "new"})
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
     assert json.loads((tmp_path / "result.json").read_text()) == {"status": "old"}
-
-
-def test_no_planted_link_is_written_through(tmp_path, monkeypatch):
-    """Neither one at the place of the file nor one at the place of the file beside it, should someone guess that."""
     monkeypatch.setattr(secrets, "token_hex", lambda count: "guessed")
     mine, file = tmp_path / "mine", tmp_path / "run" / "result.json"
     mine.write_text("mine")
@@ -154,19 +137,9 @@ def test_no_planted_link_is_written_through(tmp_path, monkeypatch):
     assert (file.parent / ".guessed.aside").is_symlink(), "what is not ours is not removed"
 
 
-def umask() -> int:
+def umask():
     os.umask(before := os.umask(0))
     return before
-
-
-def test_only_the_first_process_writes(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    with recorded(tmp_path, Result()):
-        pass
-    assert not list(tmp_path.iterdir())
-
-
-# ---- while it runs
 
 
 def test_a_run_that_goes_on_says_so(tmp_path, read_result, monkeypatch):
@@ -184,7 +157,18 @@ def test_a_run_that_goes_on_says_so(tmp_path, read_result, monkeypatch):
     assert read_result(tmp_path)["status"] == "completed" and not is_alive(read_result(tmp_path), file)
 
 
-def test_a_run_that_was_killed_is_not_alive(tmp_path, read_result):
+def test_who_is_alive(tmp_path, read_result):
+    process = heartbeat.this_process()
+    assert is_alive({"status": "running", "process": process}, tmp_path)
+    assert is_alive({"status": "running", "process": process | {"start": None}}, tmp_path)
+    assert process["start"] is None or not is_alive({"status": "running", "process": process | {"start": 1}}, tmp_path)
+    file = tmp_path / "result.json"
+    file.touch()
+    result = {"status": "running", "process": {"host": "elsewhere", "pid": os.getpid()}}
+    assert is_alive(result, file)
+    os.utime(file, (time.time() - 61,) * 2)
+    assert not is_alive(result, file)
+    assert not is_alive(result, tmp_path / "gone") and not is_alive({"status": "running"}, file)
     code = "import sys; from pathlib import Path; from litlab.runs.recording import Result, recorded\n"
     code += f"with recorded(Path({str(tmp_path)!r}), Result()): print('begun', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -197,23 +181,6 @@ def test_a_run_that_was_killed_is_not_alive(tmp_path, read_result):
     assert not is_alive(read_result(tmp_path), tmp_path / "result.json")
 
 
-def test_a_process_of_the_same_number_is_another_one(tmp_path):
-    process = heartbeat.this_process()
-    assert is_alive({"status": "running", "process": process}, tmp_path)
-    assert is_alive({"status": "running", "process": process | {"start": None}}, tmp_path)
-    assert process["start"] is None or not is_alive({"status": "running", "process": process | {"start": 1}}, tmp_path)
-
-
-def test_a_run_on_another_machine_lives_while_its_heart_beats(tmp_path):
-    file = tmp_path / "result.json"
-    file.touch()
-    result = {"status": "running", "process": {"host": "elsewhere", "pid": os.getpid()}}
-    assert is_alive(result, file)
-    os.utime(file, (time.time() - 61,) * 2)
-    assert not is_alive(result, file)
-    assert not is_alive(result, tmp_path / "gone") and not is_alive({"status": "running"}, file)
-
-
 def test_what_is_begun_once_is_not_begun_again(tmp_path, read_result):
     with recorded(tmp_path, Result(seed=1), once=True):
         with pytest.raises(AlreadyBegun), recorded(tmp_path, Result(seed=2), once=True):
@@ -223,10 +190,7 @@ def test_what_is_begun_once_is_not_begun_again(tmp_path, read_result):
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
-# ---- what was asked
-
-
-def test_settings_are_the_same_wherever_a_run_lies(compose, tmp_path):
+def test_settings_are_the_same_wherever_a_run_lies_and_none_if_they_lead_nowhere(compose, tmp_path):
     one, other = compose("optimizer.lr=0.3"), compose("optimizer.lr=0.3", f"paths.data_dir={tmp_path}")
     other.sweep.on_failure, other.sweep.swept = "stop", ["seed"]
     assert one.paths.run_dir != other.paths.run_dir
@@ -237,9 +201,6 @@ def test_settings_are_the_same_wherever_a_run_lies(compose, tmp_path):
     one.optimizer.lr = float("inf")
     assert settings(one)["optimizer"]["lr"] == "Infinity", "plain JSON has no number for it"
     assert settings(compose("trainer.limit_val_batches=1"))["trainer"]["limit_val_batches"].__class__ is int
-
-
-def test_a_request_that_leads_nowhere_has_no_settings(compose):
     config = compose()
     config.optimizer.lr = "${nowhere}"
     config.sweep.swept = ["seed"]
@@ -247,31 +208,34 @@ def test_a_request_that_leads_nowhere_has_no_settings(compose):
     assert (asked.settings, asked.swept, asked.seed) == ({}, ["seed"], 0)
 
 
+def training(root, folder, *words):
+    """A run that does not end by itself, in a process of its own."""
+    words = ("trainer.max_epochs=100000", "trainer.accelerator=cpu", "threads=1", "scheduler=none", *words)
+    command = [sys.executable, root / "scripts" / "train.py", *words, f"paths.log_dir={folder}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_directory(process, folder):
+    """As soon as there is a checkpoint in it."""
+    deadline = time.monotonic() + 600
+    while not (saved := list(folder.glob("train/runs/*/checkpoints/last.ckpt"))):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    return saved[0].parents[1]
+
+
 @pytest.mark.slow
 def test_stopped_runs_leave_a_whole_checkpoint_and_result(root, tmp_path, read_result):
-    """Real signals to real runs, both at once to save time."""
     import torch
 
-    runs = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        words = ["trainer.max_epochs=100000", "trainer.accelerator=cpu", "threads=1", "logger=none", "scheduler=none"]
-        command = [
-            sys.executable,
-            str(root / "scripts" / "train.py"),
-            *words,
-            f"paths.log_dir={tmp_path / number.name}",
-        ]
-        runs[number] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    numbers = signal.SIGINT, signal.SIGTERM
+    runs = {number: training(root, tmp_path / number.name, "logger=none") for number in numbers}
     for number, process in runs.items():
-        deadline = time.monotonic() + 600
-        while not (saved := list(tmp_path.glob(f"{number.name}/train/runs/*/checkpoints/last.ckpt"))):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+        run_dir = run_directory(process, tmp_path / number.name)
         process.send_signal(number)
         out, err = process.communicate(timeout=300)
         assert process.returncode == 128 + number
         assert out == "" and len(err.splitlines()) == 1 and "stopped" in err, err
-        run_dir = saved[0].parents[1]
         read = read_result(run_dir)
         assert read["status"] == "interrupted" and read["error"] == f"stopped by {number.name}"
         assert read["parameters"] > 0 and read["choices"]["data"] == "digits"
@@ -281,26 +245,20 @@ def test_stopped_runs_leave_a_whole_checkpoint_and_result(root, tmp_path, read_r
 
 @pytest.mark.slow
 def test_no_byte_is_left_on_the_disk(root, tmp_path, read_result):
-    """A run that fills its disk ends with one line, and its result is written."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
-        words = ["trainer.max_epochs=100000", "trainer=cpu", "threads=1", "scheduler=none", f"paths.log_dir={disk}"]
-        command = [sys.executable, str(root / "scripts" / "train.py"), *words]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            deadline = time.monotonic() + 600
-            while not (saved := list(disk.glob("train/runs/*/checkpoints/last.ckpt"))):
-                assert process.poll() is None and time.monotonic() < deadline
-                time.sleep(0.05)
+        with training(root, disk) as process:
+            run_dir = run_directory(process, disk)
             with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
                 while filler.write(b"x" * 512):
                     pass
             out, err = process.communicate(timeout=300)
         assert (process.returncode, out) == (1, "")
         assert err.startswith("error: the disk is full (") and len(err.splitlines()) == 1, err
-        read = read_result(saved[0].parents[1])
+        read = read_result(run_dir)
         assert read["status"] == "failed" and read["error"].startswith("the disk is full (")
     finally:
         subprocess.run(["umount", disk], check=True)

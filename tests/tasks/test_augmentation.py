@@ -7,7 +7,7 @@ from litlab.errors import RequestError
 from litlab.tasks.augmentation import ShiftAndFlip
 
 
-def test_each_image_is_shifted_by_itself():
+def test_each_image_is_shifted_by_itself_half_are_mirrored_and_tables_refused():
     torch.manual_seed(0)
     image = torch.zeros(1, 2, 9, 9)
     image[..., 4, 4] = 1
@@ -19,23 +19,14 @@ def test_each_image_is_shifted_by_itself():
     assert torch.equal(shifted[:, 0], shifted[:, 1])  # its channels together
     grey = torch.full((50, 1, 4, 4), 0.5)
     assert torch.equal(ShiftAndFlip(shift=3)(grey), grey), "the border is repeated"
-
-
-def test_half_are_mirrored():
     torch.manual_seed(0)
     image = torch.arange(9.0).reshape(1, 1, 3, 3)
     mirrored = ShiftAndFlip(flip=True)(image.expand(1000, 1, 3, 3))
     same = (mirrored == image).all((1, 2, 3))
     assert (mirrored[~same] == image.flip(3)).all()
     assert 400 < int(same.sum()) < 600
-
-
-def test_nothing_asked_nothing_done():
     images = torch.rand(4, 3, 8, 8)
     assert torch.equal(ShiftAndFlip()(images), images)
-
-
-def test_a_table_is_refused():
     with pytest.raises(RequestError, match="augmentation=none"):
         ShiftAndFlip(shift=1)(torch.rand(4, 8))
 

@@ -1,8 +1,6 @@
 """The losses that a run's are judged by: of the best constant prediction, and of the untrained model."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +15,7 @@ CLASSES = torch.arange(400).square() % 7 % 4  # 0, 1, 2 of different frequencies
 NUMBERS = torch.arange(100.0)
 
 
-def built(kind: Any, outputs: int, weight: Any = None, mean: float = 0.0, std: float = 1.0, **settings: Any) -> Any:
+def built(kind, outputs, weight=None, mean=0.0, std=1.0, **settings):
     """A task without a model, with these class weights or target statistics."""
     task = kind(torch.nn.Identity(), torch.optim.SGD, num_outputs=outputs, monitor="val/loss", mode="min", **settings)
     if weight is not None:
@@ -27,12 +25,12 @@ def built(kind: Any, outputs: int, weight: Any = None, mean: float = 0.0, std: f
     return task
 
 
-def least_loss(task: Any, targets: torch.Tensor, outputs: int) -> float:
+def least_loss(task, targets, outputs):
     """Of a constant prediction, by search."""
     best = torch.zeros(1, outputs, requires_grad=True)
     optimizer = torch.optim.LBFGS([best], max_iter=200, line_search_fn="strong_wolfe", tolerance_change=1e-12)
 
-    def closure() -> Any:
+    def closure():
         optimizer.zero_grad()
         minimized = task.objective(best.expand(len(targets), -1), targets)[0]
         minimized.backward()
@@ -57,37 +55,28 @@ def least_loss(task: Any, targets: torch.Tensor, outputs: int) -> float:
         (built(Regression, 2), torch.stack((NUMBERS, -NUMBERS), dim=1), 2),
     ],
 )
-def test_the_closed_form_is_the_least_loss(task: Any, targets: torch.Tensor, outputs: int) -> None:
+def test_the_closed_form_is_the_least_loss(task, targets, outputs):
     loss = baseline_loss(task, Split(targets, targets), outputs, len(targets))
     assert loss == pytest.approx(least_loss(task, targets, outputs), rel=1e-4)
 
 
-def test_the_baseline_is_the_entropy_or_the_variance() -> None:
+def test_baselines_by_hand_and_of_equal_targets():
     labels = torch.tensor([0, 0, 0, 1] * 25)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert baseline_loss(built(Classification, 10), Split(labels, labels), 10, 64) == pytest.approx(entropy)
     variance = float(NUMBERS.var(correction=0))
     assert baseline_loss(built(Regression, 1), Split(NUMBERS, NUMBERS), 1, 64) == pytest.approx(variance)
-
-
-def test_without_a_baseline_it_is_nan() -> None:
     nothing, huge = built(Classification, 4, [0.0] * 4), torch.tensor([3e30, -3e30])
     assert math.isnan(baseline_loss(nothing, Split(CLASSES, CLASSES), 4, 64))
     assert math.isnan(baseline_loss(built(Regression, 1), Split(huge, huge), 1, 64))
+    for values in ([0.3, 0.30000001, 0.3], [0.0, 0.0], [7], [2000.0, 2000.01], [0, 0, 1]):
+        targets, equal = torch.tensor(values), values[-1] not in (2000.01, 1)  # the last two are close only
+        assert all_equal(targets) is equal
+        task = built(Regression, 1) if targets.is_floating_point() else built(Classification, 8)
+        assert (baseline_loss(task, Split(targets, targets), task.num_outputs, 64) == 0.0) is equal
 
 
-@pytest.mark.parametrize(
-    ("values", "equal"),
-    [([0.3, 0.30000001, 0.3], True), ([0.0, 0.0], True), ([7], True), ([2000.0, 2000.01], False), ([0, 0, 1], False)],
-)
-def test_equal_targets_are_told_from_close_ones(values: list[float], equal: bool) -> None:
-    targets = torch.tensor(values)
-    assert all_equal(targets) is equal
-    task = built(Regression, 1) if targets.is_floating_point() else built(Classification, 8)
-    assert (baseline_loss(task, Split(targets, targets), task.num_outputs, 64) == 0.0) is equal
-
-
-def test_the_untrained_models_loss_disturbs_no_random_numbers(fit: Callable[..., Any]) -> None:
+def test_the_untrained_models_loss_disturbs_no_random_numbers(fit):
     run = fit("experiment=exam_scores", "optimizer.lr=0")
     targets, state = run.data.splits["train"].targets, torch.get_rng_state()
     assert untrained_loss(run.config, run.task, run.data) == pytest.approx(float(targets.square().mean()))

@@ -1,7 +1,5 @@
 """Binary cross entropy on a logit; the metrics against scikit-learn's."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,13 +10,13 @@ from torch import nn
 from litlab.tasks.binary import Binary
 
 
-def task(**settings: Any) -> Binary:
+def task(**settings):
     settings = {"num_outputs": 1, **settings}
     return Binary(nn.Identity(), torch.optim.SGD, monitor="val/auroc", mode="max", **settings)
 
 
 @pytest.fixture
-def samples() -> tuple[torch.Tensor, torch.Tensor]:
+def samples():
     random = torch.Generator().manual_seed(0)
     labels = (torch.rand(1000, generator=random) < 0.3).long()
     return torch.randn(1000, 1, generator=random) + 1.5 * labels.unsqueeze(1) - 1, labels
@@ -49,18 +47,11 @@ def test_metrics_are_those_of_scikit_learn(samples, shift):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_calibration_error_is_that_of_the_predicted_class():
-    """Guo et al. 2017, by hand: 0.1 and 0.9 are both predictions of confidence 0.9, and so is one of exactly 1."""
-    error = task().metrics["calibration_error"]
-    error.update(torch.tensor([0.05, 0.95, 0.95, 1.0, 0.6]), torch.tensor([1, 1, 0, 1, 1]))
-    assert float(error.compute()) == pytest.approx(4 / 5 * abs(2 / 4 - 3.85 / 4) + 1 / 5 * abs(1 - 0.6), abs=1e-6)
-
-
-def test_loss_is_that_of_scikit_learn(samples):
+def test_loss_and_calibration_error_by_hand_and_scikit_learn(samples):
     logits, labels = samples
     theirs = sklearn_metrics.log_loss(labels.numpy(), logits[:, 0].double().sigmoid().numpy())
     assert float(task().loss(logits, labels)) == pytest.approx(theirs, abs=1e-6)
-
-
-def test_a_sure_network_has_a_finite_loss():
     assert float(task().loss(torch.tensor([[-200.0]]), torch.tensor([1]))) == pytest.approx(200.0)
+    error = task().metrics["calibration_error"]
+    error.update(torch.tensor([0.05, 0.95, 0.95, 1.0, 0.6]), torch.tensor([1, 1, 0, 1, 1]))
+    assert float(error.compute()) == pytest.approx(4 / 5 * abs(2 / 4 - 3.85 / 4) + 1 / 5 * abs(1 - 0.6), abs=1e-6)

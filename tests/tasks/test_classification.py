@@ -1,7 +1,5 @@
 """Cross entropy on logits; the metrics against scikit-learn's; weights of the classes."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -14,12 +12,12 @@ from litlab.tasks.class_weights import class_weights
 from litlab.tasks.classification import Classification
 
 
-def task(**settings: Any) -> Classification:
+def task(**settings):
     return Classification(nn.Identity(), torch.optim.SGD, monitor="val/accuracy", mode="max", num_outputs=5, **settings)
 
 
 @pytest.fixture
-def samples() -> tuple[torch.Tensor, torch.Tensor]:
+def samples():
     random = torch.Generator().manual_seed(0)
     labels = torch.multinomial(torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05]), 1000, True, generator=random)
     return torch.randn(1000, 5, generator=random) + 1.5 * nn.functional.one_hot(labels, 5), labels
@@ -49,47 +47,33 @@ def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_a_confidence_of_1_is_in_the_last_bin():
-    """Right at 0.95 and wrong at 1: one bin has both, with a mean confidence of 0.975 and half of them right."""
-    logits = torch.tensor([[0.95], [1.0]]) * torch.eye(5)[0] + torch.tensor([[0.05], [0.0]]) * torch.eye(5)[1]
-    error = task().metrics["calibration_error"]
-    error.update(logits, torch.tensor([0, 1]))
-    assert float(error.compute()) == pytest.approx(0.475, abs=1e-6)
-
-
-def test_loss_is_that_of_scikit_learn(samples):
+def test_loss_weights_and_calibration_by_hand_and_scikit_learn(samples):
     logits, labels = samples
     theirs = sklearn_metrics.log_loss(labels.numpy(), logits.double().softmax(1).numpy())
     assert float(task().loss(logits, labels)) == pytest.approx(theirs, abs=1e-6)
-
-
-def test_balanced_weights_are_those_of_scikit_learn(samples):
     labels = samples[1]
     theirs = compute_class_weight("balanced", classes=np.arange(5), y=labels.numpy())
     np.testing.assert_allclose(class_weights("balanced", labels, 5).numpy(), theirs, rtol=1e-6)
     assert class_weights("balanced", torch.tensor([0, 0, 2]), 3).tolist() == [0.5, 0.0, 1.0]
     with pytest.raises(RequestError, match="null or balanced"):
         class_weights("even", labels, 5)
+    logits = torch.tensor([[0.95], [1.0]]) * torch.eye(5)[0] + torch.tensor([[0.05], [0.0]]) * torch.eye(5)[1]
+    error = task().metrics["calibration_error"]
+    error.update(logits, torch.tensor([0, 1]))
+    assert float(error.compute()) == pytest.approx(0.475, abs=1e-6)
 
 
 @pytest.mark.parametrize(("data", "classes"), [("digits", 10), ("breast_cancer", 2)])
-def test_weights_come_from_the_training_split(fit, data, classes):
-    fitted = fit(f"data={data}", "model=linear", "task.class_weights=balanced", "trainer.max_epochs=1")
-    labels = fitted.data.splits["train"].targets
-    assert torch.equal(fitted.task.weight, class_weights("balanced", labels, classes))
-    assert not [name for name in fitted.weights if not name.startswith("model.")]  # they are no part of a checkpoint
-    assert fit(f"data={data}", "model=linear", "trainer.max_epochs=1").task.weight is None
-
-
-@pytest.mark.parametrize("data", ["digits", "breast_cancer"])
-def test_a_weighted_loss_is_one_of_the_whole_split(fit, data):
+def test_weights_come_from_the_training_split_and_the_loss_is_one_of_the_whole_split(fit, data, classes):
     """Sum of weight times loss over the split by what the loss divides by, whatever the batches; so is an epoch's."""
-    setting = (f"data={data}", "model=linear", "task.class_weights=balanced", "trainer.max_epochs=1", "scheduler=none")
+    setting = (f"data={data}", "model=linear", "trainer.max_epochs=1", "scheduler=none", "data.batch_size=60")
     still = ("optimizer=sgd", "optimizer.lr=1e-30", "optimizer.momentum=0", "optimizer.nesterov=false")
-    run = fit(*setting, *still, "data.batch_size=60")
+    assert fit(*setting, *still).task.weight is None
+    run = fit(*setting, *still, "task.class_weights=balanced")
     samples, labels = run.data.splits["train"]
-    uneven = [(labels == each).nonzero()[: 50 // (each + 1), 0] for each in range(10)]
-    keep = torch.cat(uneven)
+    assert torch.equal(run.task.weight, class_weights("balanced", labels, classes))
+    assert not [name for name in run.weights if not name.startswith("model.")]  # they are no part of a checkpoint
+    keep = torch.cat([(labels == each).nonzero()[: 50 // (each + 1), 0] for each in range(10)])
     run.data.splits["val"] = type(run.data.splits["val"])(samples[keep], labels[keep])
     epoch, seen = run.metrics["train/loss"], []
     for size in (1, 7, 50, 1000):

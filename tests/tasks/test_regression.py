@@ -1,7 +1,6 @@
 """Squared error; the metrics against scikit-learn's."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -15,14 +14,13 @@ from litlab.tasks.regression import Regression
 from litlab.train import train
 
 
-def task(num_outputs: int = 1, **settings: Any) -> Regression:
+def task(num_outputs=1, **settings):
     return Regression(
         nn.Identity(), torch.optim.SGD, monitor="val/rmse", mode="min", num_outputs=num_outputs, **settings
     )
 
 
-def evaluated(task: Regression, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-    """As validation does it, in batches."""
+def evaluated(task, outputs, targets):
     task.start_evaluation()
     for batch in zip(outputs.split(300), targets.split(300), strict=True):
         task.validation_step(batch, 0)
@@ -44,33 +42,27 @@ def test_metrics_are_those_of_scikit_learn(columns):
     assert metrics["rmse"] == pytest.approx(together, abs=1e-6)
 
 
-def test_a_column_of_targets_may_be_flat():
+def test_losses_by_hand():
     outputs, targets = torch.randn(7, 1), torch.randn(7)
     loss = task().loss(outputs, targets)
     assert loss == pytest.approx(float((outputs[:, 0] - targets).square().mean()))
     torch.testing.assert_close(task().loss(outputs, targets.unsqueeze(1)), loss)
+    for settings in [{}, {"standardize_targets": True}]:
+        outputs, targets = torch.randn(7, 2), torch.randn(7, 2)
+        squares = float((outputs - targets).square().sum())
+        assert float(task(2, reduction="sum", **settings).loss(outputs, targets)) == pytest.approx(squares)
+        assert float(task(2, **settings).loss(outputs, targets)) == pytest.approx(squares / 14)
 
 
-@pytest.mark.parametrize("settings", [{}, {"standardize_targets": True}])  # of mean 0 and deviation 1, untrained
-def test_sum_of_squares(settings):
-    outputs, targets = torch.randn(7, 2), torch.randn(7, 2)
-    squares = float((outputs - targets).square().sum())
-    assert float(task(2, reduction="sum", **settings).loss(outputs, targets)) == pytest.approx(squares)
-    assert float(task(2, **settings).loss(outputs, targets)) == pytest.approx(squares / 14)
-
-
-# ---- targets that are standardized inside
-
-
-def standardized(targets: torch.Tensor, **settings: Any) -> Regression:
+def standardized(targets, **settings):
     """A task that has seen these training targets."""
     made = task(targets[0].numel(), standardize_targets=True, **settings)
-    made.trainer = SimpleNamespace(datamodule=SimpleNamespace(splits={"train": Split(targets, targets)}))  # type: ignore[assignment]
+    made.trainer = SimpleNamespace(datamodule=SimpleNamespace(splits={"train": Split(targets, targets)}))
     made.setup("fit")
     return made
 
 
-def test_each_number_has_its_own_unit():
+def test_statistics_are_of_each_number_and_of_the_training_that_made_the_weights():
     targets = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.01, 22, 0])
     targets += torch.tensor([0.3, 580, 0.1])  # the last one is always the same
     made = standardized(targets)
@@ -89,9 +81,6 @@ def test_each_number_has_its_own_unit():
     truth, predicted = targets.double().numpy(), predictions.double().numpy()
     assert metrics["mae"] == pytest.approx(mean_absolute_error(truth, predicted), rel=1e-5)
     assert metrics["rmse"] == pytest.approx(float(ours) ** 0.5, rel=1e-5)
-
-
-def test_the_statistics_are_those_of_the_training_that_made_the_weights():
     made = standardized(torch.tensor([1.0, 3.0]))
     made.trainer.datamodule.splits["train"] = Split(*2 * (torch.tensor([50.0, 90.0]),))
     made.setup("test")

@@ -16,7 +16,7 @@ def rates(fit):
     """The learning rates with which each optimizer step of a run is taken."""
 
     def rates(*overrides):
-        seen: list[float] = []
+        seen = []
 
         class Rates(L.Callback):
             def on_before_optimizer_step(self, trainer, pl_module, optimizer):
@@ -43,29 +43,47 @@ def torchs_onecycle(length):
     return seen
 
 
-def test_none(rates):
-    assert rates("scheduler=none") == [0.4] * 20
+def decayed(gamma, period, length=20):
+    return [0.4 * gamma ** (step // period) for step in range(length)]
 
 
-@pytest.mark.parametrize("size", [1, 16])
-def test_exponential_by_epoch(rates, size):
-    seen = rates("scheduler=exponential", "scheduler.gamma=0.5", f"task.steps_per_execution={size}")
-    assert seen == pytest.approx([0.4] * 10 + [0.2] * 10)
+STEP, ACCURACY = "scheduler.interval=step", "scheduler=plateau scheduler.monitor=val/accuracy scheduler.patience=0"
+UNREACHED = "+scheduler.threshold=1e9 +scheduler.threshold_mode=abs"  # every epoch after the first is a bad one
 
 
-def test_exponential_by_every_second_epoch(rates):
-    seen = rates("scheduler=exponential", "scheduler.gamma=0.5", "scheduler.frequency=2", "trainer.max_epochs=4")
-    assert seen == pytest.approx([0.4] * 20 + [0.2] * 20)
-
-
-def test_exponential_by_step(rates):
-    seen = rates("scheduler=exponential", "scheduler.gamma=0.9", "scheduler.interval=step")
-    assert seen == pytest.approx([0.4 * 0.9**step for step in range(20)])
-
-
-def test_exponential_by_every_third_step(rates):
-    seen = rates("scheduler=exponential", "scheduler.gamma=0.9", "scheduler.interval=step", "scheduler.frequency=3")
-    assert seen == pytest.approx([0.4 * 0.9 ** (step // 3) for step in range(20)])
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("scheduler=none", [0.4] * 20),
+        ("scheduler=exponential scheduler.gamma=0.5 task.steps_per_execution=1", decayed(0.5, 10)),
+        ("scheduler=exponential scheduler.gamma=0.5 task.steps_per_execution=16", decayed(0.5, 10)),
+        ("scheduler=exponential scheduler.gamma=0.5 scheduler.frequency=2 trainer.max_epochs=4", decayed(0.5, 20, 40)),
+        (f"scheduler=exponential scheduler.gamma=0.9 {STEP}", decayed(0.9, 1)),
+        (f"scheduler=exponential scheduler.gamma=0.9 {STEP} scheduler.frequency=3", decayed(0.9, 3)),
+        (
+            "scheduler=cosine scheduler.interval=epoch trainer.max_epochs=4",
+            [cosine(epoch, 4) for epoch in range(4) for _ in range(10)],
+        ),
+        (
+            "scheduler=cosine scheduler.T_max=50 scheduler.eta_min=0.1",
+            [0.1 + cosine(step, 50, top=0.3) for step in range(20)],
+        ),
+        # Bad epochs 2 and 3 (counted from 1) make more than a patience of 1: half the rate from epoch 4 on, and so on.
+        (
+            f"scheduler=plateau scheduler.patience=1 scheduler.factor=0.5 {UNREACHED} trainer.max_epochs=6",
+            [0.4] * 30 + [0.2] * 20 + [0.1] * 10,
+        ),
+        ("scheduler=plateau scheduler.patience=0 optimizer.lr=0.01", [0.01] * 20),
+        # Accuracy grows; watched as what should shrink, each epoch but the first is bad.
+        (f"{ACCURACY} scheduler.mode=max optimizer.lr=0.01", [0.01] * 20),
+        (
+            f"{ACCURACY} scheduler.mode=min optimizer.lr=0.01 trainer.max_epochs=4",
+            [0.01] * 20 + [0.001] * 10 + [0.0001] * 10,
+        ),
+    ],
+)
+def test_rates(rates, overrides, expected):
+    assert rates(*overrides.split()) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("size", [1, 16])
@@ -87,50 +105,13 @@ def test_auto_is_the_length_of_the_run(rates, size, overrides, length):
     assert rates("scheduler=cosine", *overrides) == pytest.approx([cosine(step, length) for step in range(length)])
 
 
-def test_cosine_by_epoch(rates):
-    seen = rates("scheduler=cosine", "scheduler.interval=epoch", "trainer.max_epochs=4")
-    assert seen == pytest.approx([cosine(epoch, 4) for epoch in range(4) for _ in range(10)])
-
-
-def test_cosine_to_a_given_length(rates):
-    seen = rates("scheduler=cosine", "scheduler.T_max=50", "scheduler.eta_min=0.1")
-    assert seen == pytest.approx([0.1 + cosine(step, 50, top=0.3) for step in range(20)])
-
-
-@pytest.mark.parametrize("size", [1, 16])
-def test_onecycle(rates, size):
-    seen = rates("scheduler=onecycle", f"task.steps_per_execution={size}")
-    assert seen == pytest.approx(torchs_onecycle(20))
-    assert seen[0] == pytest.approx(0.4 / 25)
-    assert max(seen) == pytest.approx(0.4, rel=1e-2)
-    assert seen[-1] < 1e-4
-
-
-def test_plateau_lowers_the_rate_when_the_metric_stays(rates):
-    """A threshold that no improvement reaches: every epoch after the first is a bad one."""
-    seen = rates(
-        "scheduler=plateau", "scheduler.patience=1", "scheduler.factor=0.5", "+scheduler.threshold=1e9",
-        "+scheduler.threshold_mode=abs", "trainer.max_epochs=6",
-    )  # fmt: skip
-    epochs = seen[::10]
-    # Bad epochs 2 and 3 (counted from 1) make more than a patience of 1: half the rate from epoch 4 on, and so on.
-    assert epochs == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.1])
-    assert len(seen) == 60
-
-
-def test_plateau_keeps_the_rate_while_the_metric_improves(rates):
-    assert set(rates("scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.01")) == {0.01}
-
-
-def test_plateau_watches_what_it_is_told(rates):
-    """Accuracy grows; watched as what should shrink, each epoch but the first is bad."""
-    watched = ("scheduler=plateau", "scheduler.monitor=val/accuracy", "scheduler.patience=0", "optimizer.lr=0.01")
-    assert rates(*watched, "scheduler.mode=min")[::10] == pytest.approx([0.01, 0.01])
-    assert rates(*watched, "scheduler.mode=min", "trainer.max_epochs=4")[-1] < 0.0011
-    assert set(rates(*watched, "scheduler.mode=max", "trainer.max_epochs=2")) == {0.01}
-
-
-def test_plateau_can_watch_the_training_loss(rates):
+def test_onecycle_and_plateau_on_the_training_loss(rates):
+    for size in [1, 16]:
+        seen = rates("scheduler=onecycle", f"task.steps_per_execution={size}")
+        assert seen == pytest.approx(torchs_onecycle(20))
+        assert seen[0] == pytest.approx(0.4 / 25)
+        assert max(seen) == pytest.approx(0.4, rel=1e-2)
+        assert seen[-1] < 1e-4
     seen = rates("scheduler=plateau", "scheduler.monitor=train/loss", "data.val_size=0", "optimizer.lr=0.01")
     assert len(seen) > 20 and set(seen) == {0.01}
 

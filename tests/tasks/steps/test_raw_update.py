@@ -34,7 +34,7 @@ def test_it_takes_the_same_step_and_leaves_gradients_on(name, settings):
     assert weights[0].requires_grad and (weights[0] * 2).requires_grad
 
 
-def test_wrappers_of_others_stay():
+def test_wrappers_of_others_stay_and_hooks_are_noticed():
     calls = []
 
     def counted(step):
@@ -56,9 +56,6 @@ def test_wrappers_of_others_stay():
     with torch.no_grad():
         raw_update(optimizer)(optimizer)
     assert calls == [1] and weight.item() == 0.5
-
-
-def test_hooks_are_noticed():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
     assert not has_step_hooks(optimizer)
     for register in (
