@@ -107,6 +107,7 @@ NO_METRIC = "there is no such metric (did you mean val/accuracy?); choose from v
             f"callbacks.early_stopping.monitor=val/accurcy: {NO_METRIC}",
         ),
         ("scheduler=plateau scheduler.monitor=val/accurcy", f"scheduler.monitor=val/accurcy: {NO_METRIC}"),
+        ("callbacks=early_stopping data.val_size=0", "callbacks.early_stopping.monitor=val/accuracy: there is no"),
         ("scheduler=plateau data.val_size=0", "scheduler.monitor=val/loss: there is no validation; set data.val_size"),
         ("trainer.strategy=abc", "trainer.strategy=abc: You selected an invalid strategy name"),
         ("trainer.devices=[5] trainer.accelerator=cpu", "trainer.devices=[5]: "),

@@ -81,9 +81,6 @@ def test_labels_are_names(run):
     assert np.mean([int(name) == label for name, label in zip(said, labels, strict=True)]) > 0.9
 
 
-# ---- what is prepared
-
-
 def spec(**known):
     usual = {"name": "Own", "input_shape": (3, 4, 5), "num_outputs": 2, "class_names": ("a", "b"), "target_name": "y"}
     names = ("feature_names", "num_tokens", "pixel_max", "mean", "std")
@@ -125,9 +122,6 @@ def test_inputs_of_another_kind_are_refused_in_one_line(known, raw, message):
     with pytest.raises(RequestError, match=message) as error:
         spec(**known).prepare(raw)
     assert "\n" not in str(error.value)
-
-
-# ---- data sets of one's own
 
 
 class Bytes(TensorData):
@@ -198,9 +192,6 @@ def test_data_that_prepare_inputs_in_their_own_way_are_refused(run):
     directory = run("data=digits", "model=linear", **own("Prepared"))
     with pytest.raises(RequestError, match=r"its data set prepares inputs in its own way.*override load\(\) alone"):
         litlab.load_run(directory)
-
-
-# ---- what cannot be opened
 
 
 def test_a_saved_run_is_not_trusted_for_what_it_says(run):

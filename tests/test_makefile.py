@@ -56,27 +56,21 @@ def dry(clone, *words):
     return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
-def test_train_runs_the_main_job(clone):
-    assert dry(clone, "train")[-1] == ".venv/bin/python scripts/train.py data=fashion model=mlp"
-
-
-def test_train_takes_the_given_arguments_instead(clone):
-    lines = dry(clone, "train", "ARGS=data=mnist model=mlp trainer.max_epochs=3")
-    assert lines[-1] == ".venv/bin/python scripts/train.py data=mnist model=mlp trainer.max_epochs=3"
-
-
-def test_test_runs_pytest(clone):
-    assert dry(clone, "test")[-1] == ".venv/bin/pytest"
-    assert dry(clone, "test", "ARGS=-m slow")[-1] == ".venv/bin/pytest -m slow"
-
-
-def test_lint_runs_the_four_checks(clone):
-    assert dry(clone, "lint")[-4:] == [
-        ".venv/bin/ruff check",
-        ".venv/bin/ruff format --check",
-        ".venv/bin/mypy",
-        ".venv/bin/lint-imports",
-    ]
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["train"], ["python scripts/train.py data=fashion model=mlp"]),
+        (
+            ["train", "ARGS=data=mnist model=cnn"],
+            ["python scripts/train.py data=mnist model=cnn"],
+        ),
+        (["test"], ["pytest"]),
+        (["test", "ARGS=-m slow"], ["pytest -m slow"]),
+        (["lint"], ["ruff check", "ruff format --check", "mypy", "lint-imports"]),
+    ],
+)
+def test_what_a_target_runs(clone, words, lines):
+    assert dry(clone, *words)[-len(lines) :] == [f".venv/bin/{line}" for line in lines]
 
 
 def test_every_target_has_the_same_set_up(clone):
@@ -122,29 +116,32 @@ def test_extras_are_installed_once_and_stay(clone):
     assert "echo 'joblib ray' > .venv/.litlab-ready" in lines
 
 
-def test_an_extra_that_there_is_not_is_told(clone):
-    done = make(clone, "setup", "EXTRAS=joblib,dask", path="/usr/bin:/bin")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == ("EXTRAS: there is no dask; choose from joblib, submitit, ray, optuna, all")
-    assert not (clone / ".venv").exists()
+OLD = 'case "$2" in *version_info*) exit 1;; *) echo 3.9.2;; esac'
+NO_VENV = 'case "$2" in *ensurepip*) exit 1;; esac'
 
 
-def test_the_cpu_build_by_pip_asks_for_its_index(clone):
-    done = make(clone, "setup", "TORCH_BACKEND=cpu")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == (
-        "TORCH_BACKEND=cpu needs uv, or for pip TORCH_INDEX=ADDRESS, the wheel index shown on PyTorch's install page"
-    )
-
-
-def test_an_old_python_is_named(clone):
-    tool(clone, "python3", 'case "$2" in *version_info*) exit 1;; *) echo 3.9.2;; esac')
-    done = make(clone, "train")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == (
-        "litlab needs Python 3.11 or newer, python3 is 3.9.2, python3.13 is missing, python3.12 is missing, "
-        "python3.11 is missing; name one: make setup PYTHON=/path/to/python3.11"
-    )
+@pytest.mark.parametrize(
+    ("words", "python", "told"),
+    [
+        (["EXTRAS=joblib,dask"], None, "EXTRAS: there is no dask; choose from joblib, submitit, ray, optuna, all"),
+        (
+            ["TORCH_BACKEND=cpu"], None,
+            "TORCH_BACKEND=cpu needs uv, or for pip TORCH_INDEX=ADDRESS, the wheel index shown on PyTorch's "
+            "install page",
+        ),
+        (
+            [], OLD,
+            "litlab needs Python 3.11 or newer, python3 is 3.9.2, python3.13 is missing, python3.12 is missing, "
+            "python3.11 is missing; name one: make setup PYTHON=/path/to/python3.11",
+        ),
+        ([], NO_VENV, "python3 has no venv module: install it (Debian, Ubuntu: package python3-venv), or install uv"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_set_up_is_told_in_one_line(clone, words, python, told):
+    if python:
+        tool(clone, "python3", python)
+    done = make(clone, "setup", *words, path="" if python else "/usr/bin:/bin")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, told)
     assert not (clone / ".venv").exists()
 
 
@@ -153,15 +150,6 @@ def test_a_newer_python_beside_an_old_one_is_taken(clone):
     tool(clone, "python3.12", 'case "$*" in "-m venv .venv") echo made by 3.12; exit 1;; esac')
     done = make(clone, "setup", path="/usr/bin:/bin")
     assert "made by 3.12" in done.stdout
-
-
-def test_a_python_without_venv_is_told_how_to_get_it(clone):
-    tool(clone, "python3", 'case "$2" in *ensurepip*) exit 1;; esac')
-    done = make(clone, "setup")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == (
-        "python3 has no venv module: install it (Debian, Ubuntu: package python3-venv), or install uv"
-    )
 
 
 def test_a_set_up_that_fails_leaves_no_stamp_and_is_done_again(clone):

@@ -39,6 +39,32 @@ def run(compose):
     return run
 
 
+@pytest.fixture
+def in_epoch(monkeypatch):
+    """Call a function with the task at the start of the epoch of that number (from 0); its undoing is returned."""
+
+    def patch(number, act):
+        start = Task.on_train_epoch_start
+
+        def acting(self):
+            start(self)
+            if self.current_epoch == number:
+                act(self)
+
+        monkeypatch.setattr(Task, "on_train_epoch_start", acting)
+        return lambda: monkeypatch.setattr(Task, "on_train_epoch_start", start)
+
+    return patch
+
+
+def stop(task):
+    raise RunError("stop")
+
+
+def weights(folder, name="last"):
+    return load(folder / "checkpoints" / f"{name}.ckpt")["state_dict"]
+
+
 def without_times(result):
     return {name: value for name, value in result.as_dict().items() if "second" not in name and name != "checkpoint"}
 
@@ -59,27 +85,22 @@ def test_what_a_result_holds(run):
 
 def test_same_seed_same_weights_another_seed_others(run, same_weights):
     setting = ("scheduler=onecycle", "model.dropout=0.2")
-    (one, one_dir), (two, two_dir) = run(*setting), run(*setting)
-    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one_dir, two_dir)]
-    assert same_weights(*weights)
+    (one, one_dir), (two, two_dir), (_, other_dir) = run(*setting), run(*setting), run(*setting, "seed=1")
+    assert same_weights(weights(one_dir), weights(two_dir))
     assert without_times(one) == without_times(two)
-    _, other_dir = run(*setting, "seed=1")
-    assert not same_weights(weights[0], load(other_dir / "checkpoints" / "last.ckpt")["state_dict"])
+    assert not same_weights(weights(one_dir), weights(other_dir))
 
 
-def test_the_best_epoch_is_tested_and_the_last_is_kept(run, compose, monkeypatch):
+def test_the_best_epoch_is_tested_and_the_last_is_kept(run, in_epoch):
     """Accuracy falls after epoch 2 because the weights are spoiled: best.ckpt is of epoch 2, last.ckpt of epoch 4."""
-    start = Task.on_train_epoch_start
 
-    def spoil(self):
-        start(self)
-        if self.current_epoch == 2:
-            with torch.no_grad():
-                for weight in self.model.parameters():
-                    weight.mul_(-1)
-            self.optimizers().param_groups[0]["lr"] = 1e-9
+    def spoil(task):
+        with torch.no_grad():
+            for weight in task.model.parameters():
+                weight.mul_(-1)
+        task.optimizers().param_groups[0]["lr"] = 1e-9
 
-    monkeypatch.setattr(Task, "on_train_epoch_start", spoil)
+    in_epoch(2, spoil)
     result, run_dir = run(*PLAIN, "trainer.max_epochs=4")
     best, last = (load(run_dir / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
     assert result.monitor.epoch == 2 and best["epoch"] == 1
@@ -97,14 +118,9 @@ def test_without_validation_the_last_weights_are_tested(run):
     assert load(result.checkpoint)["epoch"] == 1
 
 
-def test_without_validation_each_epoch_is_kept(compose, monkeypatch):
+def test_without_validation_each_epoch_is_kept(compose, in_epoch):
     """A run that is stopped in its third epoch leaves the second."""
-
-    def stop(self):
-        if self.current_epoch == 2:
-            raise RunError("stop")
-
-    monkeypatch.setattr(Task, "on_train_epoch_start", stop)
+    in_epoch(2, stop)
     config = compose(*PLAIN, "data.val_size=0", "trainer.max_epochs=4")
     with pytest.raises(RunError, match="stop"):
         train(config)
@@ -118,54 +134,49 @@ def test_without_validation_each_epoch_is_kept(compose, monkeypatch):
 def test_resuming_is_going_on(run, same_weights, setting):
     whole, whole_dir = run(*setting, "trainer.max_epochs=4")
     _, half_dir = run(*setting, "trainer.max_epochs=2")
-    last = half_dir / "checkpoints" / "last.ckpt"
-    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
-    assert resumed.epochs == 4 and resumed.steps == 80
-    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (whole_dir, resumed_dir)]
-    assert same_weights(*weights)
+    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={half_dir}/checkpoints/last.ckpt")
+    assert (resumed.epochs, resumed.steps) == (4, 80)
+    assert same_weights(weights(whole_dir), weights(resumed_dir))
     assert resumed.metrics["train/loss"] == whole.metrics["train/loss"]
 
 
-def test_the_best_weights_of_the_first_part_stay_the_best(run, same_weights):
+@pytest.fixture
+def run_in_parts(run):
+    """Train for an epoch, and go on from its last checkpoint to the fourth: results and folders of both parts."""
+
+    def parts(*setting):
+        first, folder = run(*setting, "trainer.max_epochs=1")
+        return first, folder, *run(*setting, "trainer.max_epochs=4", f"resume_from={folder}/checkpoints/last.ckpt")
+
+    return parts
+
+
+def test_the_best_weights_of_the_first_part_stay_the_best(run_in_parts, same_weights):
     """The mode is turned round, so that the first epoch has what is called the best."""
-    setting = (*PLAIN, "callbacks.checkpoint.mode=min")
-    first, first_dir = run(*setting, "trainer.max_epochs=2")
-    last = first_dir / "checkpoints" / "last.ckpt"
-    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={last}")
+    first, first_dir, resumed, resumed_dir = run_in_parts(*PLAIN, "callbacks.checkpoint.mode=min")
     assert first.monitor == resumed.monitor and resumed.monitor.epoch == 1
     assert resumed.checkpoint == str(resumed_dir / "checkpoints" / "best.ckpt")
-    best = [load(folder / "checkpoints" / "best.ckpt")["state_dict"] for folder in (first_dir, resumed_dir)]
-    assert same_weights(*best)
+    assert same_weights(weights(first_dir, "best"), weights(resumed_dir, "best"))
     assert resumed.metrics["test/accuracy"] == first.metrics["test/accuracy"]
 
 
-def test_better_weights_of_the_second_part_take_their_place(run):
-    first, first_dir = run(*PLAIN, "trainer.max_epochs=1")
-    last = first_dir / "checkpoints" / "last.ckpt"
-    resumed, resumed_dir = run(*PLAIN, "trainer.max_epochs=4", f"resume_from={last}")
+def test_better_weights_of_the_second_part_take_their_place(run_in_parts):
+    first, first_dir, resumed, resumed_dir = run_in_parts(*PLAIN)
     assert resumed.monitor.best > first.monitor.best and resumed.monitor.epoch > 1
     assert sorted(path.name for path in (resumed_dir / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert load(first_dir / "checkpoints" / "best.ckpt")["epoch"] == 0  # the first run keeps what it had
 
 
-def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_weights, monkeypatch):
+def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_weights, in_epoch):
     """Onecycle knows the length of the run; the second half must go on with it."""
     setting = ("scheduler=onecycle", "trainer.max_epochs=4")
     _, whole_dir = run(*setting)
-    start = Task.on_train_epoch_start
-
-    def stop(self):
-        start(self)
-        if self.current_epoch == 2:
-            raise RunError("stop")
-
-    config = compose(*setting)
-    with monkeypatch.context() as patch, pytest.raises(RunError, match="stop"):
-        patch.setattr(Task, "on_train_epoch_start", stop)
+    config, undo = compose(*setting), in_epoch(2, stop)
+    with pytest.raises(RunError, match="stop"):
         train(config)
+    undo()
     _, resumed_dir = run(*setting, f"resume_from={config.paths.run_dir}/checkpoints/last.ckpt")
-    weights = [load(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (whole_dir, resumed_dir)]
-    assert same_weights(*weights)
+    assert same_weights(weights(whole_dir), weights(resumed_dir))
 
 
 def test_a_diverged_run_stops_at_once(compose, read_result):
@@ -187,18 +198,17 @@ def test_a_diverged_run_stops_at_once(compose, read_result):
     assert 1 < step < 20  # within the first epoch
 
 
-# ---- what ends a run
-
-
-def test_early_stopping_stops(run):
-    setting = ("callbacks=early_stopping", "callbacks.early_stopping.patience=2", "optimizer.lr=1e-30")
-    result, _ = run("scheduler=none", *setting, "trainer.max_epochs=20")
-    assert result.epochs == 3  # nothing is learned: the first epoch is the best, then two that are not better
-
-
-def test_early_stopping_without_validation_is_refused(run):
-    with pytest.raises(RequestError, match=r"callbacks\.early_stopping\.monitor=val/accuracy: .*data\.val_size"):
-        run("callbacks=early_stopping", "data.val_size=0")
+@pytest.mark.parametrize(
+    ("words", "epochs", "steps"),
+    [
+        # Nothing is learned: the first epoch is the best, then two that are not better.
+        ("callbacks=early_stopping callbacks.early_stopping.patience=2 optimizer.lr=1e-30", 3, 60),
+        ("trainer.max_steps=27", 2, 27),
+    ],
+)
+def test_what_ends_a_run(run, words, epochs, steps):
+    result, _ = run(*PLAIN, "trainer.max_epochs=20", *words.split())
+    assert (result.epochs, result.steps) == (epochs, steps)
 
 
 def test_max_time_stops(run):
@@ -208,53 +218,31 @@ def test_max_time_stops(run):
     assert result.epochs > 1
 
 
-def test_max_steps_stops(run):
-    result, _ = run(*PLAIN, "trainer.max_steps=27", "trainer.max_epochs=-1")
-    assert result.steps == 27
-
-
-# ---- logs
-
-
 def read_csv(run_dir):
     with (run_dir / "csv" / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize(("size", "steps"), [(1, [7, 14, 21, 28, 35]), (16, [7, 14, 21, 28, 35])])
-def test_logged_steps(run, size, steps):
-    """Every 7 steps, also within a call that takes 16."""
-    _, run_dir = run(*PLAIN, "logger=csv", "trainer.log_every_n_steps=7", f"task.steps_per_execution={size}")
-    rows = [row for row in read_csv(run_dir) if row.get("train/loss_step")]
-    assert [int(row["step"]) for row in rows] == steps
-    assert {float(row["lr"]) for row in rows} == {0.02}
+@pytest.mark.parametrize("size", [1, 16])
+def test_logged_steps(run, size):
+    """Every 7 steps, also within a call that takes 16; validation is logged over optimizer steps."""
+    settings = ("logger=csv", "trainer.log_every_n_steps=7", "trainer.max_epochs=3")
+    rows = read_csv(run(*PLAIN, *settings, f"task.steps_per_execution={size}")[1])
+    logged = [row for row in rows if row.get("train/loss_step")]
+    assert [int(row["step"]) for row in logged] == [7, 14, 21, 28, 35, 42, 49, 56]
+    assert {float(row["lr"]) for row in logged} == {0.02}
+    assert [int(row["step"]) for row in rows if row.get("val/accuracy")] == [20, 40, 60]
 
 
-def test_logged_losses_are_means_since_the_last_log(run):
+def test_logged_losses_are_means_since_the_last_log_the_same_in_all_loggers(run):
     """With log_every_n_steps=20, an epoch: what is logged is the epoch's loss."""
-    result, run_dir = run(*PLAIN, "logger=csv", "trainer.log_every_n_steps=20")
+    result, run_dir = run(*PLAIN, "logger=both", "trainer.log_every_n_steps=20")
     rows = read_csv(run_dir)
     logged, epochs = ([float(row[name]) for row in rows if row.get(name)] for name in ("train/loss_step", "train/loss"))
     assert len(logged) == 2 and logged == pytest.approx(epochs, rel=1e-6)
     assert epochs[-1] == pytest.approx(result.metrics["train/loss"], rel=1e-6)
-
-
-@pytest.mark.parametrize("size", [1, 16])
-def test_validation_is_logged_over_optimizer_steps(run, size):
-    _, run_dir = run(*PLAIN, "logger=csv", "trainer.max_epochs=3", f"task.steps_per_execution={size}")
-    assert [int(row["step"]) for row in read_csv(run_dir) if row.get("val/accuracy")] == [20, 40, 60]
-
-
-def test_all_loggers_get_the_same(run):
-    _, run_dir = run(*PLAIN, "logger=both", "trainer.log_every_n_steps=10")
-    events = EventAccumulator(str(run_dir / "tensorboard"))
-    events.Reload()
-    board = [event.value for event in events.Scalars("train/loss_step")]
-    rows = [float(row["train/loss_step"]) for row in read_csv(run_dir) if row.get("train/loss_step")]
-    assert board == pytest.approx(rows, rel=1e-6) and len(rows) >= 3
-
-
-# ---- choices that leave things out
+    events = EventAccumulator(str(run_dir / "tensorboard")).Reload()
+    assert [event.value for event in events.Scalars("train/loss_step")] == pytest.approx(logged, rel=1e-6)
 
 
 def test_without_callbacks_and_loggers(run, same_weights):
@@ -304,9 +292,6 @@ def test_settings_that_leave_a_part_out(compose, setting):
         write(Path(config.paths.run_dir) / "result.json", result.as_dict())
 
 
-# ---- a full disk
-
-
 def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypatch, read_result):
     """Space runs out in the second epoch, in the middle of a file."""
     save = Trainer.save_checkpoint
@@ -338,41 +323,29 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs tmpfs")
-def test_a_disk_that_is_really_full(compose, small_disk, monkeypatch):
+def test_a_disk_that_is_really_full(compose, small_disk, in_epoch):
+    def fill(task):
+        with open(small_disk / "other", "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+
+    in_epoch(1, fill)
     config = compose(*PLAIN, "trainer.max_epochs=3", f"paths.run_dir={small_disk}/run", "data.val_size=0")
-    start = Task.on_train_epoch_start
-
-    def fill(self):
-        start(self)
-        if self.current_epoch == 1:
-            with open(small_disk / "other", "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(bytes(4096))
-
-    monkeypatch.setattr(Task, "on_train_epoch_start", fill)
     with pytest.raises(RunError, match="the disk is full"), recorded(small_disk / "run", Result()) as result:
         train(config, result)
-    assert (small_disk / "other").exists()
     (checkpoint,) = (small_disk / "run" / "checkpoints").iterdir()
     assert load(checkpoint)["epoch"] == 0
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (("model=linear",), "weights of another model"),
-        (("trainer.max_epochs=1",), "trainer.max_epochs=1: .* has done 2"),
-    ],
-)
-def test_a_checkpoint_that_does_not_fit_is_refused(compose, overrides, message):
+def test_a_checkpoint_that_does_not_fit_is_refused(compose, root):
     checkpoint = str(train(compose()).checkpoint).replace("best.ckpt", "last.ckpt")
-    with pytest.raises(RequestError, match=message):
-        train(compose(*overrides, f"resume_from={checkpoint}"))
-
-
-def test_a_file_that_is_no_checkpoint_is_refused(compose, root):
-    with pytest.raises(RequestError, match="is not a checkpoint"):
-        train(compose(f"resume_from={root / 'README.md'}"))
+    for words, path, message in (
+        (["model=linear"], checkpoint, "weights of another model"),
+        (["trainer.max_epochs=1"], checkpoint, "trainer.max_epochs=1: .* has done 2"),
+        ([], root / "README.md", "is not a checkpoint"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            train(compose(*words, f"resume_from={path}"))
 
 
 def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):

@@ -22,8 +22,6 @@ DDP = ("data=digits", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices
 LONG = ("scheduler=none", "optimizer.lr=0.0001", "trainer.max_epochs=100000")
 ENDLESS = 600.0  # seconds, for a busy machine
 
-# ---- what is decided before any process is started
-
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
@@ -89,8 +87,6 @@ def test_a_sweep_by_torchrun_is_refused(monkeypatch):
     with pytest.raises(RequestError, match="-m: torchrun is for one run"):
         ranks.refuse_sweep(["data=digits", "-m"])
 
-
-# ---- two processes that train together, against one
 
 # 1,257 samples: 41 are left for the last batch of 64 (21 and 20), and one for that of 8.
 SCENARIOS: dict[str, list[str]] = {
@@ -201,9 +197,6 @@ def test_a_split_with_fewer_samples_than_devices_is_refused(pair):
     assert "2 in all cannot share 1 samples (val split)" in one["result"]["error"]
     assert one["result"]["error"] == two["result"]["error"]
     assert alone["result"].get("error") is None
-
-
-# ---- real command lines
 
 
 def command(*overrides, folder):

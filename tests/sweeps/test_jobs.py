@@ -34,22 +34,27 @@ from litlab.sweeps.stop import stop
 
 
 @pytest.fixture
-def sweep(command, quick_train, tmp_path, read_result):
+def sweep(command, quick_train, multirun, read_result):
     """Run a sweep of trainings that take no time: the exit code, stdout, stderr and the results by folder."""
 
     def run(*words):
-        code, out, err = command("-m", *words)
-        (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-        return code, out, err, {path.parent.name: read_result(path.parent) for path in folder.glob("*/result.json")}
+        outcome = command("-m", *words)
+        return *outcome, {path.parent.name: read_result(path.parent) for path in multirun().glob("*/result.json")}
 
     return run
+
+
+@pytest.fixture
+def multirun(tmp_path):
+    """The sweep's folder, when there is one."""
+    return lambda: next((tmp_path / "logs" / "train" / "multiruns").iterdir())
 
 
 def statuses(results):
     return {name: result["status"] for name, result in sorted(results.items())}
 
 
-def test_a_grid(sweep, tmp_path):
+def test_a_grid(sweep, tmp_path, multirun):
     code, out, err, results = sweep("optimizer.lr=0.1,0.01", "seed=0,1", "++sweep.on_failure=continue")
     assert (code, err) == (0, "")
     assert statuses(results) == dict.fromkeys(
@@ -63,42 +68,37 @@ def test_a_grid(sweep, tmp_path):
     assert not [word for word in result["overrides"] if "sweep" in word]
     assert (result["settings"]["optimizer"]["lr"], result["settings"]["seed"]) == (0.01, 1)
     assert "paths" not in result["settings"] and str(tmp_path) not in json.dumps(result["settings"])
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
     begin, *lines = out.splitlines()
-    assert begin == f"4 jobs in {relative(folder)}"
+    assert begin == f"4 jobs in {relative(multirun())}"
     assert lines[0].startswith("1/4  lr=0.1 seed=0  val/accuracy 0.9000  test/accuracy 0.8900  ")
     assert lines[3].startswith("4/4  lr=0.01 seed=1  val/accuracy 0.7990  test/accuracy 0.7890  ")
     assert "the winner: python scripts/train.py" in out
-    (summary,) = tmp_path.rglob("summary.csv")
-    rows = list(csv.DictReader(summary.open()))
+    rows = csv.DictReader((multirun() / "summary.csv").open())
     assert [row["optimizer.lr"] for row in rows] == ["0.1", "0.01"]
 
 
 @pytest.mark.slow
 def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
-    """One diverges, one raises, one cannot be composed, one is against the rules."""
+    """One diverges, one is against the rules, three cannot be composed; then one raises, one calls sys.exit()."""
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.momentum=0.9", "optimizer.lr=0.1,1e6,-1")
-    assert code == 1
+    assert (code, len(err.splitlines()), len(results)) == (1, 1, 6)
     assert err.startswith("error: 5 of 6 jobs failed; see ") and err.endswith("summary.md\n")
-    assert len(err.splitlines()) == 1
     errors = {name: result["error"] for name, result in results.items()}
     assert errors.pop("1_optimizer=sgd,lr=0.1") is None
     assert errors["2_optimizer=sgd,lr=1000000.0"] == "the loss is nan"
     assert errors["3_optimizer=sgd,lr=-1"] == "optimizer.lr=-1: must be a number above 0, such as 0.01"
     assert errors["4_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: no such setting; there are lr")
     assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
-    assert len(results) == 6 and all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
+    assert all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
 
 
 @pytest.mark.slow
-def test_a_job_that_raises(sweep):
-    """Or calls sys.exit()."""
+def test_jobs_that_raise_or_call_sys_exit(sweep):
     code, _, err, results = sweep("seed=12,13,17,14")
     assert code == 1 and "2 of 4 jobs failed" in err
-    names = ["1_seed=12", "2_seed=13", "3_seed=17", "4_seed=14"]
-    assert statuses(results) == dict(zip(names, ["completed", "failed", "failed", "completed"], strict=True))
-    assert results["2_seed=13"]["error"] == "KeyError: 'thirteen'"
-    assert results["3_seed=17"]["error"] == "the run called sys.exit(3)"
+    assert [results[name]["error"] for name in sorted(results)] == [
+        None, "KeyError: 'thirteen'", "the run called sys.exit(3)", None,
+    ]  # fmt: skip
 
 
 def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch):
@@ -111,14 +111,13 @@ def test_a_job_whose_result_cannot_be_written_is_not_awaited(sweep, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_first_failure_may_stop_the_sweep(sweep, tmp_path):
+def test_the_first_failure_may_stop_the_sweep(sweep, multirun):
     code, _, err, results = sweep("seed=12,13,14", "sweep.on_failure=stop")
     assert code == 1
     assert err.startswith("error: 1 of 3 jobs failed, 1 did not start (sweep.on_failure=stop); see ")
     assert statuses(results) == {"1_seed=12": "completed", "2_seed=13": "failed"}
-    (summary,) = tmp_path.rglob("summary.md")
-    assert "jobs: 1 completed, 1 failed, 1 not started." in summary.read_text()
-    assert sorted(path.name for path in summary.parent.iterdir() if path.is_dir()) == ["1_seed=12", "2_seed=13"]
+    assert "jobs: 1 completed, 1 failed, 1 not started." in (multirun() / "summary.md").read_text()
+    assert sorted(path.name for path in multirun().iterdir() if path.is_dir()) == ["1_seed=12", "2_seed=13"]
 
 
 def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
@@ -170,27 +169,22 @@ def test_what_overrides_may_be(sweep):
         assert "pictures" not in result["settings"]["callbacks"]
 
 
-# ---- resume
-
-
 @pytest.mark.slow
-def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
+def test_resume_runs_what_is_missing(sweep, multirun, read_result):
     _, _, _, before = sweep("seed=0,13,1")
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
-    died = read_result(folder / "3_seed=1") | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
-    (folder / "3_seed=1" / "result.json").write_text(json.dumps(died))
-    os.utime(folder / "3_seed=1" / "result.json", (time.time() - 100,) * 2)
-    (folder / "3_seed=1" / ".1.room").touch()
-    (folder / "3_seed=1" / "checkpoints").mkdir()
-    (folder / "3_seed=1" / "checkpoints" / "last.ckpt").touch()
-    (folder / "4_seed=4" / ".hydra").mkdir(parents=True)  # claimed, and not started
-    (folder / "4_seed=4" / "train.log").touch()
+    folder = multirun()
+    dead, claimed = folder / "3_seed=1", folder / "4_seed=4"  # the latter has not started
+    died = read_result(dead) | {"status": "running", "process": {"host": "elsewhere", "pid": 1}}
+    (dead / "result.json").write_text(json.dumps(died))
+    os.utime(dead / "result.json", (time.time() - 100,) * 2)
+    (dead / "checkpoints").mkdir()
+    (claimed / ".hydra").mkdir(parents=True)
+    for file in (dead / ".1.room", dead / "checkpoints" / "last.ckpt", claimed / "train.log"):
+        file.touch()
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
-    assert (
-        "\n1 of 4 jobs are already completed\n1 of the others resumes from the last checkpoint\n2/4  seed=13  failed: "
-        in out
-    )
+    told = "\n1 of 4 jobs are already completed\n1 of the others resumes from the last checkpoint\n2/4  seed=13  failed"
+    assert told in out
     names = ["1_seed=0", "2_seed=13", "3_seed=1", "4_seed=13", "5_seed=1", "6_seed=2"]
     assert list(statuses(after)) == names
     assert [after[name]["status"] for name in names[3:]] == ["failed", "completed", "completed"]
@@ -210,9 +204,9 @@ def test_resume_runs_what_is_missing(sweep, tmp_path, read_result):
 
 
 @pytest.mark.slow
-def test_resume_compares_the_resolved_settings(sweep, command, tmp_path):
+def test_resume_compares_the_resolved_settings(sweep, command, multirun):
     sweep("seed=0,1")
-    (folder,) = (tmp_path / "logs" / "train" / "multiruns").iterdir()
+    folder = multirun()
     resume = f"sweep.resume={folder}"
     before = sorted(folder.rglob("*")), (folder / "summary.md").read_text()
     code, out, _ = command("-m", "seed=0,1,2", "--dry-run", resume)
@@ -243,16 +237,17 @@ def test_two_sweeps_do_not_work_in_one_folder(command, quick_train, tmp_path):
     assert {path.name for path in folder.iterdir()} <= {"0", "multirun.yaml", LOCK}
 
 
-@pytest.mark.parametrize("words", [["-m", "seed=0,1"], ["--dry-run"]])
-def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path, words):
+def test_only_a_sweeps_folder_can_be_resumed(command, quick_train, tmp_path):
     """Not any folder, nor a single run's, nor the folder that runs lie in."""
     run = tmp_path / "runs" / "a run"
     run.mkdir(parents=True)
     (run / "result.json").write_text("{}")
-    for folder in (tmp_path, run.parent, run):
-        code, out, err = command(*words, f"sweep.resume={folder}")
-        assert (code, out) == (2, "")
-        assert f"sweep.resume={folder}: not a sweep's folder, it has no multirun.yaml; name a sweep's, logs/" in err
+    for words in (["-m", "seed=0,1"], ["--dry-run"]):
+        for folder in (tmp_path, run.parent, run):
+            code, out, err = command(*words, f"sweep.resume={folder}")
+            assert (code, out) == (2, "")
+            told = f"sweep.resume={folder}: not a sweep's folder, it has no multirun.yaml; name a sweep's, logs/"
+            assert told in err
     assert sorted(tmp_path.rglob("*")) == [run.parent, run, run / "result.json"]
 
 
@@ -264,18 +259,10 @@ def test_a_folder_with_a_space_or_a_quote_is_told_quoted(command, quick_train, t
     assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1"]
 
 
-def test_sweeps_of_the_same_moment_have_folders_of_their_own(command, quick_train, tmp_path):
-    config = OmegaConf.create(
-        {
-            "sweep": {"resume": None},
-            "hydra": {"sweep": {"dir": str(tmp_path / "a" / "now")}, "overrides": {"hydra": []}},
-        }
-    )
-    names = [claim(config.copy()).name for _ in range(3)]
-    assert names == ["now", "now-2", "now-3"]
-
-
-# ---- killed and stopped
+def test_sweeps_of_the_same_moment_have_folders_of_their_own(tmp_path):
+    hydra = {"sweep": {"dir": str(tmp_path / "a" / "now")}, "overrides": {"hydra": []}}
+    config = OmegaConf.create({"sweep": {"resume": None}, "hydra": hydra})
+    assert [claim(config.copy()).name for _ in range(3)] == ["now", "now-2", "now-3"]
 
 
 @pytest.fixture
@@ -343,9 +330,6 @@ def test_a_stopped_sweep_adds_to_what_a_lost_job_had_recorded(tmp_path, read_res
     os.utime(file, (0, 0))
     stop(tmp_path, [Job([], folder=file.parent)])
     assert read_result(file.parent) == recorded | {"status": "interrupted", "error": "stopped with the sweep"}
-
-
-# ---- jobs that become known as others end
 
 
 class PretendedWorkers:
@@ -487,9 +471,6 @@ def test_a_search_that_fails_ends_its_jobs_and_workers(streaming):
     assert (result["status"], result["error"]) == ("interrupted", "stopped with the sweep")
 
 
-# ---- names
-
-
 @pytest.mark.parametrize(
     ("overrides", "swept", "name"),
     [
@@ -519,10 +500,8 @@ def test_names_are_short(letter):
 
 def test_what_a_job_is_given_unlike_others():
     words = ["data=digits", "+model.x=1", "seed=0", "sweep.resume=a", "~callbacks.pictures"]
-    assert differing_settings(words, [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]) == [
-        "model.x",
-        "seed",
-    ]
+    others = [["data=digits", "seed=0"], ["data=digits", "seed=1", "+model.x=1"]]
+    assert differing_settings(words, others) == ["model.x", "seed"]
     assert differing_settings(words, []) == []
 
 
@@ -543,9 +522,6 @@ def test_the_score_of_a_job():
     assert score(None) is score(failed({}) | {"monitor": {"best": 9.0}}) is score(job(best=float("nan"))) is None
 
 
-# ---- dry run
-
-
 def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_path):
     code, out, err = command("optimizer.lr=0.1,-1,0.01", "trainer.max_epochs=72001", "--dry-run")
     assert (code, err) == (0, "")
@@ -557,15 +533,7 @@ def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_p
     assert not (tmp_path / "logs").exists()
 
 
-@pytest.mark.parametrize(
-    ("length", "told"),
-    [
-        (["trainer.max_epochs=72001"], "10.0 h"),
-        (["trainer.max_epochs=72001", "trainer.max_steps=144010"], "2.0 h"),
-        (["trainer.max_epochs=-1", "trainer.max_steps=144010"], "2.0 h"),  # no limit of epochs
-    ],
-)
-def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch, length, told):
+def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch):
     measured = []
 
     def train(config, result):
@@ -573,9 +541,10 @@ def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch
         quick_train(config, result)
 
     monkeypatch.setattr(sys.modules["litlab.train"], "train", train)
-    code, out, err = command("seed=3", *length, "--dry-run")
-    assert (code, out, err) == (0, f"1 job to run, about {told}\n", "")
-    assert measured == [1], "one epoch"
+    for epochs, steps, told in ((72001, -1, "10.0 h"), (72001, 144010, "2.0 h"), (-1, 144010, "2.0 h")):
+        words = (f"trainer.max_epochs={epochs}", f"trainer.max_steps={steps}", "--dry-run")
+        assert command("seed=3", *words) == (0, f"1 job to run, about {told}\n", "")
+    assert measured == [1] * 3, "one epoch"
 
 
 def test_a_dry_run_of_which_no_job_can_be_measured_is_told(command, quick_train):
@@ -588,20 +557,17 @@ def test_a_time_is_told_in_its_unit(seconds, text):
     assert duration(seconds) == text
 
 
-# ---- for real
-
-
 NINE = ("threads=1", "trainer.max_epochs=1", "optimizer.lr=0.01,0.03,0.1", "data.batch_size=32,64,128")
 
 
 def is_at_work(sweep):
     """Whether the sweep is at a job that has a checkpoint, the fourth or later; then it is stopped, to stay at it."""
-    if len(list(sweep.multiruns.glob("*/*/checkpoints/last.ckpt"))) < 4:
+    saved = [file.parents[1] for file in sweep.multiruns.glob("*/*/checkpoints/last.ckpt")]
+    if len(saved) < 4:
         return False
     sweep.process.send_signal(signal.SIGSTOP)
-    for file in sweep.folder.glob("*/result.json"):
-        if json.loads(file.read_text())["status"] == "running" and (file.parent / "checkpoints" / "last.ckpt").exists():
-            return True
+    if any(json.loads((job / "result.json").read_text())["status"] == "running" for job in saved):
+        return True
     sweep.process.send_signal(signal.SIGCONT)
     return False
 

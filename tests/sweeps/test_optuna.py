@@ -71,9 +71,6 @@ def test_the_start_of_any_program_imports_no_optuna():
     assert done.stdout.split() == [] and done.stderr == ""
 
 
-# ---- the study, with a function in the place of the trainings
-
-
 class Pretended:
     """In the place of `litlab.sweeps.runner.Runner`: a job's value is a function of rate, batch size and seed, if any.
 
@@ -310,9 +307,6 @@ def test_what_a_range_means_to_optuna(text, expected):
     assert {key: getattr(found, key) for key in expected} == expected
     kind = "Categorical" if "choices" in expected else "Int" if isinstance(expected["low"], int) else "Float"
     assert type(found).__name__ == f"{kind}Distribution"
-
-
-# ---- real trainings
 
 
 WORDS = ("sweep=optuna", "model=mlp", "trainer.max_epochs=1", "threads=1")
