@@ -82,8 +82,8 @@ def test_what_cannot_be_built_is_one_line_with_its_group(config, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-CLASSES = "the targets of these data are 10 classes; take task=classification"
-NUMBERS = "the targets of these data are numbers; take task=regression"
+CLASSES = "the targets of these data are 10 classes; use task=classification"
+NUMBERS = "the targets of these data are numbers; use task=regression"
 NO_METRIC = "there is no such metric (did you mean val/accuracy?); choose from val/loss, train/loss"
 
 
@@ -94,7 +94,7 @@ NO_METRIC = "there is no such metric (did you mean val/accuracy?); choose from v
         ("task=binary", f"task=binary: {CLASSES}"),
         (
             "data=breast_cancer task=classification",
-            "task=classification: the targets of these data are two classes with one output; take task=binary",
+            "task=classification: the targets of these data are two classes with one output; use task=binary",
         ),
         ("data=sine task=binary", f"task=binary: {NUMBERS}"),
         ("data=california task=classification", f"task=classification: {NUMBERS}"),

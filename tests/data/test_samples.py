@@ -99,7 +99,7 @@ def test_load_returns_two_splits(monkeypatch, loaded):
 NOT_NUMERIC = "that are not a numeric array ({}); return a tensor"
 SPARSE = "sparse train inputs ({}); make them dense with {}"
 SHAPE = "{} inputs of shape {}; input_shape = (2,) needs (N, 2)"
-NOT_A_ROW = "train labels of shape {}; class indices must be (N,) (one-hot rows: take argmax(1))"
+NOT_A_ROW = "train labels of shape {}; class indices must be (N,) (one-hot rows: use argmax(1))"
 NOT_WHOLE = "{} as a train label; labels are whole numbers from 0 to 1 (regression: set no class_names)"
 
 

@@ -109,5 +109,5 @@ class CIFAR10(TensorData):
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     """A split of images (N, 32, 32, 3), uint8, and labels (N,)."""
-    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # as bytes: floats are four times as large
+    inputs = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # as bytes, a quarter of the memory of floats
     return Split(inputs.float().div_(255), torch.from_numpy(labels).long())

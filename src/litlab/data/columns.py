@@ -12,12 +12,12 @@ from litlab.data.tensors import TensorData
 
 TARGET = "target: "  # before the names of targets
 LARGE = 1e15  # numbers whose powers overflow float32
-CODES = 20  # whole numbers from 0 to this may be answers, one-hot or class numbers, whose scale means nothing
-Row = dict[str, Any]  # of a table: of the splits, the classes or the columns
+CODES = 20  # whole numbers from 0 to this may be codes (answers, one-hot, class indices), whose scale means nothing
+Row = dict[str, Any]  # of a table of splits, classes or columns
 
 
 def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
-    """Values by name: of each column or channel (`column_axis`), or of all tokens; of a regression the target too."""
+    """Values by name: each column or channel (`column_axis`), or all tokens; and the targets of a regression."""
     inputs, axis = split.inputs, column_axis(split.inputs)
     if data.num_tokens is None:
         values = {name: inputs.select(axis, number).flatten() for number, name in enumerate(column_names(data))}
@@ -29,11 +29,6 @@ def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
         for number, target in enumerate(targets):
             values[TARGET + name + (f" {number}" if len(targets) > 1 else "")] = target
     return values
-
-
-def describe_columns(data: TensorData, split: Split) -> list[Row]:
-    """A row for each of `columns`; see `describe_column`."""
-    return [describe_column(name, values) for name, values in columns(data, split).items()]
 
 
 def describe_column(name: str, values: Tensor) -> Row:
@@ -60,16 +55,16 @@ def kind_of(values: Tensor) -> str:
 
 
 def is_target(row: Row) -> bool:
-    """Whether a described column is one that a regression predicts."""
+    """Whether a described column is a regression target."""
     return row["name"].startswith(TARGET)
 
 
 def is_code(row: Row) -> bool:
-    """Whether a described column holds codes, as answers, one-hot or class numbers are: their scale means nothing."""
+    """Whether a described column holds codes (answers, one-hot, class indices): their scale means nothing."""
     whole = row["values"] in ("two", "whole") and row["min"].is_integer() and row["max"].is_integer()
     return whole and row["min"] >= 0 and row["max"] <= CODES
 
 
 def _rounded(value: float, scale: float) -> float:
-    """Zero, where `value` is but the rounding error of numbers of this scale."""
+    """`value`, or 0 where it is a rounding error at this scale."""
     return value if abs(value) > 1e-6 * scale else 0.0

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def fetch(name: str, data_dir: Path) -> None:
-    """Make sure that the four files of SOURCES[name] are on this machine; for prepare_data. Raises as `load` does.
+    """Download missing files of SOURCES[name], for prepare_data. Raises as `load` does.
 
     Files that exist are not read here: `load` checks what it reads, and replaces what is damaged.
     """

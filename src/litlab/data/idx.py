@@ -25,12 +25,11 @@ FILES = (
 class Source:
     """Where a data set comes from, and the checksums of its files.
 
-    They are those of the unpacked content, which files that a user has unpacked can be checked by, too. Debian repacks
-    the files: the md5 of its .gz are not those that torchvision states.
+    The md5 are of the unpacked content, so that unpacked files can be checked, too, and Debian's, which repacks them.
     """
 
     name: str  # the folder in data_dir, and torchvision's class
-    md5: dict[str, str]
+    md5: dict[str, str]  # by file
     system_dir: Path | None = None  # where the operating system's package puts the files
     package: str | None = None  # that package, in Debian and Ubuntu
 

@@ -1,4 +1,4 @@
-"""Where MNIST and its likes are downloaded from: torchvision's mirrors, and Debian's package."""
+"""Downloads of MNIST and Fashion-MNIST: torchvision's mirrors, and Debian's package."""
 
 import hashlib
 import http.client
@@ -25,7 +25,7 @@ class UnusableError(Exception):
 
 def mirrors(name: str, package: str | None, folder: Path) -> Iterator[tuple[str, Mirror]]:
     """The mirrors of torchvision's data set `name` and their names, the cheapest first; `folder` is for a package."""
-    from torchvision import datasets  # here, not above: it takes a second, and only a first run needs it
+    from torchvision import datasets  # here: it takes a second, and only a first run needs it
 
     dataset = getattr(datasets, name)
     for url in dataset.mirrors:

@@ -1,4 +1,4 @@
-"""What a data set holds twice: samples of the same inputs, equal columns, and columns that are the target."""
+"""Redundancy in a data set: duplicate samples, equal columns, and columns that give the target away."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -10,18 +10,18 @@ from torch import Tensor
 from litlab.data.samples import Declaration
 from litlab.data.splits import Split
 
-SURE = 20  # samples, from which on columns hardly agree by accident
+SURE = 20  # samples; in fewer, columns may agree by chance
 SAME = 1 - 1e-6  # correlation, of float32
 
 
 def relations(data: Declaration, split: Split, hashes: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """What a split holds twice.
+    """Redundant columns and contradicting samples of a split.
 
     Args:
-        data: what the split is of.
-        split: perhaps with gaps.
-        hashes: of its inputs; see `row_hashes`.
-        names: of its columns; more may follow.
+        data: the data set.
+        split: its inputs may contain NaN.
+        hashes: `row_hashes` of the inputs.
+        names: of the columns; more may follow.
     """
     table = len(data.input_shape) == 1 and data.num_tokens is None
     names = names[: data.input_shape[0]]
@@ -39,13 +39,13 @@ def row_hashes(inputs: Tensor) -> list[int]:
 
 
 def contradictions(hashes: Sequence[int], labels: Tensor) -> int:
-    """Samples that occur with another label, too; `hashes` as `row_hashes` gives them, labels (N,)."""
+    """Samples whose inputs also occur with another label; `row_hashes`, labels (N,)."""
     found = _grouped(zip(hashes, labels.tolist(), strict=True))
     return sum(len(group) for group in found.values() if len(set(group)) > 1)
 
 
 def equal_columns(inputs: Tensor, names: Sequence[str]) -> list[list[str]]:
-    """Names of columns that are equal to each other in all samples (N, F), and not always the same."""
+    """Names of columns of (N, F) that are equal in all samples; constant columns do not count."""
     if len(inputs) < SURE:
         return []
     found = _grouped(zip(row_hashes(inputs.T), range(len(names)), strict=True))
@@ -58,11 +58,11 @@ def equal_columns(inputs: Tensor, names: Sequence[str]) -> list[list[str]]:
 
 
 def telling_columns(split: Split, names: Sequence[str]) -> list[str]:
-    """Names of columns, of several (N, F), that are a target, or a target times a number and plus another."""
-    if len(split.inputs) < SURE or len(names) < 2:  # one column alone may well be all there is to know
+    """Names of columns of (N, F) that equal a target up to scale and offset; none for a single column."""
+    if len(split.inputs) < SURE or len(names) < 2:
         return []
     targets = _centred(split.targets.reshape(len(split.targets), -1))
-    columns = (_centred(column.unsqueeze(1)) for column in split.inputs.unbind(1))  # one by one: they take less memory
+    columns = (_centred(column.unsqueeze(1)) for column in split.inputs.unbind(1))  # one by one, to save memory
     return [
         name
         for name, column in zip(names, columns, strict=True)
@@ -71,7 +71,7 @@ def telling_columns(split: Split, names: Sequence[str]) -> list[str]:
 
 
 def _centred(values: Tensor) -> Tensor:
-    """Of mean 0 and length 1, (N, K); NaN where they are always the same."""
+    """Columns (N, K) of mean 0 and norm 1; NaN for constant ones."""
     values = values.double()
     values = values - values.mean(0)
     return values / values.norm(dim=0)

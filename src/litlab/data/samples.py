@@ -1,4 +1,4 @@
-"""The samples that `load` returns: what a data set declares of them, their conversion to tensors, and their checks."""
+"""The samples that `load` returns: their declaration, conversion to tensors, and checks."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from litlab.errors import RequestError
 
 
 class Declaration(Protocol):
-    """What a data set says of its samples; see `TensorData`."""
+    """What a data set declares about its samples; see `TensorData`."""
 
     input_shape: tuple[int, ...]
     num_outputs: int
@@ -23,14 +23,14 @@ class Declaration(Protocol):
 
 
 def model_arguments(data: Any) -> dict[str, Any]:
-    """What a model needs to know of the data: `input_shape`, `num_outputs` and, for tokens, `num_tokens`."""
-    tokens = getattr(data, "num_tokens", None)  # data modules of others may not have it
+    """The arguments that a model gets from the data: `input_shape`, `num_outputs` and, for tokens, `num_tokens`."""
+    tokens = getattr(data, "num_tokens", None)  # foreign data modules may lack it
     given = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     return given if tokens is None else given | {"num_tokens": tokens}
 
 
 def column_axis(inputs: Tensor) -> int:
-    """The axis of the columns, each of which has its own statistics.
+    """The axis of the columns, which are normalized separately.
 
     Columns of a table (N, F), channels of a sequence (N, time, channels) or of images (N, channels, height, width).
     """
@@ -60,8 +60,8 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
 
     Args:
         data: the data set.
-        loaded: what its `load` returned: two pairs (inputs, targets) of tensors, or of what numpy takes, of any numeric
-            type; None in place of the second.
+        loaded: what its `load` returned: two pairs (inputs, targets) of tensors or array-likes of any numeric type;
+            the second may be None.
 
     Raises:
         RequestError: it is something else, or not what the data set declares.
@@ -142,7 +142,7 @@ def _as_labels(data: Declaration, part: str, targets: Tensor) -> Tensor:
     if targets.dim() != 1:
         raise RequestError(
             f"load() returns {part} labels of shape {tuple(targets.shape)}; class indices must be (N,) "
-            "(one-hot rows: take argmax(1))"
+            "(one-hot rows: use argmax(1))"
         )
     return _as_int64(part, "label", targets, len(data.class_names or ()))
 
@@ -172,7 +172,7 @@ def _as_numbers(data: Declaration, part: str, targets: Tensor) -> Tensor:
     return targets.to(torch.float32)
 
 
-# ---- values that training cannot take, and describe shows
+# ---- invalid values: training refuses them, describe shows them
 
 
 def refuse_faults(data: Declaration, splits: dict[str, Split]) -> None:
@@ -187,10 +187,10 @@ def refuse_faults(data: Declaration, splits: dict[str, Split]) -> None:
 
 
 def faults(data: Declaration, splits: dict[str, Split]) -> Iterator[str]:
-    """A sentence for each kind of value that no model or loss takes: not finite, or outside the tokens or classes."""
+    """A sentence for each kind of invalid value: not finite, or outside the tokens or classes."""
     for part, split in splits.items():
         for what, values in split._asdict().items():
-            # The sum tells it in a tenth of the time, but it may overflow.
+            # The sum takes a tenth of the time, but may overflow.
             if not (values.sum().isfinite() or values.isfinite().all()):
                 where = _where(data, what, values)
                 yield f"the {part} {what} hold NaN or infinite values in {where}; fix them in load()"
@@ -218,7 +218,7 @@ def _label_faults(classes: int, splits: dict[str, Split]) -> Iterator[str]:
     low, high = min(int(each.min()) for each in labels.values()), max(int(each.max()) for each in labels.values())
     if low >= 0 and high < classes:
         return
-    if low < high < low + classes:  # as many as there are classes, but not counted from 0
+    if low < high < low + classes:  # they fit, but do not start from 0
         step = f"subtract {high - classes + 1}" if high >= classes else f"add {-low}"
         yield f"labels go from {low} to {high}, but classes are 0 to {classes - 1}: {step} in load()"
         return

@@ -1,4 +1,4 @@
-"""One loaded copy of a data set for all jobs of a sweep in the same process."""
+"""One copy of a loaded data set for all jobs of a sweep in the same process."""
 
 import functools
 import os
@@ -20,20 +20,20 @@ OF_BATCHES = {"batch_size", "eval_batch_size", "shuffle", "drop_last", "passes_p
 
 
 class SharedCopy:
-    """The final splits of the data set that was loaded last, and of no other: memory does not grow with a sweep."""
+    """The final splits of the data set loaded last, and only those, so that memory does not grow during a sweep."""
 
     def __init__(self) -> None:
         # Key, splits, attributes and versions in one tuple, because jobs may run in threads.
         self._kept: tuple[Any, Splits, dict[str, Any], Any] = (None, {}, {}, None)
 
     def get(self, settings: Mapping[str, Any], data: object, load: Callable[[], Splits]) -> Splits:
-        """The kept splits if they are of the same settings and files, else the result of `load`.
+        """The kept splits if settings and files are the same, else the result of `load`.
 
         Splits are not kept if loading draws from the global random generators, which each job seeds differently, nor
-        after one was changed in place.
+        if one has been changed in place.
 
         Args:
-            settings: those of the data set, with its class as `_target_`.
+            settings: of the data set, with its class as `_target_`.
             data: the data set; it gets the attributes that loading sets.
             load: loads, splits and normalizes.
 
@@ -57,15 +57,15 @@ class SharedCopy:
 
 @functools.lru_cache(maxsize=1)
 def shared_copy(sweep: str) -> SharedCopy:
-    """What the jobs of one sweep, named by its folder, share in this process.
+    """The copy that the jobs of one sweep (its folder) share in this process.
 
-    It lives in the module because nothing that a launcher gives to a job outlives the job.
+    It is cached here because nothing that a launcher passes to a job outlives the job.
     """
     return SharedCopy()
 
 
 def _key(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What splits depend on: settings, files, and the number of threads, which changes the rounding of statistics."""
+    """What splits depend on: settings, files, and the number of threads, which changes rounding."""
     used = sorted((name, value) for name, value in settings.items() if name not in OF_BATCHES)
     files = [_state_of_files(value) for _, value in used if isinstance(value, str)]
     return repr(used), files, torch.get_num_threads()  # repr, because 1 == 1.0, but val_size=1 is one sample
@@ -82,7 +82,7 @@ def _state_of_files(path: str) -> list[tuple[str, int, int]]:
 
 
 def _versions(splits: Splits) -> list[int] | None:
-    """How often each tensor was changed in place; None if one does not count it."""
+    """In-place changes of each tensor; None if one does not count them."""
     tensors = [tensor for split in splits.values() for tensor in split]
     return None if any(map(torch.is_inference, tensors)) else [version(tensor) for tensor in tensors]
 

@@ -1,4 +1,4 @@
-"""What a client of trained weights needs to know of the data: plain data, kept in every checkpoint."""
+"""The data specification that predictions need, kept as plain data in every checkpoint."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ KEY = "data_spec"  # in a checkpoint
 
 @dataclass
 class DataSpec:
-    """A data set's shapes, names and normalization, and how raw inputs become a network's.
+    """A data set's shapes, names and normalization, and the preprocessing of raw inputs.
 
     Attributes:
         name: of the data set's class.
@@ -27,7 +27,7 @@ class DataSpec:
         feature_names: of the columns of a table, or the channels of a sequence.
         target_name: what a regression predicts, with its unit.
         num_tokens: inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers.
-        pixel_max: what raw uint8 images are divided by; None where the data set does not say.
+        pixel_max: divisor of raw uint8 images; None where the data set does not set it.
         mean, std: of the training split by column or channel, where inputs are normalized.
         eval_batch_size: samples per batch in the run's own validation and test.
     """

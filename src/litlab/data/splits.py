@@ -1,4 +1,4 @@
-"""Splits of a data set, and how one is carved from another."""
+"""Splits of a data set, and carving one from another."""
 
 import warnings
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Split(NamedTuple):
 
 
 def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Split, Split]:
-    """The rest of a split, and `size` of its samples (int) or that fraction (float), drawn by `seed`.
+    """Split off `size` samples (int) or that fraction (float), drawn by `seed`: the rest, and those.
 
     Raises:
         RequestError: naming data.`setting`: one of the two would be empty, and size is not 0.
@@ -43,7 +43,7 @@ def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Spl
 
 
 def hold_out_fold(split: Split, folds: int, fold: int, seed: int) -> tuple[Split, Split]:
-    """All folds but one of a split, and that one: scikit-learn's KFold or, of classes, StratifiedKFold, shuffled.
+    """Hold out one fold: the others, and that one. scikit-learn's KFold or, for classes, StratifiedKFold, shuffled.
 
     Raises:
         RequestError: there are fewer samples, or fewer of every class, than folds.
@@ -53,7 +53,7 @@ def hold_out_fold(split: Split, folds: int, fold: int, seed: int) -> tuple[Split
     is_classes = split.targets.dtype == torch.int64
     try:
         splitter = (StratifiedKFold if is_classes else KFold)(folds, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():  # of a class with fewer samples than folds, some folds have none
+        with warnings.catch_warnings():  # a class with fewer samples than folds is absent from some
             warnings.simplefilter("ignore", UserWarning)
             kept, held_out = list(splitter.split(split.targets, split.targets if is_classes else None))[fold]
     except ValueError as error:

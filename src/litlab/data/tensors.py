@@ -44,7 +44,7 @@ class TensorData(L.LightningDataModule):
     feature_names: tuple[str, ...] | None = None  # columns of a table, or channels of a sequence
     num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
     target_name: str = "target"  # of a regression, with its unit
-    pixel_max: float | None = None  # what `load` divides the uint8 pixels of images by, such as 255
+    pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class TensorData(L.LightningDataModule):
 
     @property
     def spec(self) -> DataSpec | None:
-        """What a client of the trained weights needs to know; None where a subclass prepares inputs in its own way."""
+        """The specification for predictions; None where a subclass prepares inputs in its own way."""
         own = ("setup", "_final_splits", "raw_splits", "on_before_batch_transfer", "on_after_batch_transfer")
         if any(getattr(type(self), name) is not getattr(TensorData, name) for name in own):
             return None
@@ -125,7 +125,7 @@ class TensorData(L.LightningDataModule):
             self.splits = self.shared(self, self._final_splits) if self.shared else self._final_splits()
 
     def _final_splits(self) -> dict[str, Split]:
-        """The splits that batches come from: checked, and normalized."""
+        """The splits as batches use them: checked and normalized."""
         if self.normalize and self.num_tokens is not None:
             raise RequestError("data.normalize=true: tokens cannot be normalized; set false")
         with signals.at_once():  # a download may take minutes

@@ -16,7 +16,7 @@ class CNN(nn.Sequential):
     """Stages of convolutions, each with a pooling at its end, and fully connected layers on top.
 
     A convolution is followed by optional batch normalization and the activation. Pooling comes right after its
-    convolution (as in LeCun et al. 1998), so what follows has a quarter of the work; for max pooling and a monotonic
+    convolution (as in LeCun et al. 1998), leaving a quarter of the work; for max pooling and a monotonic
     activation, such as ReLU, the order makes no difference. Images are channels-last in memory. Both together halve the
     time of a step on a CPU.
 
@@ -106,7 +106,7 @@ def channels_last(input_shape: Sequence[int]) -> str:
 
 
 def _no_image(input_shape: Sequence[int]) -> str:
-    """What samples of another rank are, and what to do."""
+    """What the samples are instead of images, and what to do."""
     shape = tuple(input_shape)
     if len(shape) == 2:
         return f"input_shape = {shape} has no channels: unsqueeze(1) in load(), and input_shape = {(1, *shape)}"

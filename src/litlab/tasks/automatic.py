@@ -22,7 +22,7 @@ class AutomaticTask(L.LightningModule):
         self.losses: list[Tensor] = []  # of each batch
 
     def setup(self, stage: str) -> None:
-        """As the task."""
+        """Set up the task."""
         self.task.setup(stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

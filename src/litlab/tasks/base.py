@@ -1,4 +1,4 @@
-"""What all tasks share: a model, a loss and metrics become a LightningModule."""
+"""The base class of tasks: a LightningModule of a model, a loss and metrics."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +31,9 @@ from litlab.tasks.steps.step import Executor, Part, Step
 
 
 class LossWeight(NamedTuple):
-    """What a batch's loss counts in the mean over a split."""
+    """The weight of a batch's loss in the mean over a split."""
 
-    samples: int  # of all devices
+    samples: int  # over all devices
     factor: float | Tensor  # of the loss, a scalar
     weight: int | Tensor  # of the loss times its factor, a scalar
 
@@ -48,13 +48,13 @@ class Task(L.LightningModule):
     Args:
         model: from inputs (N, ...) to outputs (N, num_outputs).
         optimizer: a partial of torch.optim that takes the parameters.
-        schedule: the learning rate's, or None.
+        schedule: of the learning rate, or None.
         monitor: the metric that selects the best weights, e.g. val/accuracy.
-        mode: max or min, what is better.
+        mode: max or min, which is better.
         steps_per_execution: optimizer steps in one `training_step`; see `litlab.build.steps_per_execution`.
         compile: the whole step (forward, gradient, update) through torch.compile, which rounds differently.
         accumulate_grad_batches, gradient_clip_val, gradient_clip_algorithm: as the Trainer's settings of that name,
-            which Lightning leaves to the module under manual optimization.
+            which are the module's under manual optimization.
         augmentation: from a training batch's inputs to inputs of the same shape, changed at random; on the device.
     """
 
@@ -88,18 +88,18 @@ class Task(L.LightningModule):
         self.clip_val, self.clip_algorithm = gradient_clip_val, gradient_clip_algorithm
         self.augmentation = augmentation
         self.losses = TrainingLosses(accumulate_grad_batches)
-        self.executor: Executor | None = None  # from the beginning of training on
-        self.eval_prefix = "val"  # of the metrics that validation gives: see `evaluate`
+        self.executor: Executor | None = None  # during training
+        self.eval_prefix = "val"  # of the metrics' names in validation: see `evaluate`
         self.progress = position.EpochProgress()
-        self.resume_changes: frozenset[str] = frozenset()  # settings in which it may differ from the checkpoint
-        self._rates: list[float] = []  # after each optimizer step of the present call
+        self.resume_changes: frozenset[str] = frozenset()  # settings that may differ from the checkpoint's
+        self._rates: list[float] = []  # after each optimizer step of the current call
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
         raise NotImplementedError
 
     def objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What training minimizes, and the loss that is reported of it; scalars. Both are the loss, by default."""
+        """The minimized loss and the reported one, scalars; the same by default."""
         loss = self.loss(outputs, targets)
         return loss, loss
 
@@ -108,21 +108,21 @@ class Task(L.LightningModule):
         raise NotImplementedError
 
     def loss_weight(self, targets: Tensor) -> int | Tensor:
-        """The weight of a batch's loss in the mean over a split, by its targets: how many they are.
+        """The weight of a batch's loss in the mean over a split: the number of its targets.
 
-        A task whose loss is a weighted mean over the samples returns the sum of their weights, a scalar.
+        A task whose loss is a weighted mean over samples returns the sum of their weights, a scalar.
         """
         return len(targets)
 
     def shard_weight(self, part: Tensor, whole: Tensor) -> float | Tensor:
-        """The factor of a part's loss in a whole batch's, which is the sum over its parts; given are both's targets."""
+        """The weight of a part's loss in the sum that makes the whole batch's loss; given the targets of both."""
         return self.loss_weight(part) / self.loss_weight(whole)
 
     def weigh(self, batch: Batch | Shard) -> LossWeight:
-        """A batch's samples, and the factor and the weight of its loss: 1 and `loss_weight`.
+        """The samples of a batch, and the factor (1) and the weight of its loss.
 
-        For a `Shard`, those with which the mean over the devices is what one device would have: DDP takes the mean of
-        the gradients, the losses are averaged when they are read, and the metrics when they are computed.
+        Those of a `Shard` make the mean over the devices equal one device's loss: DDP averages the gradients, and
+        losses and metrics are averaged when they are read.
         """
         if not isinstance(batch, Shard):
             return LossWeight(len(batch[0]), 1.0, self.loss_weight(batch[1]))
@@ -130,7 +130,7 @@ class Task(L.LightningModule):
         return LossWeight(len(batch.all_targets), share * self.trainer.world_size, self.loss_weight(batch.all_targets))
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """What the outputs say of the targets: values, or for classes probabilities."""
+        """Predictions from outputs: values, or probabilities of classes."""
         return outputs
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Task(L.LightningModule):
         return self.model(inputs)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer; and the scheduler, which Lightning keeps in checkpoints and LearningRateMonitor reads."""
+        """The optimizer; and the scheduler, which Lightning saves in checkpoints and LearningRateMonitor reads."""
         try:
             optimizer = self.make_optimizer(weight for weight in self.parameters() if weight.requires_grad)
         except (TypeError, ValueError) as error:
@@ -151,10 +151,10 @@ class Task(L.LightningModule):
     # ---- training, as the Trainer calls it
 
     def on_train_start(self) -> None:
-        """Choose how steps are run; seed dropout and augmentation, which differ between the devices."""
+        """Choose the executor; seed dropout and augmentation differently on each device."""
         trainer = self.trainer
         self.executor = self._build_executor()
-        trainer.accumulate_grad_batches = self.accumulate  # for callbacks; before, Lightning refuses it
+        trainer.accumulate_grad_batches = self.accumulate  # for callbacks; earlier, Lightning would refuse it
         if trainer.world_size > 1:  # the loader has its seed by now, the same on all
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if self.progress.resumed is not None:
@@ -182,7 +182,7 @@ class Task(L.LightningModule):
         return CompiledSteps(step, compilation, compiled, optimizer, after)
 
     def _needs_lightning(self) -> bool:
-        """Whether something is to see each step, or does more in it than the update of the weights."""
+        """Whether hooks must see each step, or a strategy or a loss scaler takes part in it."""
         trainer = self.trainer
         return (
             isinstance(trainer.strategy, DDPStrategy)
@@ -201,16 +201,16 @@ class Task(L.LightningModule):
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradients: here they are whole, and no longer scaled for half precision."""
+        """Clip the gradients: here they are accumulated, and unscaled in half precision."""
         if self.clip_val:
             self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
 
     def on_train_epoch_start(self) -> None:
-        """Count the epoch's batches anew, or those of a resumed one from where it stopped."""
+        """Count the epoch's batches from 0, or from where a resumed epoch stopped."""
         self.losses.batches = self.progress.start_epoch()
 
     def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> Tensor:
-        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when that is due.
+        """Take one optimizer step per batch (per `accumulate` batches), and read the losses when due.
 
         Returns:
             the last batch's loss, a scalar, for callbacks: their `outputs["loss"]`.
@@ -263,18 +263,20 @@ class Task(L.LightningModule):
 
         Args:
             step: optimizer steps so far.
-            rate: the learning rate there; the present one if None.
+            rate: the learning rate at that step; the current one if None.
 
         Raises:
             DivergedError: a loss is not finite.
         """
-        average = self.trainer.strategy.reduce if self.trainer.world_size > 1 else None  # so all see what diverges
+        average = (
+            self.trainer.strategy.reduce if self.trainer.world_size > 1 else None
+        )  # so that all devices notice divergence
         self.losses.read(step, self.current_epoch, self._rate() if rate is None else rate, average)
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's loss, a mean over samples; step a scheduler that goes by epochs.
 
-        An epoch that max_steps or max_time cut short is not over: a run that is resumed goes on within it.
+        An epoch that max_steps or max_time cut short is not over: a resumed run continues within it.
         """
         over = self.trainer.is_last_batch and not self.progress.left
         loss = self.losses.epoch.reset() if over else self.losses.epoch.mean
@@ -285,18 +287,18 @@ class Task(L.LightningModule):
                 self.schedule.after_epoch(self.current_epoch, self.trainer.callback_metrics)
 
     def on_train_end(self) -> None:
-        """Leave the Trainer as it was; let go of what steps needed."""
+        """Restore the Trainer's setting; release the executor."""
         self.executor = None
         self.trainer.accumulate_grad_batches = 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what goes on from this checkpoint as if nothing had happened: that is more than Lightning keeps."""
+        """Add what an exact resume needs beyond Lightning's own state, and what predictions need of the data."""
         spec = getattr(self.trainer.datamodule, "spec", None)
         checkpoint[SPEC] = spec.as_dict() if isinstance(spec, DataSpec) else None
         checkpoint[position.KEY] = position.state(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Before a fit: let Lightning's loops begin where the run stopped."""
+        """Before a fit: let Lightning's loops start where the run stopped."""
         if position.KEY in checkpoint and is_attached(self) and self.trainer.state.fn == TrainerFn.FITTING:
             state = self.progress.resumed = checkpoint[position.KEY]
             loops = checkpoint["loops"]
@@ -305,12 +307,12 @@ class Task(L.LightningModule):
     # ---- validation and test: sums over a whole split, from which its metrics are computed once
 
     def evaluate(self, trainer: L.Trainer, prefix: str = "val", **data: Any) -> dict[str, float]:
-        """The metrics of the present weights on what `Trainer.validate` would take (`dataloaders`, `datamodule`).
+        """The metrics of the current weights.
 
         Args:
-            trainer: validates.
+            trainer: runs the validation.
             prefix: of the metrics' names.
-            data: the Trainer's arguments.
+            data: `dataloaders` or `datamodule`, as for `Trainer.validate`.
         """
         self.eval_prefix = prefix
         try:
@@ -325,17 +327,17 @@ class Task(L.LightningModule):
         return self.compilation.seconds if self.compilation else 0.0
 
     def on_validation_start(self) -> None:
-        """Remember where in the epoch: a run that is resumed here has been validated."""
+        """Remember the position: a run that resumes from here has been validated."""
         self.progress.validated_at = self.losses.batches
 
     def on_validation_epoch_start(self) -> None:
-        """Sums at zero."""
+        """Reset loss and metrics."""
         self.start_evaluation()
 
     on_test_epoch_start = on_validation_epoch_start
 
     def start_evaluation(self) -> None:
-        """Sums at zero."""
+        """Reset loss and metrics."""
         self.mean_loss.reset()
         self.metrics.reset()
 

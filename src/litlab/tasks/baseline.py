@@ -1,4 +1,4 @@
-"""The losses that a run's are judged by: of the best constant prediction, and of the untrained model."""
+"""Reference losses: of the best constant prediction, and of the untrained model."""
 
 import math
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from litlab.data.tensors import TensorData
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 
-SAMPLES = 20_000  # that the baseline loss is computed on
-FEWER = 2000  # that a model's is, which takes longer
-TINY = 1e-30  # for the logarithm of nothing
-EQUAL = 1e-6  # share of the largest target, by which equal ones may differ
+SAMPLES = 20_000  # for the baseline loss
+FEWER = 2000  # for a model's loss, which takes longer
+TINY = 1e-30  # avoids log(0)
+EQUAL = 1e-6  # relative tolerance of equal targets
 
 
 def baseline_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -> float:
@@ -34,15 +34,15 @@ def baseline_loss(task: Task, split: Split, num_outputs: int, batch_size: int) -
 
 
 def all_equal(targets: Tensor) -> bool:
-    """Whether targets (N, ...) are the same for each sample, as far as float32 can tell."""
+    """Whether targets (N, ...) are the same for each sample, up to rounding in float32."""
     targets = targets.float()
     return bool((targets - targets[:1]).abs().max() <= EQUAL * targets.abs().max())
 
 
 def constant_outputs(task: Any, targets: Tensor, num_outputs: int) -> Tensor:
-    """The best outputs (1, num_outputs) that are the same for every sample: those that predict means or frequencies.
+    """The best constant outputs (1, num_outputs): they predict the mean or the class frequencies.
 
-    For litlab's own losses, with class weights, label smoothing and standardized targets; close to it for others.
+    Exact for litlab's own losses, with class weights, label smoothing and standardized targets; else approximate.
     """
     targets = targets.cpu()
     if targets.dtype != torch.int64:
@@ -61,7 +61,7 @@ def constant_outputs(task: Any, targets: Tensor, num_outputs: int) -> Tensor:
 
 def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
     """The loss of the config's model as it is built, on batches of the training split."""
-    with torch.random.fork_rng():  # nobody's random numbers change
+    with torch.random.fork_rng():  # leaves the global generators as they are
         torch.manual_seed(config.seed)
         model = instantiate(config.model, **model_arguments(data)).to(task.device)
         return mean_loss(task, model, data.splits["train"], data.batch_size)
@@ -71,9 +71,9 @@ def untrained_loss(config: DictConfig, task: Task, data: TensorData) -> float:
 def mean_loss(
     task: Task, model: Callable[[Tensor], Tensor], split: Split, batch_size: int, samples: int = FEWER
 ) -> float:
-    """The loss of a model on about so many samples from all over a split.
+    """The loss of a model on about `samples` samples, evenly spaced over a split.
 
-    In batches as in training: these matter where a loss is a sum.
+    In batches as in training, which matters where the loss is a sum.
     """
     mean = WeightedMean()
     stride = math.ceil(len(split.inputs) / min(batch_size, len(split.inputs)))

@@ -1,4 +1,4 @@
-"""Whether a model, a task and what watches its metrics fit the data: checked before anything is loaded."""
+"""Compatibility of model, task and monitors with the data, checked before anything is loaded."""
 
 import inspect
 from typing import Any
@@ -15,20 +15,20 @@ from litlab.tasks.base import Task
 
 
 def check_model(config: DictConfig, data: Declaration) -> None:
-    """Refuse a model of numbers where the data are tokens."""
+    """Refuse a model for numbers if the data are tokens."""
     if "num_tokens" not in model_arguments(data):
         return
     model = get_object(config.model._target_)
     parameters = inspect.signature(model).parameters.values()
     if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in parameters):
         raise RequestError(
-            f"model: {model.__name__} takes numbers, and the inputs of these data are tokens; take a model whose "
-            "__init__ has num_tokens, as that of an nn.Embedding"
+            f"model: {model.__name__} takes numbers, and the inputs of these data are tokens; use a model whose "
+            "__init__ takes num_tokens, such as one with an nn.Embedding"
         )
 
 
 def check_targets(task: Task, data: Any) -> None:
-    """Refuse a task for other targets than those of the data, where the data declare them."""
+    """Refuse a task whose kind of targets differs from the data's."""
     if not hasattr(data, "class_names"):
         return
     kind = target_kind(data.class_names, data.num_outputs)
@@ -38,13 +38,13 @@ def check_targets(task: Task, data: Any) -> None:
         "classification": f"{len(data.class_names or ())} classes",
     }[kind]
     if task.target_kind and task.target_kind != kind:
-        raise RequestError(f"task={task.target_kind}: the targets of these data are {described}; take task={kind}")
+        raise RequestError(f"task={task.target_kind}: the targets of these data are {described}; use task={kind}")
 
 
 def check_monitored(config: DictConfig, task: Task, has_validation: bool) -> None:
-    """Refuse a monitor that is no metric of the task, or that is better in the other direction.
+    """Refuse a monitor that is not a metric of the task, or the wrong mode for it.
 
-    Lightning's callbacks and the scheduler would miss it only at the end of the first epoch.
+    Lightning's callbacks and the scheduler would only fail at the end of the first epoch.
     """
     monitor = str(config.scheduler.get("monitor") or "")
     if monitor.startswith("val/") and not has_validation:

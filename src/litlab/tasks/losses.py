@@ -1,4 +1,4 @@
-"""The training losses: collected on the device, read by the host many at a time."""
+"""Training losses: accumulated on the device, read by the host in bulk."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from litlab.errors import RunError
 
 
 class DivergedError(RunError):
-    """A loss is not finite. What to try depends on the data and the config, which the caller knows.
+    """A loss is not finite. The caller, which knows the data and the config, says what to try.
 
     Args:
-        message: says where.
-        rate: the learning rate there.
+        message: names step and epoch.
+        rate: the learning rate at that step.
     """
 
     def __init__(self, message: str, rate: float) -> None:
@@ -26,7 +26,7 @@ class TrainingLosses:
     """Means over the epoch and since the last log, weighted by `Task.loss_weight`, usually the batch size.
 
     Args:
-        accumulate: batches per optimizer step, to tell the step of a loss.
+        accumulate: batches per optimizer step.
     """
 
     def __init__(self, accumulate: int) -> None:
@@ -41,9 +41,9 @@ class TrainingLosses:
         """Add the loss of a batch, a scalar on the device; no sync.
 
         Args:
-            loss: of a batch that devices share, this one's part in it: see `Task.weigh`.
-            samples: of all devices.
-            weight: of the loss in the means, if not that number; perhaps a scalar on the device, too.
+            loss: with several devices, this one's contribution: see `Task.weigh`.
+            samples: in the batch, over all devices.
+            weight: of the loss in the means; `samples` by default. A number, or a scalar on the device.
         """
         self._unread.append(loss)
         self._weights.append(samples if weight is None else weight)
@@ -63,9 +63,9 @@ class TrainingLosses:
 
         Args:
             step: optimizer steps so far.
-            epoch: the present one, counted from 0.
-            rate: the present learning rate.
-            average: over the devices, where there are several; all must call then.
+            epoch: the current one, counted from 0.
+            rate: the current learning rate.
+            average: over the devices, where there are several (all must call).
 
         Raises:
             DivergedError: a loss is not finite.

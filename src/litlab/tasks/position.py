@@ -1,7 +1,7 @@
-"""Where a run stands, for its checkpoints: the epoch, the batch in it, the loss sums and the random state.
+"""The position of a run, for its checkpoints: epoch, batch, loss sums and random state.
 
-Lightning's own account counts an epoch that max_steps or max_time cut short as a whole one, and does not tell which of
-a chunk's batches were worked off. So it is rebuilt from ours.
+Lightning's progress counts an epoch that max_steps or max_time cut short as complete, and does not know which batches
+of a chunk are done. So it is rebuilt from ours.
 """
 
 import math
@@ -25,14 +25,14 @@ KEY = "litlab"  # in a checkpoint
 
 @dataclass
 class EpochProgress:
-    """How far training has come in its epoch, besides the batches that are done (`TrainingLosses.batches`)."""
+    """Progress within an epoch, besides the batches that are done (`TrainingLosses.batches`)."""
 
-    left: int = 0  # batches of the latest call of `training_step` that are not done: max_steps came between
-    validated_at: int | None = None  # batches that were done at the epoch's latest validation
-    resumed: dict[str, Any] | None = None  # what a checkpoint kept, until its epoch begins
+    left: int = 0  # batches of the latest `training_step` that max_steps left undone
+    validated_at: int | None = None  # batches done at the epoch's latest validation
+    resumed: dict[str, Any] | None = None  # a checkpoint's state, until its epoch begins
 
     def start_epoch(self) -> int:
-        """Begin an epoch; how many of its batches are done: in a resumed one, those before the checkpoint."""
+        """Begin an epoch; returns the batches that are done: in a resumed epoch, those before the checkpoint."""
         batches = 0 if self.resumed is None else self.resumed["batches"]
         self.resumed = self.validated_at = None
         return batches
@@ -55,14 +55,14 @@ def state(task: Any) -> dict[str, Any]:
 
 
 def restore(task: Any, state: Mapping[str, Any]) -> None:
-    """Take up what `state` kept, when training begins; Lightning has restored the rest.
+    """Restore what `state` kept, when training begins; Lightning has restored the rest.
 
     Raises:
-        RequestError: this run's epochs or its schedule have another length, or its loader cannot begin within an epoch.
+        RequestError: epochs or schedule have another length now, or the loader cannot start within an epoch.
     """
     trainer = task.trainer
     if any(name.partition(".")[0] in ("optimizer", "scheduler") for name in task.resume_changes):
-        plan_anew(task)
+        replan(task)
     elif task.schedule is not None:
         task.schedule.check_length()
     if state["batches"]:
@@ -76,10 +76,10 @@ def restore(task: Any, state: Mapping[str, Any]) -> None:
     restore_random_state(trainer, state["random"])
 
 
-def plan_anew(task: Any) -> None:
+def replan(task: Any) -> None:
     """The optimizer's settings and the schedule as configured, not as saved; momentum and the like stay.
 
-    ReduceLROnPlateau's rates lie in the past: it goes on with the last one, unless the rate is what is changed.
+    ReduceLROnPlateau cannot replay its reductions: it continues with the last rate, unless optimizer.lr is changed.
     """
     (optimizer,) = task.trainer.optimizers
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -90,7 +90,7 @@ def plan_anew(task: Any) -> None:
         group.update(settings | {"params": weights})
     if task.schedule is not None:
         (config,) = task.trainer.lr_scheduler_configs
-        config.scheduler = task.schedule.planned_anew(optimizer, task.trainer, task.accumulate)
+        config.scheduler = task.schedule.replanned(optimizer, task.trainer, task.accumulate)
         if isinstance(config.scheduler, ReduceLROnPlateau) and "optimizer.lr" not in task.resume_changes:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
@@ -103,7 +103,7 @@ def batches_per_epoch(trainer: L.Trainer) -> int:
 
 
 def position(trainer: L.Trainer, batches: int) -> dict[str, int]:
-    """The epochs that are done, and in the one that is not the `batches` that are done, of how many."""
+    """Finished epochs, and within the current one the finished `batches`, of how many."""
     progress = trainer.fit_loop.epoch_progress.current
     if not batches:
         return {"epoch": progress.processed, "batches": 0, "of": 0}
@@ -111,17 +111,17 @@ def position(trainer: L.Trainer, batches: int) -> dict[str, int]:
 
 
 def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict[str, Any]:
-    """Lightning's account of the loops for a run that goes on from a position. (A test holds what it does with it.)
+    """Lightning's loop state for a run that resumes from a position. (A test holds what it does with it.)
 
     Args:
         state: Lightning's own, from a checkpoint.
         at: the position, and whether it was `validated` there.
-        size: batches in one call of `training_step`, which need not be as many as before.
+        size: batches per `training_step`, perhaps other than before.
     """
     epoch, inside = at["epoch"], at["batches"] > 0
     calls = math.ceil(at["of"] / size)
     done = calls - math.ceil((at["of"] - at["batches"]) / size)
-    epochs = _counts(epoch) | {"ready": epoch + inside}  # an epoch is begun again, which calls the hooks of its start
+    epochs = _counts(epoch) | {"ready": epoch + inside}  # the epoch starts again, which calls its start hooks
     unvalidated = _counts(0) | dict.fromkeys(("ready", "started"), int(inside and not at["validated"]))
     return dict(state) | {
         "epoch_progress": {"total": epochs, "current": dict(epochs)},
@@ -139,7 +139,7 @@ def _counts(number: int) -> dict[str, int]:
 
 
 def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
-    """Let the epoch's loader begin behind the batches that are done.
+    """Let the epoch's loader skip the batches that are done.
 
     Raises:
         RequestError: the epoch has another length now, or its order is not known to litlab.
@@ -149,7 +149,7 @@ def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
     if not isinstance(loader, TensorLoader):
         raise RequestError(
             f"resume_from: was saved within epoch {at['epoch'] + 1}, and these data have a loader of their own, which "
-            "cannot go on there; take a checkpoint from the end of an epoch"
+            "cannot resume there; use a checkpoint from the end of an epoch"
         )
     if (length := batches_per_epoch(trainer)) != at["of"]:
         raise RequestError(
@@ -175,7 +175,7 @@ def random_states(trainer: L.Trainer) -> list[dict[str, Any]]:
 
 
 def restore_random_state(trainer: L.Trainer, states: list[dict[str, Any]]) -> None:
-    """Put this process's back; where there are other devices now, what they have been seeded with stays."""
+    """Restore this process's random state; with another number of devices, they keep their seeds."""
     if len(states) != trainer.world_size:
         return
     state = states[trainer.global_rank]

@@ -74,7 +74,7 @@ class Regression(Task):
         return self._reduced(errors), self._reduced(errors.detach() * self.target_std.square())
 
     def _standardized_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared, (N, K)."""
+        """Squared errors (N, K) of standardized targets."""
         targets = (targets.view_as(outputs) - self.target_mean) / self.target_std
         return F.mse_loss(outputs, targets, reduction="none")
 
@@ -86,7 +86,7 @@ class Regression(Task):
         return outputs * self.target_std + self.target_mean if self.standardize_targets else outputs
 
     def shard_weight(self, part: Tensor, whole: Tensor) -> float | Tensor:
-        """1 of a sum."""
+        """1 where the loss is a sum."""
         return 1.0 if self.reduction == "sum" else super().shard_weight(part, whole)
 
     def build_metrics(self) -> dict[str, Metric]:
@@ -98,7 +98,7 @@ class Regression(Task):
         }
 
     def start_evaluation(self) -> None:
-        """Sums at zero, in double precision."""
+        """Reset loss and metrics, in double precision."""
         super().start_evaluation()
         if self.device.type != "mps":  # which has no float64; R2 is a small difference of large sums
             self.metrics.set_dtype(torch.float64)

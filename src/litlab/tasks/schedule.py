@@ -1,4 +1,4 @@
-"""When the learning rate changes: after steps or after epochs, and over which length."""
+"""Learning rate schedules: by steps or by epochs, over the length of the run."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ AUTO = "auto"
 
 
 class Schedule:
-    """A scheduler of torch.optim and its rhythm; under manual optimization the module steps it, not the Trainer.
+    """A scheduler of torch.optim and its interval; under manual optimization the module steps it, not the Trainer.
 
     Args:
         scheduler: a partial that takes the optimizer; an argument "auto" becomes the run's length in intervals.
@@ -55,7 +55,7 @@ class Schedule:
             raise RequestError(blame_setting("scheduler", self.make, error)) from error
         assert self.scheduler is not None
         if isinstance(self.scheduler, ReduceLROnPlateau) and self.interval == "step":
-            raise RequestError("scheduler.interval=step: a plateau shows at the end of an epoch; take epoch")
+            raise RequestError("scheduler.interval=step: a plateau shows at the end of an epoch; set epoch")
         return self.scheduler
 
     def _intervals(self, trainer: L.Trainer, accumulate: int, auto: list[str]) -> int:
@@ -78,10 +78,10 @@ class Schedule:
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
 
     def check_length(self) -> None:
-        """Call when the scheduler has its state from a checkpoint.
+        """Call once the scheduler's state is restored from a checkpoint.
 
         Raises:
-            RequestError: it was planned for another length of the run: its rates would end too early or too late.
+            RequestError: it was planned for another length of the run, so it would end too early or too late.
         """
         for name in self._auto:
             planned = getattr(self.scheduler, name, self._length)
@@ -89,20 +89,20 @@ class Schedule:
                 unit = f"{self.interval}s"
                 raise RequestError(
                     f"trainer.max_epochs: the learning rate was planned for {planned} {unit} (scheduler.{name}=auto), "
-                    f"and this run has {self._length}; resume with the length that was planned, or plan the rate anew "
-                    "for this one with resume_changes=[scheduler]"
+                    f"and this run has {self._length}; resume with that length, or plan a new schedule "
+                    "with resume_changes=[scheduler]"
                 )
 
-    def planned_anew(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
-        """A scheduler with the present settings, where it would be if it had been the run's from the beginning.
+    def replanned(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
+        """A scheduler with the current settings, advanced to where the run stands.
 
         Args:
-            optimizer: with the present settings.
+            optimizer: with the current settings.
             trainer: of the run.
             accumulate: batches per optimizer step.
 
         Raises:
-            RequestError: as `start`; or the present plan has ended already.
+            RequestError: as `start`; or the new schedule has ended already.
         """
         old: Any = self.scheduler
         new: Any = self.start(optimizer, trainer, accumulate)
@@ -111,24 +111,24 @@ class Schedule:
                 setattr(new, name, getattr(old, name))
             return new
         try:
-            with warnings.catch_warnings():  # it expects an optimizer step before each of these
+            with warnings.catch_warnings():  # torch expects an optimizer step before each
                 warnings.simplefilter("ignore")
                 for _ in range(old.last_epoch):
                     new.step()
         except ValueError as error:
-            raise RequestError(f"scheduler: {error}; take a larger trainer.max_epochs") from error
+            raise RequestError(f"scheduler: {error}; set a larger trainer.max_epochs") from error
         return new
 
     @property
     def changes_rate_alone(self) -> bool:
-        """Whether it leaves the optimizer's other settings as they are; a one-cycle may move the momentum."""
+        """Whether it changes nothing but the learning rate; OneCycleLR may cycle the momentum."""
         return not getattr(self.scheduler, "cycle_momentum", False)
 
     def after_step(self, step: int) -> None:
         """Call when `step` optimizer steps are done.
 
         Raises:
-            RequestError: the run goes beyond the length that the scheduler was made for, as a resumed one can.
+            RequestError: the (resumed) run exceeds the length that the scheduler was planned for.
         """
         if self.interval == "step" and step % self.frequency == 0:
             try:
