@@ -99,7 +99,7 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "trainer.precision=31": ("trainer", "32"),
     "trainer.accelerator=abacus": ("trainer", "abacus", "cpu"),
     "trainer.max_epohcs=3": ("trainer.max_epohcs", "max_epochs"),
-    "trainer.devices=1000": ("error: trainer.devices=1000: this machine has ", " CPU cores; take at most "),
+    "trainer.devices=1000": ("error: trainer.devices=1000: this machine has ", " CPU cores; use at most "),
     "~scheduler.total_steps": ("error: scheduler.total_steps: You must define either total_steps OR",),
     "optimizer.momentum=0": ("optimizer", "momentum"),  # with Nesterov
 }

@@ -88,7 +88,7 @@ def test_the_model_knows_how_many_tokens_there_are(own):
     assert task.model.bag.num_embeddings == 50
     data.setup()
     assert untrained_loss(config, task, data) > 0
-    with pytest.raises(RequestError, match=r"^model: MLP takes numbers, and the inputs of these data are tokens; take"):
+    with pytest.raises(RequestError, match=r"^model: MLP takes numbers, and the inputs of these data are tokens; use"):
         build_task(own("Words", "litlab.models.mlp.MLP"), data)
 
 

@@ -1,4 +1,4 @@
-"""What a run on several devices needs, held against the config before any process is started."""
+"""Checks of devices and of what several share, before any process is started."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from litlab.distributed.cpus import cores
 from litlab.distributed.gpus import GPU
 from litlab.errors import RequestError
 
-MANY = 8  # processes that may share fewer CPU cores, as in a trial of ddp on a small machine
+MANY = 8  # processes may share fewer CPU cores, to try ddp on a small machine
 
 
 def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
-    """Hold `trainer.accelerator` and `devices` against the machine: Lightning starts any number of CPU processes.
+    """Check `trainer.accelerator` and `devices`: Lightning would start any number of CPU processes.
 
     Raises:
         RequestError: there is no such device, or there are fewer.
@@ -26,7 +26,7 @@ def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
     if (accelerator in ("gpu", "cuda") and not torch.accelerator.is_available()) or (
         accelerator == "mps" and not torch.backends.mps.is_available()
     ):
-        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; take trainer=cpu")
+        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; use trainer=cpu")
     asked = settings.get("devices")
     if type(asked) is not int:
         return
@@ -34,29 +34,29 @@ def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
     there = torch.cuda.device_count() if on_gpu else max(cores(), MANY)
     if asked > there:
         found = f"PyTorch finds {there} GPUs" if on_gpu else f"this machine has {cores()} CPU cores"
-        raise RequestError(f"trainer.devices={asked}: {found}; take at most {there}")
+        raise RequestError(f"trainer.devices={asked}: {found}; use at most {there}")
 
 
 def refuse_what_cannot_be_shared(trainer: L.Trainer, data: TensorData) -> None:
-    """Hold a run on several devices against what it needs, before any process is started.
+    """Check strategy, launcher and batch sizes of a run on several devices.
 
     Raises:
-        RequestError: something is missing.
+        RequestError: one of them does not fit.
     """
     info, size = ranks.process_info(), trainer.num_devices * trainer.num_nodes
     if info is not None and (size != info.world_size or not isinstance(trainer.strategy, DDPStrategy)):
         each, nodes = info.local_world_size, info.world_size // info.local_world_size
         raise RequestError(
             f"trainer.devices={trainer.num_devices}: {info.by} has started {info.world_size} processes; "
-            f"take trainer=ddp trainer.devices={each} trainer.num_nodes={nodes}"
+            f"use trainer=ddp trainer.devices={each} trainer.num_nodes={nodes}"
         )
     if isinstance(trainer.strategy, DDPStrategy):
         if trainer.strategy._start_method != "popen":
-            raise RequestError("trainer.strategy: forked or spawned processes cannot go on to the test; take ddp")
+            raise RequestError("trainer.strategy: forked or spawned processes cannot go on to the test; use ddp")
         if trainer.num_nodes > 1 and info is None:
-            raise RequestError(f"trainer.num_nodes={trainer.num_nodes}: start the run by torchrun or srun")
+            raise RequestError(f"trainer.num_nodes={trainer.num_nodes}: start the run with torchrun or srun")
     elif size > 1:
-        raise RequestError(f"trainer.strategy={trainer.strategy.strategy_name}: cannot train here; take ddp")
+        raise RequestError(f"trainer.strategy={trainer.strategy.strategy_name}: cannot train here; use ddp")
     if size == 1:
         return
     if data.batch_size % size:

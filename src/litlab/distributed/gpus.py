@@ -1,4 +1,4 @@
-"""A GPU for each worker of a sweep: where there are several, jobs side by side do not all train on the first."""
+"""A GPU for each worker of a sweep, so that parallel jobs do not all train on the first."""
 
 import os
 import platform
@@ -9,8 +9,8 @@ from filelock import FileLock, Timeout
 
 from litlab.config.job import in_multirun, sweep_folder
 
-FOLDER = ".gpus"  # in the sweep's folder: a lock for each GPU that a worker has
-GPU = ("auto", "gpu", "cuda")  # the accelerators that may be one
+FOLDER = ".gpus"  # in the sweep's folder: a lock for each claimed GPU
+GPU = ("auto", "gpu", "cuda")  # accelerators that may be a GPU
 _mine: dict[Path, tuple[int, FileLock]] = {}  # the locks are this process's until it ends, however it ends
 
 
@@ -24,7 +24,7 @@ def visible() -> list[str]:
 
 
 def device(settings: dict[str, Any], count: int) -> Any:
-    """`trainer.devices` for this process: in a sweep, a GPU of this worker's own; else what was asked.
+    """`trainer.devices` for this process: in a sweep, this worker's GPU; else the setting.
 
     Args:
         settings: of the trainer.
@@ -37,7 +37,7 @@ def device(settings: dict[str, Any], count: int) -> Any:
 
 
 def claim(folder: Path, count: int) -> int:
-    """The number of the GPU that this process has, from now until it ends; with more workers than GPUs by turns.
+    """Claim a GPU until this process ends, and return its number; workers beyond the number of GPUs share.
 
     Args:
         folder: the sweep's; it may be shared by several machines.

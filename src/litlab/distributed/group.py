@@ -1,4 +1,4 @@
-"""The process group of a run on several devices: entered by all ranks, left by all."""
+"""The process group of a run on several devices."""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 
 @contextlib.contextmanager
 def process_group(trainer: L.Trainer, config: DictConfig) -> Iterator[None]:
-    """The body runs as one of the trainer's processes; nothing changes for a trainer that has but one.
+    """Run the body in the trainer's process group; no effect for a single process.
 
-    Each has its share of the CPU threads, unless `threads` or OMP_NUM_THREADS says how many.
+    The ranks share the CPU threads, unless `threads` or OMP_NUM_THREADS is set.
 
     Raises:
-        RunError: torchrun or srun has started the processes, and another one has ended.
+        RunError: under torchrun or srun, another process has ended.
     """
     strategy = trainer.strategy
     if not isinstance(strategy, DDPStrategy):
@@ -51,7 +51,7 @@ def process_group(trainer: L.Trainer, config: DictConfig) -> Iterator[None]:
 
 
 def _is_lost(error: RuntimeError) -> bool:
-    """Whether a collective call has lost another process; torch has no class for that."""
+    """Whether a collective call failed because another process is gone; torch has no class for that."""
     return any(word in str(error).lower() for word in ("gloo", "nccl"))
 
 

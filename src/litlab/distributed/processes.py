@@ -1,8 +1,8 @@
 """A run on several devices of this machine: one process (rank) each, started and watched by this one.
 
-This process trains nothing. The ranks see torchrun's environment variables and meet in a file, so no port is open;
-each leaves its result and its error in a file, too. They are forked off a server that has imported the libraries once,
-for all jobs of a sweep; the server and the ranks end with this process.
+This process does not train. The ranks get torchrun's environment variables and a file rendezvous, so no port is open;
+each writes its result and its error to a file. They are forked from a server that has imported the libraries once for
+all jobs of a sweep; the server and the ranks end with this process.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ Train = Callable[[DictConfig, Any], Any]
 
 
 class Outcome(NamedTuple):
-    """What a rank leaves: the result as far as it came, the error that ended it, and when."""
+    """The outcome of a rank: its result so far, the error that ended it, and when."""
 
     result: dict[str, Any]  # its attributes
     error: Any
@@ -44,11 +44,11 @@ class Outcome(NamedTuple):
 
 
 def run_on_ranks(train: Train, config: DictConfig, result: Any, size: int) -> None:
-    """Run `train(config, result)` in `size` processes; `result` receives what the first one makes of it.
+    """Run `train(config, result)` in `size` processes; the first one's result is copied into `result`.
 
     Raises:
-        Interrupted: a signal came. The first rank was told to stop, and left what it had.
-        Exception: that of the first rank, if it was the first to fail.
+        Interrupted: a signal came; the first rank has stopped and left its result.
+        Exception: the first rank's, if it failed first.
         RunError, RequestError: another rank failed, or a rank was killed.
     """
     run_dir = Path(config.paths.run_dir)
@@ -77,7 +77,7 @@ def run_on_ranks(train: Train, config: DictConfig, result: Any, size: int) -> No
 
 
 def _end(ranks: list[Any]) -> None:
-    """Stop the first rank by a signal, so that it leaves its result, and kill the others."""
+    """Terminate the first rank, which leaves its result, and kill the others."""
     started = [each for each in ranks if each.pid is not None]
     for each in started[:1]:
         each.terminate()
@@ -88,12 +88,12 @@ def _end(ranks: list[Any]) -> None:
 
 
 def _failure(codes: list[int], outcomes: list[Outcome], run_dir: Path) -> BaseException:
-    """The error of the rank that failed first: where one is lost, the others fail, too.
+    """The error of the rank that failed first; the others fail because of it.
 
     Args:
-        codes: exit codes of the ranks when the first one had failed; negative: the signal that killed it.
+        codes: exit codes of the ranks after the first failure; negative: the signal that killed a rank.
         outcomes: of the ranks.
-        run_dir: where their logs are.
+        run_dir: with their logs.
     """
     failed = [rank for rank, code in enumerate(codes) if code]
     rank = min(failed, key=lambda each: (codes[each] > 0, outcomes[each].time))
@@ -126,7 +126,7 @@ def _run_rank(rank: int, train: Train, config: Any, result: Any, size: int, fold
             logging.getLogger(__name__).error("process %d ended", rank, exc_info=raised)
             error = _portable(raised)
         signals.ignore()
-        with contextlib.suppress(OSError):  # a full disk, or the parent has gone
+        with contextlib.suppress(OSError):  # a full disk, or the parent is gone
             write_atomic(Path(folder, str(rank)), pickle.dumps(Outcome(vars(result), error, time.monotonic())))
     sys.exit(error is not None)
 
@@ -134,7 +134,7 @@ def _run_rank(rank: int, train: Train, config: Any, result: Any, size: int, fold
 def _portable(error: BaseException) -> Any:
     """An error that can be pickled, with its traceback and where it was raised."""
     portable: Any = error
-    if is_full_disk(error):  # perhaps only what caused this one is, and that is not pickled
+    if is_full_disk(error):  # perhaps only its cause is, which is not pickled
         portable = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     try:
         pickle.loads(pickle.dumps(portable))
@@ -155,4 +155,4 @@ def _end_with_parent(folder: str) -> None:
     assert parent is not None
     parent.join()
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)  # no other thread than the main one can end its process in another way
+    os._exit(1)  # the only way to end the process from another thread

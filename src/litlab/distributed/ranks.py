@@ -1,8 +1,8 @@
-"""The processes of one run: which of them this is, and how the first one's config comes to the others.
+"""The processes (ranks) of one run: which one this is, and how the config gets from rank 0 to the others.
 
-On one machine litlab starts them (see `processes`). Where torchrun or srun has, the first one (rank 0) composes the
-config, writes the result and talks to the user; the others wait for its config at a store of torch.distributed, so that
-they agree on the run directory.
+On one machine litlab starts them (see `processes`). Under torchrun or srun, rank 0 composes the config, writes the
+result and talks to the user; the others get its config from a store of torch.distributed, so that all agree on the run
+directory.
 """
 
 import json
@@ -18,11 +18,11 @@ from litlab.errors import RequestError
 
 RENDEZVOUS = "LITLAB_RENDEZVOUS"  # the file in which the ranks that litlab starts find each other
 KEY = "litlab/config"
-_stores: list[Any] = []  # kept: the first process serves it
+_stores: list[Any] = []  # kept alive: rank 0 serves it
 
 
 class ProcessInfo(NamedTuple):
-    """Where torchrun or Slurm has put this process."""
+    """This process's place among those that torchrun or Slurm has started."""
 
     rank: int
     world_size: int
@@ -31,11 +31,11 @@ class ProcessInfo(NamedTuple):
 
 
 def process_info() -> ProcessInfo | None:
-    """This process's place among several that torchrun or Slurm has started; None if it is none of such."""
+    """This process's place among several that torchrun or Slurm has started; None otherwise."""
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         found = ProcessInfo(int(env["RANK"]), int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"]), "torchrun")
-    elif "SLURM_PROCID" in env and env.get("SLURM_JOB_NAME") not in ("bash", "interactive"):  # as Lightning tells
+    elif "SLURM_PROCID" in env and env.get("SLURM_JOB_NAME") not in ("bash", "interactive"):  # as in Lightning
         size, nodes = int(env.get("SLURM_NTASKS", 1)), int(env.get("SLURM_NNODES", 1))
         found = ProcessInfo(int(env["SLURM_PROCID"]), size, size // nodes, "srun")
     else:
@@ -50,17 +50,17 @@ def is_first_process() -> bool:
 
 
 def publish(config: DictConfig) -> None:
-    """Let the other processes that torchrun or Slurm has started have this run's config."""
+    """Send the config to the other processes that torchrun or Slurm has started."""
     info = process_info()
     if info is not None and info.rank == 0:
         _store(info).set(KEY, json.dumps(as_plain_data(config)))
 
 
 def refuse_sweep(arguments: Sequence[str]) -> None:
-    """Hold the command line against how this process was started.
+    """Refuse a sweep under torchrun or Slurm.
 
     Raises:
-        RequestError: a sweep by several processes of torchrun or Slurm.
+        RequestError: the command line asks for one.
     """
     info = process_info()
     if info is not None and {"-m", "--multirun"} & set(arguments):
@@ -70,10 +70,10 @@ def refuse_sweep(arguments: Sequence[str]) -> None:
 
 
 def receive() -> DictConfig:
-    """The run's config, from its first process; from now on this process writes to its own log file."""
+    """The run's config, from rank 0; from now on this process writes to its own log file."""
     info = process_info()
     assert info is not None
-    import lightning.pytorch  # noqa: F401  # takes seconds, as it does the first process now
+    import lightning.pytorch  # noqa: F401  # takes seconds, meanwhile rank 0 does the same
 
     config = OmegaConf.create(json.loads(_store(info).get(KEY)))
     log_to(config.paths.run_dir, info.rank)
@@ -81,7 +81,7 @@ def receive() -> DictConfig:
 
 
 def as_plain_data(config: DictConfig) -> dict[str, Any]:
-    """A config that needs nothing of Hydra any more."""
+    """A resolved config, without Hydra's interpolations."""
     content: Any = OmegaConf.to_container(config, resolve=True)
     return content
 
@@ -92,7 +92,7 @@ def log_file(run_dir: str | Path, rank: int) -> Path:
 
 
 def log_to(run_dir: str | Path, rank: int) -> None:
-    """Log to the process's file; all but the first one print there, too, whatever prints."""
+    """Log to the process's file; ranks other than 0 redirect stdout and stderr to it, too."""
     file = log_file(run_dir, rank)
     if rank:
         with file.open("ab") as log:
@@ -104,14 +104,14 @@ def log_to(run_dir: str | Path, rank: int) -> None:
 
 
 def _store(info: ProcessInfo) -> Any:
-    """A store of torch.distributed that all processes reach: torchrun's; under Slurm the first process serves it."""
+    """A store of torch.distributed for all processes: torchrun's; under Slurm rank 0 serves it."""
     from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
     from torch.distributed import PrefixStore, TCPStore
 
     cluster = TorchElasticEnvironment() if info.by == "torchrun" else SLURMEnvironment()
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         store = TCPStore(cluster.main_address, cluster.main_port, is_master=False)
-    else:  # the port itself is for the group that trains
+    else:  # the port itself is the process group's
         store = TCPStore(cluster.main_address, cluster.main_port + 1, is_master=info.rank == 0, wait_for_workers=False)
     _stores.append(store)
     return PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, with a checksum, and read as data: a run takes numbers from them and no paths."""
+"""Checkpoints: written atomically, with a checksum; read as data, from which a run takes no paths."""
 
 import hashlib
 import io
@@ -28,37 +28,37 @@ log = logging.getLogger(__name__)
 MARK = b"litlab sha256 "
 COMMENT = len(MARK) + 2 * hashlib.sha256().digest_size
 LENGTH = COMMENT.to_bytes(2, "little")
-# Read by name, and so harmless; everything else must not hold text (see `trusted_part`).
+# Read by name, hence harmless; everything else must not contain text (see `trusted_part`).
 KNOWN_KEYS = {"epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"}
 KNOWN_KEYS |= {"optimizer_states", "lr_schedulers", "litlab", SPEC}
 HPARAMS = re.compile("(datamodule_)?(hyper_parameters|hparams_name|hparams_type)")
 
 
 class UnreadableError(RunError):
-    """A file is not the checkpoint that litlab wrote.
+    """A file is not an intact checkpoint of litlab.
 
     Args:
         path: of the file.
-        what: is wrong with it.
+        problem: continues the path: "is damaged".
     """
 
-    def __init__(self, path: str | Path, what: str) -> None:
-        super().__init__(f"{path}: {what}")
-        self.what = what
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.problem = problem
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Verify the checksum of a checkpoint, and load it.
 
     Raises:
-        UnreadableError: it is damaged, cut off, or no checkpoint of litlab.
+        UnreadableError: it is damaged, truncated, or not a checkpoint of litlab.
         OSError: it cannot be read.
     """
     content = Path(path).read_bytes()
     _verify(path, content)
     try:
         checkpoint = torch.load(io.BytesIO(content), weights_only=True, map_location=map_location)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:  # whole, and yet not ours
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:  # intact, but not ours
         raise UnreadableError(path, "is not a checkpoint of litlab") from error
     if not isinstance(checkpoint, dict):
         raise UnreadableError(path, "is not a checkpoint of litlab")
@@ -110,7 +110,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback], source: Path) -> dict[str, Any]:
-    """The part of a checkpoint that a run may load: somebody else's file must not name files to read or remove.
+    """The part of a checkpoint that a run may load: an untrusted file must not name files to read or remove.
 
     Paths of checkpoints are rebuilt in the run's own folder. All other text is left out or refused, because a callback
     of any class could take it for a path. Lightning's other callbacks and litlab's keep none.
@@ -118,10 +118,10 @@ def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback],
     Args:
         checkpoint: as loaded.
         callbacks: of the run.
-        source: the file that it was loaded from, resolved; the best weights of the earlier part lie beside it.
+        source: its resolved path; the best weights so far lie beside it.
 
     Raises:
-        UnreadableError: it names files outside of its own folder, or has text where none belongs.
+        UnreadableError: it names files outside of its folder, or contains text where none belongs.
     """
     kept = {name: value for name, value in checkpoint.items() if not HPARAMS.fullmatch(str(name))}
     weights = set(map(str, kept.get("state_dict", ())))
@@ -149,9 +149,9 @@ def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback],
 def _in_own_folder(
     callback: ModelCheckpoint, state: Mapping[str, Any], weights: set[str], source: Path
 ) -> dict[str, Any]:
-    """The state of a callback that keeps checkpoints, with the files of the earlier part in the run's own folder.
+    """The state of a ModelCheckpoint, with its files in the run's own folder.
 
-    What a monitor chose is copied there; the file that holds the last weights is the earlier run's affair.
+    The best checkpoints are copied there; the last one stays with the earlier run.
     """
     own = callback.state_dict()
     _refuse_text({name: value for name, value in state.items() if name not in own}, callback.state_key, weights, source)
@@ -187,7 +187,7 @@ def _in_own_folder(
 
 
 def _refuse_text(value: Any, where: str, known: set[str], source: Path) -> None:
-    """Let numbers, tensors and `known` text pass, and keys that are words."""
+    """Refuse text other than `known` and keys that are identifiers."""
     for text in _texts(value):
         if text not in known:
             raise UnreadableError(source, f"has text in the state of {where} that a run does not take over ({text!r})")

@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on besides its settings: the code's commit and the machine."""
+"""What results depend on besides the settings: the code's commit and the machine."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the code that runs, and whether the code or the configs differ from it; None where git is not."""
+    """Commit of the running code, and whether code or configs differ from it; None without git."""
 
     def git(*words: str) -> str | None:
         command = ["git", "-C", str(Path(__file__).parent), *words]
@@ -23,5 +23,5 @@ def git_state() -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Python, platform and cores; the run adds what it knows of torch and the device."""
+    """Python, platform and cores; the run adds torch and the device."""
     return {"python": platform.python_version(), "platform": platform.platform(), "cpus": os.cpu_count()}

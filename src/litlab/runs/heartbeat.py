@@ -1,4 +1,4 @@
-"""Whether the process that writes a result.json is alive: its identity, and the file's time, which it renews."""
+"""Whether the process that writes a result.json is alive, by its identity and the file's time, which it renews."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from typing import Any
 from litlab.polling import polling
 
 INTERVAL = 10.0  # seconds between two beats
-SILENCE = 60.0  # seconds without a beat after which a process of another machine counts as gone
+SILENCE = 60.0  # seconds without a beat after which a process on another machine counts as dead
 
 
 def this_process() -> dict[str, Any]:
-    """Host, pid and, where /proc says it, start time of this process, for pids are reused."""
+    """Host, pid and start time (from /proc, if there is one) of this process; pids are reused."""
     return {"host": platform.node(), "pid": os.getpid(), "start": _start(os.getpid())}
 
 
@@ -27,9 +27,9 @@ def beating(file: Path) -> Iterator[None]:
 
 
 def is_alive(result: dict[str, Any], file: Path) -> bool:
-    """Whether `result`, read from `file`, is of a run that goes on: it says so, and its process lives.
+    """Whether `result`, read from `file`, is of a running run: its status is running, and its process is alive.
 
-    A process of another machine lives if it renewed the file within the last minute (by this machine's clock).
+    A process on another machine is alive if it renewed the file within the last minute (by this machine's clock).
     """
     process = result.get("process")
     if result.get("status") != "running" or not process:
@@ -46,9 +46,9 @@ def is_alive(result: dict[str, Any], file: Path) -> bool:
         os.kill(process["pid"], 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # of another user
+    except PermissionError:  # another user's
         return True
-    return start is not None or _start(os.getpid()) is None  # with /proc, this one is dead and not yet buried
+    return start is not None or _start(os.getpid()) is None  # with /proc, it is a zombie
 
 
 def age() -> float:
@@ -58,7 +58,7 @@ def age() -> float:
 
 
 def is_alive_elsewhere(result: dict[str, Any], file: Path) -> bool:
-    """As `is_alive`, but not for this very process: when it asks for its run's result, that run is over."""
+    """As `is_alive`, but False for this process: when it asks, its own run is over."""
     return result.get("process") != this_process() and is_alive(result, file)
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard's HParams page: a row for every run, with what was chosen and the final metrics."""
+"""TensorBoard's HParams page: a row for every run, with its choices and final metrics."""
 
 import contextlib
 import time
@@ -30,7 +30,7 @@ Value = bool | int | float | str
 
 @contextlib.contextmanager
 def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> Iterator[None]:
-    """The row is there while the body trains; it stays with the status FAILURE where the body raises.
+    """Add the row while the body trains; its status becomes FAILURE if the body raises.
 
     (A run that is killed leaves the status UNKNOWN.) `log_metrics` completes the row.
     """
@@ -54,9 +54,9 @@ def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> It
 
 
 def log_metrics(loggers: Iterable[Logger], config: DictConfig, result: Result) -> None:
-    """Write the final metrics, and which columns the page has.
+    """Write the final metrics and the columns of the page.
 
-    TensorBoard takes the columns of one run, any, for all of a folder. So no run says so that lacks some.
+    TensorBoard uses the columns of any one run for the whole folder, so only completed runs declare them.
     """
     metrics = final_metrics(result)
     columns = [
@@ -73,9 +73,9 @@ def log_metrics(loggers: Iterable[Logger], config: DictConfig, result: Result) -
 
 
 def hparams(config: DictConfig, result: Result) -> dict[str, Value]:
-    """Of a sweep's job: what was swept. Of a single run: the choices, the main settings and what was overridden.
+    """The swept settings of a sweep's job; the choices, main settings and overrides of a single run.
 
-    Numbers stay numbers; a choice is its name; a list and null are as they were typed.
+    Numbers stay numbers; a choice is its name; lists and null are as typed.
     """
     words = (override.lstrip("+").partition("=") for override in result.overrides)
     typed = {key.split("@")[0]: text for key, equals, text in words if equals}
@@ -86,10 +86,10 @@ def hparams(config: DictConfig, result: Result) -> dict[str, Value]:
 
 
 def final_metrics(result: Result) -> dict[str, float]:
-    """The best of validation, then those of the test: first the one that corresponds to it.
+    """The best validation metric, then the test metrics, its counterpart first.
 
-    They have names of their own: val/accuracy is a curve, best/val/accuracy its value that counts; of a test on the
-    training split test/r2 is test_on_train/r2.
+    Names differ from the curves': best/val/accuracy is the best value of the curve val/accuracy. For a test on the
+    training split, test/r2 becomes test_on_train/r2.
     """
     monitor, metrics = result.monitor, result.metrics
     best = {} if monitor.best is None else {f"best/{monitor.metric}": monitor.best}
@@ -100,7 +100,7 @@ def final_metrics(result: Result) -> dict[str, float]:
 
 
 def tensorboards(loggers: Iterable[Logger]) -> list[TensorBoardLogger]:
-    """Those of this process that write event files."""
+    """The loggers that write event files; none in ranks other than 0."""
     return [each for each in loggers if isinstance(each, TensorBoardLogger)] if is_first_process() else []
 
 

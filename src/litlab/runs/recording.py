@@ -1,4 +1,4 @@
-"""Run a job and write its result.json, whatever happens to it."""
+"""Run a job and write its result.json, whatever happens."""
 
 import contextlib
 import logging
@@ -23,21 +23,21 @@ RESERVED = 64 * 1024  # bytes for the last result; one of a usual run has 6,000
 
 
 class AlreadyBegun(Exception):  # noqa: N818
-    """The run is another process's: its folder has a result."""
+    """Another process has begun the run: its folder has a result."""
 
 
 @contextlib.contextmanager
 def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 0.0) -> Iterator[Result]:
     """Run the body, which fills in `result`, and write it to `run_dir`/result.json: completed, failed or interrupted.
 
-    While the body runs the file says `running`, and its time is renewed: see `is_alive`. Of several processes of one
-    run only the first writes. A signal waits for the body's next `signals.check`, or for its end.
+    While the body runs, the status is `running` and the file's time is renewed: see `is_alive`. Only rank 0 writes. A
+    signal waits for the body's next `signals.check`, or for its end.
 
     Args:
         run_dir: the run's folder.
-        result: what is known before.
-        once: do not run what has been begun in that folder, perhaps by another process.
-        before: seconds that the run has taken already, which count in its `seconds`: a command's start-up.
+        result: of the run so far.
+        once: do not run if the folder already has a result, perhaps of another process.
+        before: seconds that count in the run's `seconds`, too: a command's start-up.
 
     Raises:
         AlreadyBegun: for `once`.
@@ -81,12 +81,12 @@ def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 
 
 
 def format_error(error: BaseException) -> str:
-    """An error as a result has it: our own messages are meant for the user as they are."""
+    """An error as `Result.error` has it: the message alone if it is ours."""
     return str(error) if isinstance(error, RunError | RequestError) else f"{type(error).__name__}: {error}"
 
 
 def _as_ours(error: BaseException, run_dir: Path) -> BaseException:
-    """What an error means for the run; one that follows a signal is caused by the stopping."""
+    """Translate an error for the user; after a signal, any error counts as the interruption."""
     failure = error
     signum = signals.received()
     if isinstance(error, Interrupted) or signum is not None:
@@ -104,10 +104,10 @@ def _as_ours(error: BaseException, run_dir: Path) -> BaseException:
 
 
 class _ResultFile:
-    """The result.json of a run that is under way, and disk space reserved for the last version of it.
+    """The result.json of a run in progress, and disk space reserved for its last version.
 
-    Without it a full disk would leave `running` there for ever: the last version can be written into the blocks of the
-    reserve, which is then renamed.
+    On a full disk the last version is written into the reserved blocks, and the reserve is renamed; otherwise the
+    status would stay `running` forever.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,7 +121,7 @@ class _ResultFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.reserve.open("xb") as file:  # a name that nobody can guess, and never through a link
+            with self.reserve.open("xb") as file:  # an unguessable name, never through a link
                 file.write(b" " * RESERVED)
             write(self.path, result.as_dict(), once)
         except OSError as error:
@@ -131,11 +131,11 @@ class _ResultFile:
             if error.errno in FULL:
                 self.reserve.unlink(missing_ok=True)  # the last version may still fit
                 return error
-            log.error("%s could not be written: %s", self.path, error)  # the run will meet what is wrong
+            log.error("%s could not be written: %s", self.path, error)  # the run will hit the same problem
         return None
 
     def finish(self, result: Result) -> None:
-        """Write the last version; a failure is only logged, for it must not hide what ended the run."""
+        """Write the last version; a failure is only logged, so as not to hide what ended the run."""
         content = result.as_dict()
         try:
             try:

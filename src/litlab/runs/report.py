@@ -1,4 +1,4 @@
-"""What a run prints on the terminal."""
+"""The terminal output of a run."""
 
 import math
 import os
@@ -91,12 +91,12 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
 
 
 def as_text(text: str) -> Text:
-    """As it is: [kg] is no markup, and what would steer the terminal is shown instead."""
+    """Literal text: [kg] is not markup, and control characters are escaped."""
     return Text(printable(text))
 
 
 def widen(console: Console, table: Table) -> None:
-    """Make room for all columns as they are: a number that is cut is no number."""
+    """Widen the console so that no number is cut off."""
     given, console.width = console.width, 1000
     console.width = max(given, console.measure(table).maximum)  # the minimum would break "train s" in two
 
@@ -112,7 +112,7 @@ def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> Non
 
 
 def _metric(value: float) -> str:
-    """Four decimals, of a small one three digits, of a huge one four; - for what is undefined."""
+    """Four decimals; three digits of a small number, four of a huge one; - for NaN."""
     if math.isnan(value):
         return "-"
     if abs(value) >= HUGE:
@@ -127,11 +127,11 @@ def _cell(value: Any) -> str:
 
 
 def relative(path: Path) -> str:
-    """From the working directory, where the path lies below it."""
+    """The path relative to the working directory, if it lies below it."""
     here = os.path.relpath(path)
     return here if not here.startswith("..") else str(path)
 
 
 def quoted(path: Path) -> str:
-    """As one types it in a shell."""
+    """The relative path, quoted for a shell."""
     return shlex.quote(relative(path))

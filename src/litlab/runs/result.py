@@ -1,4 +1,4 @@
-"""result.json: what a run was asked and what came out."""
+"""result.json: the request and the outcome of a run."""
 
 import copy
 import json
@@ -17,10 +17,10 @@ from litlab.files import write_atomic
 FILE = "result.json"
 HISTORY = "history.csv"  # the metrics of each epoch
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
-# Where it lies, what it is for and who is trusted: not what it is.
+# Paths, purpose and trust are not part of a run's identity.
 NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "resume_changes", "trust")
 
-StoredResult = dict[str, Any]  # a result.json as it was read: of any version of litlab, or of another program
+StoredResult = dict[str, Any]  # a result.json as read: by any version of litlab, or by another program
 
 
 @dataclass
@@ -44,34 +44,34 @@ class Monitor:
 class Result:
     """A run, as result.json has it: the keys are these names, in this order.
 
-    Fields from `status` on are set once the run has come so far; result.json lacks them until then.
+    Fields from `status` on are unset, and absent from result.json, until the run gets there.
 
     Attributes:
         choices: the option chosen in each group of conf/ (`GROUPS`).
-        overrides: the words of the command line, but those of the sweep.
+        overrides: of the command line, without the sweep's.
         swept: the settings that a sweep varies.
-        seed: of all random numbers.
+        seed: of all random generators.
         settings: the resolved config, see `settings`.
         status: running, completed, failed or interrupted.
         error: what went wrong, and which numbers were not finite (they are null in the file).
         started: date, time and zone, ISO 8601.
-        git: `commit`, and whether the code or the configs differ from it (`dirty`).
+        git: `commit`, and whether code or configs differ from it (`dirty`).
         environment: versions, platform, device and threads.
-        process: host, number and start of the process that writes the file.
-        found: what a program other than training found; its keys stand in the file beside the others.
-        tuned, suggested: the setting that `tune` found and its value: taken, or only shown.
-        parameters: how many weights the model has.
-        epochs: that were trained, also in a run that failed.
-        steps: of the optimizer.
-        seconds_training: of all training epochs, with compiling, without validation.
+        process: host, pid and start of the process that writes the file.
+        found: results of other programs than training, merged into the file's keys.
+        tuned, suggested: the setting that `tune` found and its value: applied, or only shown.
+        parameters: number of weights.
+        epochs: trained so far, also in a failed run.
+        steps: optimizer steps.
+        seconds_training: all training epochs, with compiling, without validation.
         seconds_compiling: in torch.compile.
         samples_per_second: of training; None without training.
         metrics: flat, such as train/loss, val/accuracy, test/rmse.
         monitor: what selected the tested weights.
         checkpoint: the file with the tested weights; None if none was kept.
-        weights: of a model with few of them, by name and flattened.
-        target_mean, target_std: of standardized targets, for such a model.
-        test_split: test, or train where the test repeats the training rows.
+        weights: of a small model, by name, flattened.
+        target_mean, target_std: of standardized targets, for a small model.
+        test_split: test, or train where the test is on the training split.
         hints: what to try next, a sentence each.
         seconds: from the start of the command to the end of the run.
     """
@@ -108,7 +108,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, stored: StoredResult) -> "Result":
-        """The run of a result.json; keys that are no fields are `found`."""
+        """The result of a result.json; unknown keys go to `found`."""
         result, names = cls(), {each.name for each in fields(cls)}
         result.found = {name: value for name, value in stored.items() if name not in names}
         result.update(**{name: value for name, value in stored.items() if name in names})
@@ -131,19 +131,19 @@ class Result:
 
 
 def test_note(test_split: str | None) -> str:
-    """What to say beside a test metric: nothing, unless the test repeats the training rows."""
+    """The note beside a test metric; empty unless the test is on the training split."""
     return " (on the training split)" if test_split == "train" else ""
 
 
 def request(config: DictConfig) -> Result:
-    """What was asked: the choices, the overrides but those of sweeps, what was swept, the seed and all settings."""
+    """The request: choices, overrides (without a sweep's), swept settings, seed and all settings."""
     asked = Result(swept=list(OmegaConf.select(config, "sweep.swept") or ()))
     if HydraConfig.initialized():
         hydra = HydraConfig.get()
         chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
         asked.choices = {group: chosen.get(group) for group in GROUPS}
         asked.overrides = [word for word in hydra.overrides.task if not word.lstrip("+~").startswith("sweep.")]
-    seed = config.get("seed")  # perhaps none, or a mapping: the checks tell
+    seed = config.get("seed")  # perhaps invalid: the checks report it
     asked.seed = str(seed) if OmegaConf.is_config(seed) else seed
     try:
         asked.settings = settings(config)
@@ -153,12 +153,12 @@ def request(config: DictConfig) -> Result:
 
 
 def settings(config: DictConfig) -> dict[str, Any]:
-    """The identity of a run: its resolved config as plain data, less where it lies and what it is for.
+    """The identity of a run: its resolved config as plain data, without paths and purpose.
 
-    Every path is blank in it, so that it is the same wherever the run lies.
+    Paths within other settings are blank, so that it does not depend on where the run lies.
 
     Raises:
-        OmegaConfBaseException: an interpolation leads nowhere.
+        OmegaConfBaseException: an interpolation cannot be resolved.
     """
     blank = copy.deepcopy(config)
     with open_dict(blank):
@@ -173,17 +173,17 @@ def settings(config: DictConfig) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any], once: bool = False) -> None:
-    """Write plain JSON, as `encode` gives it, at once or not at all.
+    """Write JSON (`encode`) atomically.
 
     Raises:
-        FileExistsError: the file is there, for `once`.
-        OSError: it cannot be written; what was there stays.
+        FileExistsError: with `once`, if the file exists.
+        OSError: it cannot be written; the old file stays.
     """
     write_atomic(path, encode(content), once)
 
 
 def encode(content: Mapping[str, Any]) -> bytes:
-    """JSON; a number that is not finite becomes null, and its name is added to `error`."""
+    """JSON, with null for non-finite numbers, whose names are added to `error`."""
     not_finite: list[str] = []
     plain = _finite(content, "", not_finite)
     if not_finite:

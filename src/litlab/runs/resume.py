@@ -1,4 +1,4 @@
-"""Whether a run can go on from a checkpoint: the same model, the same settings, and something left to do."""
+"""Whether a run can resume from a checkpoint: the same model and settings, and epochs left."""
 
 import json
 import logging
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 # Settings, or groups of them, that may change without being named in resume_changes.
 IRRELEVANT = (
-    # Where things lie, what the run is for, and what it says of itself.
+    # Paths, purpose and logging.
     *("paths", "reference", "resume_from", "resume_changes", "sweep", "tune", "debug", "trust", "logger"),
     "evaluate_train",
     *("trainer.log_every_n_steps", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.detect_anomaly", "trainer.num_sanity_val_steps"),
-    "trainer.limit_test_batches",  # of the test, which is made anew
-    # Where and how fast: the weights are the same but for rounding.
+    "trainer.limit_test_batches",  # the test runs again
+    # Device and speed: the weights are the same up to rounding.
     *("threads", "task.steps_per_execution", "task.compile", "data.eval_batch_size"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
-    # How long: where the learning rate depends on it, `Schedule.check_length` says so.
+    # Length: `Schedule.check_length` checks whether the learning rate depends on it.
     *("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.max_time"),
     "trainer.fast_dev_run",
 )
@@ -72,11 +72,11 @@ def check_resume(path: str, config: DictConfig, task: Task, trainer: L.Trainer) 
     try:
         checkpoint = read_checkpoint(path)
     except UnreadableError as error:
-        raise RequestError(f"{asked}: {error.what}; take RUN/checkpoints/last.ckpt") from error
+        raise RequestError(f"{asked}: {error.problem}; use RUN/checkpoints/last.ckpt") from error
     except OSError as error:
-        raise RequestError(f"{asked}: cannot be read ({error.strerror}); take RUN/checkpoints/last.ckpt") from error
+        raise RequestError(f"{asked}: cannot be read ({error.strerror}); use RUN/checkpoints/last.ckpt") from error
     if not {"state_dict", "hyper_parameters", KEY} <= checkpoint.keys():
-        raise RequestError(f"{asked}: is not a checkpoint of litlab; take RUN/checkpoints/last.ckpt")
+        raise RequestError(f"{asked}: is not a checkpoint of litlab; use RUN/checkpoints/last.ckpt")
     if "optimizer_states" not in checkpoint:
         raise RequestError(
             f"{asked}: holds the weights alone (save_weights_only=true), and training needs the optimizer's state, too"
@@ -96,7 +96,7 @@ def check_resume(path: str, config: DictConfig, task: Task, trainer: L.Trainer) 
 
 
 def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, Any], asked: str) -> frozenset[str]:
-    """The settings that differ and may, with those that `resume_changes` names although they do not."""
+    """The settings that differ, all of which may; and those in `resume_changes`."""
     allowed = config.resume_changes
     if not isinstance(allowed, ListConfig) or not all(isinstance(name, str) for name in allowed):
         raise RequestError(f"resume_changes={allowed}: must be a list of settings, such as [optimizer.lr]")
@@ -108,7 +108,7 @@ def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, An
                 f"{name.partition('.')[0]}"
             )
     named = [name for name in changed if any(_is_within(name, each) for each in allowed)]
-    follows = {f"${{{name}}}" for name in named}  # as scheduler.max_lr is optimizer.lr, unless it is set
+    follows = {f"${{{name}}}" for name in named}  # such as scheduler.max_lr, which is optimizer.lr by default
     plain: Any = OmegaConf.to_container(config, resolve=False)
     written = _flat(plain)
     refused = [name for name in changed if name not in named and written.get(name) not in follows]
@@ -130,7 +130,7 @@ def _as_text(value: Any) -> str:
 def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], irrelevant: Sequence[str] = IRRELEVANT
 ) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ and matter, with both values; of a group of another class, the class alone.
+    """The relevant settings that differ, with both values; if a group's class differs, only the class.
 
     Args:
         before: a resolved config.
@@ -140,7 +140,7 @@ def differences(
     old, new = _flat(before), _flat(now)
     names = [name for name in dict.fromkeys((*old, *new)) if old.get(name, UNSET) != new.get(name, UNSET)]
     names = [name for name in names if not any(_is_within(name, each) for each in irrelevant)]
-    names = [name for name in names if not _of_an_observer(name, old, new)]
+    names = [name for name in names if not _is_observer(name, old, new)]
     targets = [name.removesuffix("_target_") for name in names if name.endswith("._target_")]
     kept = [name for name in names if name.endswith("._target_") or not name.startswith(tuple(targets))]
     return {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in kept}
@@ -150,7 +150,7 @@ def _is_within(name: str, group: str) -> bool:
     return name == group or name.startswith(f"{group}.")
 
 
-def _of_an_observer(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _is_observer(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     group, _, rest = name.partition(".")
     if group != "callbacks":
         return False
@@ -162,7 +162,7 @@ def _of_an_observer(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their dotted names, lists whole; a path of `paths` is its name, so that runs may lie anywhere."""
+    """Settings by dotted name; a path below one of `paths` is written with its name, so that runs can be moved."""
     places = sorted(
         ((str(place), name) for name, place in (settings.get("paths") or {}).items() if place),
         key=lambda each: -len(each[0]),
@@ -194,6 +194,6 @@ def _refuse_stopped(trainer: L.Trainer, checkpoint: Mapping[str, Any], changes: 
         if (state["stopped_epoch"] or state["wait_count"] >= state["patience"]) and not eased:
             raise RequestError(
                 f"{asked}: this run has stopped early, after epoch {checkpoint['epoch'] + 1}, as {callback.monitor} no "
-                "longer improved; to train on, take a larger callbacks.early_stopping.patience and "
+                "longer improved; to train on, set a larger callbacks.early_stopping.patience and "
                 "resume_changes=[callbacks.early_stopping.patience]"
             )
