@@ -34,9 +34,9 @@ from litlab.tasks.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
-# Settings of the Trainer that are the module's business under manual optimization; Lightning refuses them there.
+# Settings that the Trainer leaves to the module, and refuses, under manual optimization.
 MODULE_SETTINGS = {"accumulate_grad_batches": 1, "gradient_clip_val": None, "gradient_clip_algorithm": None}
-# Settings that count batches or steps within an epoch, and their idle values: see `steps_per_execution`.
+# Settings that count batches or steps, and their defaults: see `steps_per_execution`.
 COUNTED = {
     **{"limit_train_batches": 1.0, "overfit_batches": 0.0, "val_check_interval": 1.0, "fast_dev_run": False},
     "min_steps": None,
@@ -44,16 +44,16 @@ COUNTED = {
 
 
 def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: Any) -> Any:
-    """hydra.utils.instantiate of what a config may name, where a mistake in the config is an error of one line.
+    """hydra.utils.instantiate for trusted classes, with one-line errors.
 
     Args:
-        group: what is built.
-        config: a part of a config that names it.
+        group: of the config, for errors.
+        config: its node.
         trust: packages that the user trusts, besides the known ones.
         kwargs: as for hydra.utils.instantiate.
 
     Raises:
-        RequestError: what the config names may not be named, or cannot be built so.
+        RequestError: the class is not trusted, or cannot be built with these settings.
     """
     try:
         verify(group, config, trust)
@@ -68,7 +68,7 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
 def build_data(config: DictConfig) -> TensorData:
     """The data of a config, not loaded yet; jobs of a sweep in one process load them once, see `SharedCopy`."""
     data: TensorData = instantiate("data", config.data, trusted(config))
-    if in_sweep() and isinstance(data, TensorData):  # others' data are their own
+    if in_sweep() and isinstance(data, TensorData):  # foreign data modules do not share
         settings: Any = OmegaConf.to_container(config.data, resolve=True)
         data.shared = functools.partial(shared_copy(sweep_folder()).get, settings)
     return data
@@ -78,7 +78,7 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
     """Model, optimizer, scheduler and task of a config, for these data.
 
     Raises:
-        RequestError: something cannot be built so, the task is not for such targets, or has no such metric to monitor.
+        RequestError: something cannot be built with these settings, or targets or monitor do not fit.
     """
     check_model(config, data)
     task = instantiate_task(config, data)
@@ -88,10 +88,10 @@ def build_task(config: DictConfig, data: TensorData) -> Task:
 
 
 def instantiate_task(config: DictConfig, data: Declaration) -> Task:
-    """As `build_task`, without its checks: also for a saved run, of which there is no data set but what is known of it.
+    """`build_task` without its checks: also for a saved run, which has a `DataSpec` instead of a data set.
 
     Raises:
-        RequestError: something cannot be built so.
+        RequestError: something cannot be built with these settings.
     """
     trust = trusted(config)
     model = instantiate("model", config.model, trust, **model_arguments(data))
@@ -109,7 +109,7 @@ def instantiate_task(config: DictConfig, data: Declaration) -> Task:
 
 
 def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:
-    """The schedule of a config's scheduler group, of packages that are known or in `trust`; None for scheduler=none."""
+    """The schedule of a config's scheduler group; None for scheduler=none."""
     settings = dict(config)
     if not settings:
         return None
@@ -121,8 +121,8 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     """The trainer of a config, with its loggers and callbacks.
 
     Raises:
-        RequestError: there is no such device, several cannot share this, or something would watch a validation that
-            does not take place.
+        RequestError: there is no such device, several devices cannot share this, or a monitor needs a missing
+            validation.
     """
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
     if (info := process_info()) and settings.get("devices") == "auto":
@@ -138,7 +138,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     trainer: L.Trainer = instantiate(
         "trainer",
         settings
-        | {  # without these Lightning would add a bar and a checkpoint of its own
+        | {  # or Lightning would add its own bar and checkpoint
             "enable_progress_bar": any(isinstance(each, ProgressBar) for each in callbacks),
             "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
         },
@@ -157,16 +157,16 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
 
 
 def steps_per_execution(config: DictConfig, trainer: L.Trainer, task: Task) -> int:
-    """What task.steps_per_execution may be; 1 where more would change what the run does, not its speed alone.
+    """task.steps_per_execution, or 1 where more would change the run's behaviour.
 
-    The Trainer counts calls of `training_step`, and calls callbacks' hooks once for each. So where something counts
-    batches or is to see every step, one call is one step. Several devices average the gradients once per call.
+    The Trainer counts calls of `training_step`, and calls callbacks' hooks once per call. So where something counts
+    batches or must see every step, one call is one step. Several devices average the gradients once per call.
     """
     # By repr, for 1 == 1.0, but limit_train_batches=1 is one batch and 1.0 all of them.
     settings = {name: config.trainer.get(name, idle) for name, idle in COUNTED.items()}
     counted = [f"trainer.{name}" for name, value in settings.items() if repr(value) != repr(COUNTED[name])]
     callbacks = [type(each).__name__ for each in trainer.callbacks if counts_batches(each)]
-    own = ("configure_callbacks", *BATCH_HOOKS, *STEP_HOOKS)  # of a task of the user's own
+    own = ("configure_callbacks", *BATCH_HOOKS, *STEP_HOOKS)  # of a user's task
     hooks = [f"{type(task).__name__}.{hook}" for hook in own if has_hook(task, hook, Task)]
     reasons = [*counted, *callbacks, *hooks, *(["trainer.devices"] if trainer.world_size > 1 else [])]
     if reasons and task.steps_per_execution > 1:
@@ -176,12 +176,10 @@ def steps_per_execution(config: DictConfig, trainer: L.Trainer, task: Task) -> i
 
 
 def build_callbacks(configs: Mapping[str, DictConfig], data: TensorData, trust: Sequence[str] = ()) -> list[L.Callback]:
-    """The callbacks of a config, of packages that are known or in `trust`.
-
-    Without validation, less the checkpoint that would select by it.
+    """The callbacks of a config; without validation, not the checkpoint that would select by it.
 
     Raises:
-        RequestError: one watches a validation that does not take place, or needs Lightning's automatic optimization.
+        RequestError: one monitors a missing validation, or needs Lightning's automatic optimization.
     """
     callbacks = []
     for name, config in configs.items():

@@ -1,4 +1,4 @@
-"""Look at a data set before training: what the documents' checklist asks, in tables, pictures and words."""
+"""Describe a data set before training: tables, plots and warnings."""
 
 import math
 from pathlib import Path
@@ -26,11 +26,11 @@ DRAWN = 20_000  # samples, the first ones, whose values make the histograms
 
 
 def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]:
-    """Look at the data that `config` (conf/describe.yaml, composed) names, before normalization; write plots/.
+    """Describe the data of `config` (conf/describe.yaml, composed) before normalization; write plots/.
 
     Args:
-        config: names `data` and `paths.run_dir`.
-        result: gets what is found.
+        config: with `data` and `paths.run_dir`.
+        result: receives the description.
 
     Returns:
         `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
@@ -50,7 +50,7 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
 
 
 def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
-    """What there is to know of the splits, before normalization, but for the remarks."""
+    """The description of the splits before normalization, without remarks."""
     values = columns(data, splits["train"])
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     return {
@@ -64,7 +64,7 @@ def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
 
 
 def question(data: TensorData) -> str:
-    """What the task is."""
+    """The task in one sentence."""
     shape, count = " x ".join(map(str, data.input_shape)), data.num_outputs
     given = f"from {shape} value{'' if math.prod(data.input_shape) == 1 else 's'}"
     if data.class_names is not None:
@@ -74,7 +74,7 @@ def question(data: TensorData) -> str:
 
 
 def describe_splits(splits: dict[str, Split], hashes: dict[str, list[int]]) -> list[Row]:
-    """Of each split its size and types, and samples whose inputs occur before in it or in the training split."""
+    """Size and types of each split, its duplicates, and its samples that are in the training split too."""
     known = set(hashes["train"])
     rows = []
     for part, (inputs, targets) in splits.items():
@@ -88,7 +88,7 @@ def describe_splits(splits: dict[str, Split], hashes: dict[str, list[int]]) -> l
 
 
 def describe_classes(data: TensorData, splits: dict[str, Split]) -> list[Row]:
-    """Of each class its samples in each split, and its share of the training split; nothing where there are none."""
+    """Samples of each class by split, and its share of the training split; empty for a regression."""
     if data.class_names is None:
         return []
     counts = class_counts(data, splits)
@@ -102,13 +102,13 @@ def describe_classes(data: TensorData, splits: dict[str, Split]) -> list[Row]:
 
 
 def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas.Array]:
-    """Samples of each class (C,) by split; a label outside the classes is in none."""
+    """Samples of each class (C,) by split; labels outside the classes do not count."""
     classes = range(len(data.class_names or ()))
     return {part: np.array([int((split.targets == each).sum()) for each in classes]) for part, split in splits.items()}
 
 
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
-    """Write classes.png, features.png and, of images, samples.png."""
+    """Write classes.png, features.png and, for images, samples.png."""
     inputs, targets = splits["train"]
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
@@ -123,7 +123,7 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
 
 
 def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
-    """Histograms of the columns of `split`, the first of so many samples; of many columns the first, and a target."""
+    """Histograms of the columns of `split`, the first of `samples` samples; only so many columns."""
     every = list(columns(data, split).items())
     chosen = every
     if len(every) > MAX_PANELS:

@@ -1,6 +1,6 @@
 """The second half of a run: select the weights, measure them on every split, advise.
 
-What trained them does not matter: `litlab.train`, a run that was loaded, or one of many trained at once.
+It does not matter who trained them: `litlab.train`, a loaded run, or a stacked sweep.
 """
 
 import logging
@@ -23,7 +23,7 @@ from litlab.runs.result import Monitor, Result
 from litlab.tasks.base import Task
 
 log = logging.getLogger(__name__)
-FEW = 10  # weights of a model that the result shows
+FEW = 10  # weights of a model small enough to show
 
 
 class Measured(NamedTuple):
@@ -35,7 +35,7 @@ class Measured(NamedTuple):
 
 def finish(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result) -> Mapping[str, int]:
     """Select the weights that are tested, measure them, and fill in the result; the classes never predicted."""
-    # It would put the last average in the place of the tested weights whenever these are validated.
+    # It would swap the tested weights for the last average in every validation.
     trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, WeightAveraging)]
     result.monitor, result.checkpoint = select(task, trainer)
     result.update(**describe_weights(task))
@@ -46,10 +46,10 @@ def finish(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, r
 
 
 def select(task: Task, trainer: Trainer) -> tuple[Monitor, str | None]:
-    """Put the best weights into the task where a checkpoint watched for them, else it keeps the last ones.
+    """Load the best weights into the task, if a checkpoint monitored them; else it keeps the last ones.
 
     Returns:
-        what selected them, and their checkpoint; None where there is none.
+        what selected them, and their checkpoint or None.
     """
     monitor = Monitor(task.monitor, task.mode)
     saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
@@ -69,7 +69,7 @@ def select(task: Task, trainer: Trainer) -> tuple[Monitor, str | None]:
 
 
 def warn_of_lost_weights(what: str) -> None:
-    """In the log and on the terminal: what is tested is not what validation chose."""
+    """Warn in the log and on the terminal that the tested weights are not the best."""
     warning = f"{what}: the last weights are tested instead of the best"
     log.warning(warning)
     print(f"warning: {warning}", file=sys.stderr, flush=True)
@@ -78,14 +78,14 @@ def warn_of_lost_weights(what: str) -> None:
 def measure(trainer: Trainer, task: Task, data: TensorData, on_train: bool = False) -> Measured:
     """Metrics of the task's present weights in validation and test; with `on_train`, on the training split too.
 
-    Nothing of a run reads the test split but this, once: no advice comes from it.
+    Only this reads the test split, once: no advice is based on it.
     """
     metrics: dict[str, float] = {}
     if on_train:
         metrics |= task.evaluate(trainer, "train", dataloaders=data.train_eval_dataloader())
     if data.has_validation:
         metrics |= task.evaluate(trainer, datamodule=data)
-    unpredicted = unpredicted_classes(task, data)  # by what validation has left in the metrics
+    unpredicted = unpredicted_classes(task, data)  # from the metrics' state after validation
     return Measured(metrics | test(trainer, task, data), unpredicted)
 
 
@@ -123,9 +123,9 @@ def advise(
 
 
 def describe_weights(task: Task) -> dict[str, Any]:
-    """The tested weights by name, where they are few: those of a line or a polynomial are the answer itself.
+    """The tested weights of a small model by name: those of a line or a polynomial are the result.
 
-    And what makes predictions of such a model's outputs, where its targets were standardized.
+    With the scale of its standardized targets.
     """
     weights = {name: weight.flatten().tolist() for name, weight in task.model.named_parameters()}
     if sum(map(len, weights.values())) > FEW:

@@ -25,8 +25,8 @@ class LoadedRun:
     Attributes:
         directory: of the run.
         result: what result.json has, with `metrics`, `choices`, `settings`, ...
-        config: the resolved settings of the run, of which `litlab.build` can build its data and trainer again.
-        data: shapes, names and normalization of the data; `data.prepare` makes a network's inputs of raw ones.
+        config: the resolved settings of the run, from which `litlab.build` can rebuild its data and trainer.
+        data: shapes, names and normalization of the data; `data.prepare` converts raw inputs.
         task: with the trained weights, on the CPU, in evaluation mode.
         checkpoint: the file that has them.
     """
@@ -75,16 +75,15 @@ class LoadedRun:
 def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
     """Open the run in a directory: the weights that were tested.
 
-    What its settings name is held against the packages that litlab knows, as for a new run. What a run says it trusts
-    does not count: it may be somebody else's.
+    Its settings may only name trusted packages, as for a new run. The run's own `trust` does not count.
 
     Args:
         directory: of the run, with result.json and checkpoints/.
-        trust: packages besides, whose classes may be built.
+        trust: further trusted packages.
 
     Raises:
-        RequestError: it is no run directory, it has no checkpoint, the checkpoint is damaged, of an older litlab or of
-            data that prepare their inputs in their own way, or its settings name what may not be built.
+        RequestError: it is not a run directory, or has no checkpoint; the checkpoint is damaged, of an older litlab, or
+            of data with their own preprocessing; or its settings name an untrusted class.
     """
     directory = Path(directory)
     try:

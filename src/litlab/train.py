@@ -35,7 +35,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     """Run the experiment that `config` (conf/train.yaml, composed) describes, and fill in its result.
 
     Raises:
-        RequestError: the config asks for something that cannot be.
+        RequestError: the config asks for something impossible.
         RunError: training diverged.
     """
     result = Result() if result is None else result
@@ -50,7 +50,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         return result
     task.steps_per_execution = steps_per_execution(config, trainer, task)
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    task.hparams.update(settings)  # plain data, for whoever opens a checkpoint
+    task.hparams.update(settings)  # into checkpoints, as plain data
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
     checkpoint, task.resume_changes = checkpoint_to_resume(config, task, trainer)
     with signals.deferred(), process_group(trainer, config):
@@ -66,7 +66,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 
 
 def prepare_process(config: DictConfig) -> None:
-    """Memory, threads, arithmetic and logs of this process, as a run needs them."""
+    """Set up memory, threads, arithmetic and logging of this process."""
     if in_sweep():
         free_memory()
     if config.threads:
@@ -76,7 +76,7 @@ def prepare_process(config: DictConfig) -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_wanted)
-    # It looks for a loader that keeps its place; here the task does.
+    # Lightning expects a stateful loader; here the task keeps the position.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
 
 
@@ -93,7 +93,7 @@ def fit(
     try:
         with session(trainer.loggers, config, result):
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except UnreadableError as error:  # of the best weights beside the checkpoint, or of one that is planted
+    except UnreadableError as error:  # of the best weights beside the checkpoint, or a planted file
         raise RequestError(f"resume_from={error}") from error
     except DivergedError as error:
         raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
@@ -118,7 +118,7 @@ def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
 
 
 def describe_environment(trainer: Trainer) -> dict[str, Any]:
-    """Versions, device and threads that the numbers depend on."""
+    """Versions, device and threads, on which results depend."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {

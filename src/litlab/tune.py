@@ -1,4 +1,4 @@
-"""Before a run: its learning rate, or its batch size, by Lightning's tuner."""
+"""Find a learning rate or a batch size before a run, with Lightning's tuner."""
 
 import contextlib
 import copy
@@ -25,12 +25,12 @@ from litlab.runs.result import Result
 from litlab.tasks.automatic import AutomaticTask
 
 log = logging.getLogger(__name__)
-SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean has little to go by yet, or is diverging
-LARGEST = 8192  # the batch size where Lightning's scaler stops in any case
+SKIP_BEGIN, SKIP_END = 10, 1  # points of a range test: the running mean is still noisy, or diverging
+LARGEST = 8192  # batch size at which Lightning's scaler stops
 
 
 class Found(NamedTuple):
-    """A setting (`optimizer.lr`), the value that was found for it, and what to say of it."""
+    """A setting (`optimizer.lr`), its value, and a remark."""
 
     setting: str
     value: int | float
@@ -38,10 +38,10 @@ class Found(NamedTuple):
 
 
 def tuned(config: DictConfig, result: Result) -> DictConfig:
-    """The config with the value that its `tune` finds, noted in `result.tuned`; with tune=none the config as it is.
+    """The config with the value that its `tune` finds, recorded in `result.tuned`; unchanged with tune=none.
 
-    Nothing that was built or drawn at random for it is kept: the run equals, to the bit, one with the value typed in.
-    With tune.apply=false the value is printed, and recorded as `suggested`.
+    Nothing built or drawn at random is kept: the run equals, to the bit, one with the value typed in. With
+    tune.apply=false the value is printed, and recorded as `suggested`.
 
     Raises:
         RequestError: such a run cannot be tuned, or not on this device.
@@ -75,20 +75,20 @@ def find_lr(
 ) -> Found:
     """The rate of a range test, `steps` steps while it rises from min_lr to max_lr: see `suggestion`.
 
-    That looks for the fastest fall per factor of the rate, not per unit of it as Lightning's own does: that divides the
-    noise at the smallest rates by almost nothing, and advised 0.00000006 for data=california, 0.00002 for data=digits.
+    It takes the steepest fall over log(rate), not over the rate as Lightning's own does: that divides the noise at the
+    smallest rates by almost nothing, and suggested 0.00000006 for data=california, 0.00002 for data=digits.
     """
     if not 0 < min_lr < max_lr:
         raise RequestError(f"tune.min_lr={min_lr:g}: must be above 0 and below tune.max_lr={max_lr:g}, such as 1e-5")
     if steps < 2 * SKIP_BEGIN:
-        raise RequestError(f"tune.steps={steps}: too few to see a curve; take 100")
+        raise RequestError(f"tune.steps={steps}: too few to see a curve; set 100")
     data, plain, trainer = _build(config, name)
-    with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own
+    with contextlib.redirect_stderr(io.StringIO()):  # Lightning's progress bar
         finder = Tuner(trainer).lr_find(
             plain, datamodule=data, min_lr=min_lr, max_lr=max_lr, num_training=steps, update_attr=False
         )
     assert finder is not None
-    # Not the finder's own losses: its running mean counts one step too many, and begins at half the loss.
+    # Not the finder's losses: its running mean is off by one, and starts at half the loss.
     every = trainer.accumulate_grad_batches
     batches = np.array([float(loss) for loss in plain.losses])
     losses = smoothed(batches[: len(batches) // every * every].reshape(-1, every).mean(1))
@@ -102,17 +102,17 @@ def find_lr(
 
 
 def smoothed(losses: Array) -> Array:
-    """The running mean of losses, shape (N,); each counts a fiftieth less than the one after it."""
+    """The running mean of losses (N,), with weights that decay by 2% per step."""
     memory = 0.98
     weights = memory ** np.arange(len(losses))[::-1]
     return np.cumsum(losses * weights) / np.cumsum(weights)
 
 
 def suggestion(rates: Array, losses: Array) -> float | None:
-    """The rate, to three digits, where the loss falls fastest over the rate's logarithm; None where it falls nowhere.
+    """The rate, to three digits, where the loss falls fastest over log(rate); None if it never falls.
 
-    At most a tenth of the one where the loss is lowest: a full batch's loss may fall fastest where it is about to
-    blow up, which at a rate that rises shows some steps later.
+    At most a tenth of the rate with the lowest loss: a full batch's loss may fall fastest just before it diverges,
+    which a rising rate shows some steps later.
 
     Args:
         rates: of the steps, rising, shape (N,).
@@ -147,12 +147,12 @@ def find_batch_size(config: DictConfig, name: str, *, steps: PositiveInt) -> Fou
 
 
 def memory_bounds(trainer: L.Trainer) -> bool:
-    """Whether the device has a memory of its own, and says when that is full."""
+    """Whether the device raises an error when its memory is full."""
     return trainer.strategy.root_device.type == "cuda"
 
 
 def _build(config: DictConfig, name: str) -> tuple[TensorData, AutomaticTask, L.Trainer]:
-    """What the run will build, from the same seed, but for a Trainer that keeps and shows nothing and has no end."""
+    """Data and task as in the run, from the same seed, and a Trainer without output or limits."""
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)

@@ -1,4 +1,4 @@
-"""Other training loops for the same model and batches, which the benchmark compares litlab with."""
+"""Baseline training loops on the same model and batches, for the benchmark."""
 
 import copy
 import json
@@ -80,7 +80,7 @@ class BaselineLoops(L.Callback):
         self.file.write_text(json.dumps(report), encoding="utf-8")
 
     def _report(self, epochs: list[float], model: nn.Module, loader: TensorLoader) -> dict[str, object]:
-        """Epoch times by loop; final losses, and distances from litlab's weights, which prove the work."""
+        """Epoch times by loop; final losses, and distances from litlab's weights, which show equal work."""
         models = {"litlab": model} | {name: other for name, (_, other, _) in self._loops.items()}
         with torch.no_grad():
             weights = {name: nn.utils.parameters_to_vector(each.parameters()) for name, each in models.items()}

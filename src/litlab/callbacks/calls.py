@@ -1,4 +1,4 @@
-"""What callbacks of other packages need: a call at every step, or Lightning's automatic optimization."""
+"""Requirements of other packages' callbacks: a call at every step, or automatic optimization."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
 BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end")
 
-# They change what Lightning does around `training_step`, which is the task's business under manual optimization: the
-# first would average the weights but never step its scheduler, the second raises during setup, and the finders change a
-# setting after the scheduler was made for the old one.
+# They act around `training_step`, where manual optimization leaves nothing to act on: the first would average the
+# weights but never step its scheduler, the second raises during setup, and the finders change a setting after the
+# scheduler was built for the old one.
 AUTOMATIC_ONLY: dict[type[L.Callback], str] = {
     StochasticWeightAveraging: "use lightning.pytorch.callbacks.WeightAveraging, which averages at every step",
     GradientAccumulationScheduler: "set trainer.accumulate_grad_batches, which is the same in all epochs",
@@ -31,7 +31,7 @@ AUTOMATIC_ONLY: dict[type[L.Callback], str] = {
 def counts_batches(callback: Any) -> bool:
     """Whether a callback must be called at every step, because it has a hook around batches or optimizer steps.
 
-    A class whose hook does not count its calls says so by an attribute `counts_batches = False`.
+    A class whose hook need not see every batch declares `counts_batches = False`.
     """
     if not getattr(callback, "counts_batches", True):
         return False
@@ -44,14 +44,14 @@ def counts_batches(callback: Any) -> bool:
 
 
 def refuse_automatic_only(name: str, callback: L.Callback) -> None:
-    """Refuse a callback that does nothing or harm under manual optimization.
+    """Refuse a callback that does not work under manual optimization.
 
     Args:
         name: the callback's name in the config.
         callback: the object.
 
     Raises:
-        RequestError: with what to use instead.
+        RequestError: naming what to use instead.
     """
     needs = "needs Lightning's automatic optimization, and litlab's tasks take their steps themselves"
     for kind, instead in AUTOMATIC_ONLY.items():

@@ -1,4 +1,4 @@
-"""Pictures of a run: the test of the selected weights, and the course of training."""
+"""Plots of a run: the test of the selected weights, and the training curves."""
 
 import logging
 import math
@@ -41,23 +41,23 @@ class Tested(NamedTuple):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the labels 0, 1, ..."""
+        """Names of the labels 0, 1, ..."""
         return self.data.class_names or tuple(map(str, range(self.probabilities.shape[1])))
 
     @property
     def split(self) -> str:
-        """The split that was tested, in words."""
+        """The name of the tested split."""
         return {"train": "training", "val": "validation"}.get(self.data.test_split, "test")
 
     @property
     def probabilities(self) -> Array:
-        """Of all classes, shape (N, C)."""
+        """Probabilities (N, C) of all classes."""
         given = self.predictions
         return given if given.ndim == 2 else np.stack((1 - given, given), axis=1)
 
     @property
     def numbers(self) -> tuple[Array, Array, str, str]:
-        """Of a regression, for a plot: targets and predictions, all outputs in one row, their unit, and the split."""
+        """Arguments of a regression plot: flattened targets and predictions, their unit, and the split."""
         return self.targets.ravel(), self.predictions.ravel(), self.data.target_name, self.split
 
 
@@ -90,7 +90,7 @@ def draw_fit(tested: Tested) -> "Figure | None":
     )
 
 
-# What a task may name in its `pictures`.
+# The names for a task's `pictures`.
 PICTURES: dict[str, Callable[[Tested], "Figure | None"]] = {
     "confusion_matrix": draw_confusion_matrix,
     "mistakes": draw_mistakes,
@@ -109,7 +109,7 @@ def confident_mistakes(probabilities: Array, targets: Array) -> Array:
 class Pictures(L.Callback):
     """Draws a task's pictures (`Task.pictures`) and the curves after the test, as PNG files and for TensorBoard.
 
-    A picture that cannot be drawn is a warning, never the end of a run.
+    A failure to draw is a warning; it never ends a run.
 
     Args:
         folder: where the PNG files go.
@@ -121,7 +121,7 @@ class Pictures(L.Callback):
         self._loggers: list[Logger] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the predictions of the untrained model, if their curve can be drawn: one number in, one out."""
+        """Keep the untrained model's predictions, if it maps one number to one."""
         self._loggers = trainer.loggers  # `litlab.train` tests without loggers
         task, data = cast(Task, pl_module), cast(TensorData | None, trainer.datamodule)
         if not _is_wanted(trainer) or data is None or "fit" not in task.pictures:
@@ -166,7 +166,7 @@ class Pictures(L.Callback):
 
 
 def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) -> Tested:
-    """Predict the test split once more: all of it, although each device has tested only its part."""
+    """Predict the whole test split again: each device has tested only its part."""
     data = cast(TensorData, trainer.datamodule)
     limit = int(trainer.num_test_batches[0] * data.eval_batch_size)  # limit_test_batches
     inputs, targets = (tensor[:limit] for tensor in data.splits["test"])
@@ -179,7 +179,7 @@ def _is_wanted(trainer: L.Trainer) -> bool:
 
 
 def warn(problem: str, error: Exception) -> None:
-    """To the log with the traceback, and in one line to the terminal, because few look into a log."""
+    """Log the traceback, and print one line on the terminal."""
     log.warning("%s: %s", problem, error, exc_info=True)
     print(f"warning: {problem}: {one_line(error)} (train.log has the traceback)", file=sys.stderr, flush=True)
 

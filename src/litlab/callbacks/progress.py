@@ -1,4 +1,4 @@
-"""A progress bar on terminals."""
+"""A progress bar."""
 
 import time
 from typing import Any, cast

@@ -1,7 +1,7 @@
 """Steps under torch.compile.
 
-Compiling the network alone leaves the Python of autograd and of the optimizer between the graphs, and that is most of
-a small network's step. So the gradients are torch.func's, and the update lies in the graph. The module is not wrapped:
+Compiling the network alone leaves the Python of autograd and of the optimizer between the graphs, most of a small
+network's step. So the gradients are torch.func's, and the update lies in the graph. The module is not wrapped:
 its weights keep their names.
 """
 
@@ -19,45 +19,45 @@ from litlab import signals
 from litlab.compat.lightning import begin_step, end_step
 from litlab.tasks.steps.step import Executor, Part, Step, raw_update
 
-STEPS = 4  # in one graph: the call, its guards and all but the last .grad are saved; more take long to compile
+STEPS = 4  # per graph, to save calls, guards and .grad writes; more take long to compile
 
 
 class Compilation:
-    """What is compiled for: the shape of the first batch; and what that took.
+    """The input shape that is compiled, that of the first batch; and the time that compiling took.
 
-    That batch, in whose step an optimizer makes its buffers, and those of other shapes (an epoch's last) run eagerly.
+    The first batch, in whose step an optimizer makes its buffers, and other shapes (an epoch's last) run eagerly.
     """
 
     def __init__(self) -> None:
         self.shape: torch.Size | None = None  # of the inputs
-        self.seconds = 0.0  # of the first call of each kind: nearly all of it is compiling
+        self.seconds = 0.0  # of the first call of each kind, nearly all of it compiling
         self._done: set[int] = set()
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns where there is no GPU
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns without a GPU
 
     def fits(self, inputs: Tensor) -> bool:
-        """Whether these have the shape."""
+        """Whether the inputs have the compiled shape."""
         return inputs.shape == self.shape
 
     @contextlib.contextmanager
     def _first(self, kind: int) -> Iterator[None]:
         started = time.perf_counter()
-        with signals.at_once():  # for many seconds
+        with signals.at_once():  # it takes many seconds
             yield
         self._done.add(kind)
         self.seconds += time.perf_counter() - started
 
     def timed(self, kind: int) -> contextlib.AbstractContextManager[None]:
-        """Around a call of a kind."""
+        """Time the body, if it is the first call of its kind."""
         return contextlib.nullcontext() if kind in self._done else self._first(kind)
 
 
 class CompiledBackward:
-    """As `Step.backward`, compiled.
+    """`Step.backward`, compiled.
 
     Args:
-        step: whose gradients.
-        compilation: tells what fits.
-        eager: takes what does not.
+        step: to be compiled.
+        compilation: the compiled shape.
+        eager: backward for other shapes.
         scaled: multiplies a scalar by the loss scale of half precision, which the update divides out again.
     """
 
@@ -72,7 +72,7 @@ class CompiledBackward:
         self._differentiate = torch.compile(step.differentiation(), dynamic=False)
 
     def __call__(self, part: Part) -> Tensor:
-        """Add the gradients to the `.grad`; the loss, a scalar."""
+        """Add the gradients to the `.grad`; returns the loss, a scalar."""
         if not self.compilation.fits(part.inputs):
             loss = self.eager(part)
             self.compilation.shape = self.compilation.shape or part.inputs.shape
@@ -91,13 +91,13 @@ class CompiledBackward:
 
 
 class CompiledSteps:
-    """Whole steps of a batch each, several in one graph, each at its own learning rate.
+    """Several steps in one graph, one batch and one learning rate each.
 
     Args:
         step: with `accumulate` 1.
-        compilation: tells what fits.
-        eager: takes what does not.
-        optimizer: Lightning's of that step; counts it.
+        compilation: the compiled shape.
+        eager: executor for other shapes.
+        optimizer: Lightning's wrapper of the step's optimizer, which counts steps.
         after: sets the learning rate of the next step, and no other setting.
     """
 
@@ -113,18 +113,18 @@ class CompiledSteps:
         weights = step.weights.values()
         first = next(iter(weights))
         self._gradients = [torch.zeros_like(weight) for weight in weights]
-        # Tensors: a number would be part of the graph, and each other one compiled anew.
+        # Tensors: a number would be a constant of the graph, and a new one would recompile it.
         dtype = torch.promote_types(first.dtype, torch.float32)
         self._rates = [torch.zeros((), dtype=dtype, device=first.device) for _ in step.optimizer.param_groups]
         self._graph = self._compile()
 
     def take(self, batches: Sequence[Sequence[Tensor]], steps: int) -> int:
-        """STEPS, where so many fit; else one."""
+        """STEPS if as many batches have the compiled shape, else 1."""
         few = len(batches) < STEPS or 0 <= steps < STEPS
         return STEPS if not few and all(self.compilation.fits(batch[0]) for batch in batches[:STEPS]) else 1
 
     def run(self, parts: Sequence[Part]) -> Sequence[Tensor]:
-        """Take the batches; their losses, scalars. All `.grad` are None before and after."""
+        """Run the steps; returns the losses, scalars. All `.grad` are None before and after."""
         if not self.compilation.fits(parts[0].inputs):
             return self.eager.run(parts)
         groups, weights = self.step.optimizer.param_groups, self.step.weights.values()
@@ -150,11 +150,11 @@ class CompiledSteps:
                 group["lr"] = next_rate
 
     def _compile(self) -> Callable[[Sequence[tuple[Tensor, Tensor]], Tensor], Sequence[Tensor]]:
-        # Local names, not self: what is reached through self is looked up and guarded anew in each call, 8% of a step.
+        # Local names: attributes of self are looked up and guarded in each call, 8% of a step.
         step, optimizer, current = self.step, self.step.optimizer, self._rates
         weights, buffers, differentiate = step.weights, step.buffers, step.differentiation()
         clip = step.clip if step.clip_val else None
-        update = raw_update(optimizer)  # what torch wraps around it breaks the graph
+        update = raw_update(optimizer)  # torch's wrappers break the graph
 
         def whole_steps(batches: Sequence[tuple[Tensor, Tensor]], rates: Tensor) -> Sequence[Tensor]:
             losses = []
@@ -173,6 +173,6 @@ class CompiledSteps:
                     losses.append(loss)
             return losses
 
-        # Guards on modules are for what does not happen here: it is called in training alone, for this one model.
+        # No guards on modules: the graph is only called in training, for this one model.
         options: Any = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
         return torch.compile(whole_steps, dynamic=False, options=options)

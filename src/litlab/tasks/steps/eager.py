@@ -12,22 +12,22 @@ from litlab.tasks.steps.step import Part, Step, raw_update
 
 
 class BatchByBatch:
-    """Adds up gradients, and updates the weights where a step is complete.
+    """Accumulates gradients, and updates the weights when a step is complete.
 
     Args:
-        backward: adds a part's gradients to the `.grad`; gives its loss, a scalar.
-        update: the weights by the `.grad`, which are None afterwards.
+        backward: adds a part's gradients to the `.grad`; returns its loss, a scalar.
+        update: updates the weights and sets the `.grad` to None.
     """
 
     def __init__(self, backward: Callable[[Part], Tensor], update: Callable[[], None]) -> None:
         self.backward, self.update = backward, update
 
     def take(self, batches: Sequence[Sequence[Tensor]], steps: int) -> int:
-        """One."""
+        """Always 1."""
         return 1
 
     def run(self, parts: Sequence[Part]) -> Sequence[Tensor]:
-        """Take the batches; their losses, scalars."""
+        """Run the batches; returns their losses, scalars."""
         losses = []
         for part in parts:
             losses.append(self.backward(part))
@@ -37,11 +37,11 @@ class BatchByBatch:
 
 
 class FastUpdate:
-    """An update without what Lightning and torch wrap around it, as long again as a small network's step.
+    """An update without Lightning's and torch's wrappers, which take as long as a small network's step.
 
     Args:
-        step: whose gradients are clipped and used.
-        optimizer: Lightning's of that step; counts it.
+        step: clips the gradients and has the optimizer.
+        optimizer: Lightning's wrapper, which counts steps.
         after: sets the learning rate of the next step.
     """
 
@@ -50,11 +50,11 @@ class FastUpdate:
         self._raw: Callable[[Any], Any] | None = None
 
     def __call__(self) -> None:
-        """Update the weights by the `.grad`, which are None afterwards."""
+        """Update the weights, and set the `.grad` to None."""
         step = self.step
         step.clip()
         begin_step(self.optimizer)
-        if self._raw is None:  # the first is torch's own: a scheduler looks whether there was one
+        if self._raw is None:  # first torch's own: schedulers check for it
             step.optimizer.step()
             self._raw = raw_update(step.optimizer)
         else:
@@ -71,7 +71,7 @@ class LightningUpdate:
     Args:
         optimizer: Lightning's.
         after: sets the learning rate of the next step.
-        average: a tensor over the devices. DDP does it in its own backward, which compiled gradients do not go through.
+        average: averages a tensor over the devices; DDP's own backward does, but compiled gradients bypass it.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class LightningUpdate:
         self.optimizer, self.after, self.average = optimizer, after, average
 
     def __call__(self) -> None:
-        """Update the weights by the `.grad`, which are None afterwards."""
-        if self.average is not None:  # of equal ones nothing changes
+        """Update the weights, and set the `.grad` to None."""
+        if self.average is not None:  # averaging equal gradients changes nothing
             weights = (weight for group in self.optimizer.param_groups for weight in group["params"])
             gradients = [weight.grad for weight in weights if weight.grad is not None]
             mean = self.average(torch.cat([gradient.flatten() for gradient in gradients]))

@@ -1,4 +1,4 @@
-"""An optimizer step, described once for all executors."""
+"""An optimizer step, independent of its executor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ class Part(NamedTuple):
 
     inputs: Tensor  # (N, ...)
     targets: Tensor  # (N, ...)
-    factor: float | Tensor = 1.0  # of its loss, a scalar; of a shard see `Task.weigh`
-    update: bool = True  # False: its gradients wait for the next batch's
+    factor: float | Tensor = 1.0  # of its loss, a scalar; for shards see `Task.weigh`
+    update: bool = True  # False: accumulate its gradients
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What a step does to weights, buffers and optimizer state, given batches and the optimizer's settings.
+    """A step of weights, buffers and optimizer state on given batches.
 
     Args:
         model: from inputs to outputs.
-        objective: from (outputs, targets) to two scalars: what is minimized, and the loss that is reported of it.
+        objective: from (outputs, targets) to the minimized loss and the reported one, scalars.
         optimizer: updates the weights from their `.grad`.
-        accumulate: batches whose gradients make a step.
-        clip_val: the bound of the gradients; None or 0: none.
-        clip_algorithm: bounds their norm ("norm", None) or each value ("value").
+        accumulate: batches per step.
+        clip_val: gradient clipping; None or 0: off.
+        clip_algorithm: by norm ("norm", None) or by value ("value").
     """
 
     model: nn.Module
@@ -45,16 +45,16 @@ class Step:
 
     @cached_property
     def weights(self) -> Named:
-        """The model's weights that are trained."""
+        """The trained weights by name."""
         return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     @cached_property
     def buffers(self) -> Named:
-        """The model's buffers."""
+        """The buffers by name."""
         return dict(self.model.named_buffers())
 
     def backward(self, part: Part, backward: Callable[[Tensor], None] = Tensor.backward) -> Tensor:
-        """Add the gradients of a part to the `.grad`; its loss, a scalar."""
+        """Add a part's gradients to the `.grad`; returns its loss, a scalar."""
         minimized, loss = self.objective(self.model(part.inputs), part.targets)
         if not (isinstance(part.factor, float) and part.factor == 1):
             minimized, loss = minimized * part.factor, loss * part.factor
@@ -62,9 +62,9 @@ class Step:
         return loss.detach()
 
     def differentiation(self) -> Callable[[Tensor, Tensor], tuple[Named, Tensor, Named]]:
-        """The pure function of (inputs, targets) that gives the gradients, the loss and the buffers' new values.
+        """A pure function of (inputs, targets) that returns gradients, loss and new buffers.
 
-        `backward` cannot lie within a compiled graph; this can.
+        Unlike `backward` it can be part of a compiled graph.
         """
         model, objective, weights, buffers = self.model, self.objective, self.weights, self.buffers
 
@@ -84,7 +84,7 @@ class Step:
         return differentiate
 
     def clip(self) -> None:
-        """Bound the `.grad`, where a bound is set."""
+        """Clip the `.grad`, if set."""
         if self.clip_val:
             parameters = [weight for group in self.optimizer.param_groups for weight in group["params"]]
             (clip_grad_value_ if self.clip_algorithm == "value" else clip_grad_norm_)(parameters, self.clip_val)
@@ -97,18 +97,18 @@ class Step:
 
 
 class Executor(Protocol):
-    """Runs steps. After each update it calls what sets the next step's learning rate."""
+    """Runs steps, and has the learning rate set after each."""
 
     def take(self, batches: Sequence[Sequence[Tensor]], steps: int) -> int:
-        """How many of these batches the next call of `run` takes, at least 1.
+        """The number of batches for the next call of `run`, at least 1.
 
         Args:
             batches: (inputs, targets, ...) each; not empty.
-            steps: that are left; negative: no limit.
+            steps: remaining optimizer steps; negative: no limit.
         """
 
     def run(self, parts: Sequence[Part]) -> Sequence[Tensor]:
-        """Take as many batches; their losses, scalars."""
+        """Run as many batches; returns their losses, scalars."""
 
 
 def raw_update(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
