@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import logging
 import os
 import re
 import subprocess
@@ -15,11 +16,12 @@ from lightning.pytorch.trainer.trainer import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from litlab import finish as module
+from litlab.distributed.ranks import RENDEZVOUS
 from litlab.errors import RequestError, RunError
 from litlab.runs.recording import recorded
 from litlab.runs.result import Monitor, Result, write
 from litlab.tasks.base import Task
-from litlab.train import train
+from litlab.train import is_wanted, train
 
 PLAIN = ("scheduler=none", "optimizer.lr=0.02")
 
@@ -371,3 +373,12 @@ def test_a_best_checkpoint_that_is_gone_does_not_lose_the_test(run, monkeypatch,
     assert result.monitor == Monitor("val/accuracy", "max", best=None, epoch=None)
     assert result.checkpoint == str(run_dir / "checkpoints" / "last.ckpt")
     assert "best.ckpt is gone: the last weights are tested instead of the best" in capsys.readouterr().err
+
+
+def test_the_log_has_neither_an_advertisement_nor_a_rank_s_repetition(monkeypatch):
+    def wanted(message):
+        return is_wanted(logging.makeLogRecord({"msg": message}))
+
+    assert wanted("GPU available: False, used: False") and not wanted("Tip: try installing litlogger")
+    monkeypatch.setenv(RENDEZVOUS, "file")
+    assert wanted("`Trainer.fit` stopped") and not wanted("GPU available: False, used: False")

@@ -82,8 +82,8 @@ def prepare_process(config: DictConfig) -> None:
 
 def is_wanted(record: logging.LogRecord) -> bool:
     """Whether a message of Lightning belongs in the log: no advertisement, nor a rank's repetition of its parent."""
-    message = record.getMessage()
-    return "litlogger" not in message and not (RENDEZVOUS in os.environ and " available: " in message)
+    unwanted = ["litlogger", *(("available: ", "was configured so") if RENDEZVOUS in os.environ else ())]
+    return not any(text in record.getMessage() for text in unwanted)
 
 
 def fit(

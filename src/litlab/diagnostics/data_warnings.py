@@ -45,8 +45,7 @@ def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str
         [
             *(Rule(True, f"training refuses these data: {each}") for each in [*description["faults"], *untested]),
             *column_rules(config, data, description["columns"]),
-            *relation_rules(description["relations"], samples),
-            *split_rules(config, data, splits),
+            *sample_rules(config, data, splits, description["relations"]),
             *class_rules(config, counts, data.has_validation),
             Rule(turned, turned),
             Rule(
@@ -96,16 +95,20 @@ def column_rules(config: DictConfig, data: TensorData, columns: Sequence[Row]) -
     ]
 
 
-def relation_rules(relations: Mapping[str, Any], samples: int) -> list[Rule]:
-    """Redundant columns and contradicting samples."""
+def sample_rules(
+    config: DictConfig, data: TensorData, splits: Sequence[Row], relations: Mapping[str, Any]
+) -> list[Rule]:
+    """Contradicting or duplicate samples, redundant columns, small or missing splits."""
+    train, *others = splits
     contradictions = relations["contradictions"]
     equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in relations["equal columns"]])
     telling = some(relations["telling columns"])
+    asked = {"test": ", as data.test_on_train=true asks"} if data.test_on_train else {}
     return [
         Rule(
             contradictions,
-            f"{contradictions:,} of {samples:,} training samples have the same inputs as one of another class: no "
-            "model gets all of them right",
+            f"{contradictions:,} of {train['samples']:,} training samples have the same inputs as one of another "
+            "class: no model gets all of them right",
         ),
         Rule(equal, f"equal columns: {equal}; keep one of each, drop the rest in load()"),
         Rule(
@@ -113,14 +116,6 @@ def relation_rules(relations: Mapping[str, Any], samples: int) -> list[Rule]:
             f"{telling} gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
             "before the target is",
         ),
-    ]
-
-
-def split_rules(config: DictConfig, data: TensorData, splits: Sequence[Row]) -> list[Rule]:
-    """Small or missing splits, and duplicate samples."""
-    train, *others = splits
-    asked = {"test": ", as data.test_on_train=true asks"} if data.test_on_train else {}
-    return [
         Rule(
             train["duplicates"],
             f"{train['duplicates']:,} of {train['samples']:,} training samples repeat the inputs of another",

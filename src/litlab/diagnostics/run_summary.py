@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -15,6 +16,7 @@ from litlab.tasks.base import Task
 from litlab.tasks.baseline import baseline_loss, mean_loss, untrained_loss
 
 
+@dataclass(eq=False)
 class RunSummary:
     """A finished run. Losses are relative to the baseline loss, that of the best constant prediction.
 
@@ -30,20 +32,19 @@ class RunSummary:
         class_counts: of the training split; empty without classes.
     """
 
-    def __init__(
-        self,
-        config: DictConfig,
-        task: Task,
-        data: TensorData,
-        history: Sequence[Mapping[str, float]],
-        metrics: Mapping[str, float],
-        steps: int,
-        unpredicted: Mapping[str, int],
-    ) -> None:
-        self.config, self.task, self.data, self.metrics = config, task, data, metrics
-        self.steps, self.unpredicted, self.tokens = steps, unpredicted, data.num_tokens is not None
-        self.train = [epoch["train/loss"] for epoch in history if "train/loss" in epoch]
-        self.val = [epoch["val/loss"] for epoch in history if "val/loss" in epoch]
+    config: DictConfig
+    task: Task
+    data: TensorData
+    history: Sequence[Mapping[str, float]]
+    metrics: Mapping[str, float]
+    steps: int
+    unpredicted: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        task, data = self.task, self.data
+        self.tokens = data.num_tokens is not None
+        self.train = [epoch["train/loss"] for epoch in self.history if "train/loss" in epoch]
+        self.val = [epoch["val/loss"] for epoch in self.history if "val/loss" in epoch]
         split, names = data.splits["train"], data.class_names or ()
         counts = torch.bincount(split.targets.cpu(), minlength=len(names)).tolist() if names else []
         self.class_counts = dict(zip(names, counts, strict=False))
