@@ -12,14 +12,14 @@ from litlab.errors import RequestError
 
 
 class GridSweeper(Sweeper):
-    """The jobs of a `Space`; one that fails is a row of the leaderboard, and the others go on.
+    """Runs the jobs of a `Space`; a failed job is a row of the leaderboard, and the others continue.
 
     Args:
-        max_batch_size: jobs that are handed to the launcher at a time; None: all.
+        max_batch_size: jobs per launch; None: all.
         params: by setting its values, separated by commas.
     """
 
-    config: DictConfig  # these are set by `setup`
+    config: DictConfig  # set by `setup`
     hydra_context: HydraContext
     launcher: Launcher
 
@@ -37,9 +37,9 @@ class GridSweeper(Sweeper):
         """Run the jobs, summarize them, and print the best.
 
         Raises:
-            RunError: jobs failed, or did not begin.
+            RunError: jobs failed, or did not start.
             RequestError: an option of the sweep does not fit its settings.
-            Exception: no job could be composed: what is wrong with the first.
+            Exception: no job could be composed; the first job's error.
         """
         from litlab.sweeps.dry_run import dry_run
         from litlab.sweeps.plan import Plan
@@ -62,7 +62,7 @@ class GridSweeper(Sweeper):
 
 
 class OptunaSweeper(Sweeper):
-    """`litlab.sweeps.search.Search`, which is imported when it is asked for: Hydra imports this file at every start.
+    """`litlab.sweeps.search.Search`, imported late: Hydra imports this file at every start.
 
     Args:
         settings: those of conf/hydra/sweeper/search.yaml.

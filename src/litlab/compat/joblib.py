@@ -18,7 +18,7 @@ PATIENCE = 30.0  # seconds that a job has to end after the sweep's process has d
 
 
 class Joblib:
-    """The plugin's launcher. By itself it takes jobs in batches alone, and its workers outlive a sweep that is killed.
+    """The plugin's launcher. On its own it takes only batches of jobs, and its workers outlive a killed sweep.
 
     Args:
         launcher: the plugin's, which has been set up.
@@ -29,7 +29,7 @@ class Joblib:
         self.parallel: Any = None  # joblib's, while it has single jobs
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        """As the plugin's."""
+        """As the plugin's `launch`."""
         from hydra_plugins.hydra_joblib_launcher import _core
 
         parallel = functools.partial(_core.Parallel, initializer=end_with, initargs=(os.getpid(),))
@@ -63,7 +63,7 @@ class Joblib:
             return future
 
     def kill(self) -> None:
-        """End the workers, whatever they are at; the next job gets new ones."""
+        """Kill the workers, busy or not; the next job gets new ones."""
         if self.parallel is not None:
             parallel, self.parallel = self.parallel, None
             parallel._backend.abort_everything(ensure_ready=False)
@@ -76,7 +76,7 @@ class Joblib:
 
 
 def end_with(parent: int) -> None:
-    """End this process when its parent has died; a job at work gets SIGTERM, and writes its result."""
+    """End this process when its parent has died; a running job gets SIGTERM and writes its result."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -67,6 +67,6 @@ def is_attached(module: LightningModule) -> bool:
 
 
 def restart_data(trainer: Trainer) -> None:
-    """Let the epoch's loader begin anew, where it has begun."""
+    """Restart the epoch's loader if it has started."""
     if (fetcher := trainer.fit_loop._data_fetcher) is not None:
         iter(fetcher)

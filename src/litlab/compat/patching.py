@@ -1,4 +1,4 @@
-"""Another library's function, replaced for a while: where it offers no other way in."""
+"""Temporarily replaces another library's function, where it offers no hook."""
 
 import contextlib
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ INTERVAL = 0.2  # seconds between two looks whether there was a signal
 
 
 class Ray:
-    """The plugin's launcher, which by itself waits in `ray.get`.
+    """The plugin's launcher, which on its own blocks in `ray.get`.
 
     What a signal's handler raises there appears when the task is over, as a SystemError, or aborts the process. And
     `ray.init` replaces our handler of SIGTERM.
@@ -24,7 +24,7 @@ class Ray:
         self.launcher = launcher
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        """As the plugin's. Stopped, it cancels the jobs."""
+        """As the plugin's `launch`; if stopped, it cancels the jobs."""
         import ray
         from hydra_plugins.hydra_ray_launcher import _core
 

@@ -35,7 +35,7 @@ class Composer:
         self._chosen: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """A job of these overrides, checked; what is wrong with it becomes its `error`."""
+        """A job of these overrides, checked; if invalid, with its `error`."""
         job = Job(list(overrides))
         before = HydraConfig.instance().cfg
         try:

@@ -23,7 +23,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 class Condition:
     """Comparisons with `and`, `or`, `not` and parentheses, in Python's syntax; nothing else is evaluated.
 
-    A word that is no setting is text, so `model == mlp` needs no quotes.
+    A word that is not a setting is text, so `model == mlp` needs no quotes.
 
     Args:
         text: the condition.

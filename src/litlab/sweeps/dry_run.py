@@ -75,7 +75,7 @@ def duration(seconds: float) -> str:
 
 
 def _list(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) -> list[Job]:
-    """Print the jobs, with what is known of them; those that are to run."""
+    """Print the jobs with their state; return those still to run."""
     known = results(folder).values() if folder else ()
     completed = {JobResult.of(result).identity() for result in known if result["status"] == "completed"}
     pending: dict[str, Job] = {}
@@ -143,7 +143,7 @@ def _one_epoch(job: Job, context: HydraContext, task: TaskFunction, config: Dict
 
 
 def _seconds(settings: dict[str, Any], result: dict[str, Any]) -> float:
-    """Of the whole job: what it does once, and its epochs."""
+    """The time of the whole job: its fixed cost, and its epochs."""
     epochs, steps = settings["trainer"].get("max_epochs"), settings["trainer"].get("max_steps", -1)
     epoch = result["seconds_training"] - result.get("seconds_compiling", 0.0)
     once = result["seconds"] - epoch

@@ -15,7 +15,7 @@ from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
-REQUEST = "multirun.yaml"  # the sweep's config, in every sweep's folder from its beginning
+REQUEST = "multirun.yaml"  # the sweep's config, written when the sweep starts
 LOCK = ".sweep.lock"
 STOP = ".stop"  # in a sweep's folder: no further job may start
 TIME_LIMIT = "sweep.minutes"  # content of STOP when the time limit is reached
@@ -24,7 +24,7 @@ TIME_LIMIT = "sweep.minutes"  # content of STOP when the time limit is reached
 def claim(config: DictConfig) -> Path:
     """Make the folder of the sweep that `config` (composed, with its hydra node) asks for, and put it into `config`.
 
-    Its name has microseconds; if it exists nonetheless, another one is chosen, unless the user named it
+    Its name has microseconds; if it exists all the same, a suffix is added, unless the user named it
     (`sweep.resume`, `hydra.sweep.dir`).
 
     Raises:

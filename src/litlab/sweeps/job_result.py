@@ -49,7 +49,7 @@ class JobResult:
 
     @classmethod
     def of(cls, stored: StoredResult, run_dir: Path | None = None) -> "JobResult":
-        """Of a result.json that was checked (`litlab.sweeps.reading.read`), which lies in `run_dir`."""
+        """From a validated result.json (`litlab.sweeps.reading.read`) in `run_dir`."""
         stored = stored | dict.fromkeys(MONITOR_FIELDS) | (stored.get("monitor") or {}) | {"run_dir": run_dir}
         return cls(**{each.name: stored[each.name] for each in fields(cls) if stored.get(each.name) is not None})
 
@@ -74,7 +74,7 @@ class JobResult:
 
     @property
     def own_overrides(self) -> list[str]:
-        """What was typed, without what is the sweep's or Hydra's."""
+        """The overrides, without those of the sweep and of Hydra."""
         return [word for word in self.overrides if key_of(word).split(".")[0].split("/")[0] not in ("sweep", "hydra")]
 
     @functools.cached_property
@@ -112,7 +112,7 @@ class JobResult:
         return {**self.choices, **leaves}
 
     def identity(self, replicates: bool = True) -> str:
-        """Equal for jobs of the same settings; without `replicates`, whatever their seed and fold are."""
+        """Equal for jobs of the same settings; without `replicates`, seed and fold are ignored."""
         plain = self.settings or {"choices": self.choices, "typed": self.typed}
         if not replicates:
             plain = {key: _without_replicates(part, key) for key, part in plain.items() if key not in REPLICATES}

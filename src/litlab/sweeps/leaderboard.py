@@ -17,7 +17,7 @@ from litlab.runs.result import FILE, GROUPS, NOT_OF_THE_JOB
 from litlab.sweeps import reading
 from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
-from litlab.sweeps.planned import not_begun
+from litlab.sweeps.planned import not_started
 from litlab.sweeps.rows import UNFINISHED, Row
 
 MAX_COLUMNS = 30
@@ -62,9 +62,9 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
     for result in results:
         if result.run_dir and result.status != UNREADABLE:
             sweeps[result.run_dir.parent].append(result)
-    planned = [not_begun(folder, begun) for folder, begun in sweeps.items()]
+    planned = [not_started(folder, started) for folder, started in sweeps.items()]
     board = rank([*results, *(job for jobs, _ in planned for job in jobs)])
-    del board.jobs[NOT_STARTED]  # only those whose setting has begun
+    del board.jobs[NOT_STARTED]  # only those whose setting has started
     if count := sum(count for _, count in planned):
         board.jobs[NOT_STARTED] = count
     return board
@@ -210,7 +210,7 @@ def _sort_key(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:
-    """Sorted rows with their ranks, which begin anew with each metric."""
+    """Sorted rows with their ranks, which restart with each metric."""
     for (is_complete, _), group in groupby(rows, key=lambda row: (row.is_complete, row.metric)):
         rank, mean = 0, None
         for number, row in enumerate(group, 1):

@@ -40,7 +40,7 @@ class _Column:
 
     @property
     def indices(self) -> list[int]:
-        """Of each row's value among those of the setting."""
+        """The index of each row's value among the setting's values."""
         index = {comparable([value]): number for number, value in enumerate(self.setting.values)}
         return [index[comparable([value])] for value in self.values]
 
@@ -94,7 +94,7 @@ def _differing(columns: Sequence[str], rows: Sequence[Row]) -> list[_Column]:
 
 
 def _begun(row: Row) -> tuple[str, int, str]:
-    """Sorts rows as their first jobs began: by the number of the folder, for several may begin in the same second."""
+    """Sorts rows by the start of their first job: by the folder's number, as several may start in the same second."""
     jobs = [(job.run_dir, job.started) for job in row.jobs if job.run_dir is not None]
     numbered = [(folder, re.match(r"\d+", folder.name), started) for folder, started in jobs]
     return min((str(folder.parent), int(number[0]) if number else 0, started) for folder, number, started in numbered)
@@ -141,7 +141,7 @@ def _lines(rows: Sequence[Row], across: _Column, groups: _Column | None, metric:
 def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | None":
     """The metric of the jobs over their epochs; None without two curves of two epochs."""
     ranked = sorted(rows, key=lambda row: row.rank or len(rows) + 1)
-    known = ((number, _history(job, metric)) for number, row in enumerate(ranked) for job in row.begun)
+    known = ((number, _history(job, metric)) for number, row in enumerate(ranked) for job in row.started_jobs)
     histories: dict[int, list[Array]] = defaultdict(list)  # by row
     for number, history in islice((each for each in known if len(each[1]) > 1), MAX_CURVES):
         histories[number].append(history)

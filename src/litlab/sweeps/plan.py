@@ -23,12 +23,12 @@ class Batch(NamedTuple):
 
     Attributes:
         jobs: all of them; those that cannot be composed have failed already.
-        begun: completed by an earlier session, or running in another process.
+        started: completed by an earlier session, or running in another process.
         pending: still to run.
     """
 
     jobs: list[Job]
-    begun: list[Job]
+    started: list[Job]
     pending: list[Job]
 
 
@@ -54,7 +54,7 @@ class Plan:
         self.swept = swept
         self.total = total
         self.jobs: list[Job] = []
-        self._begun: dict[str, Path] = {}  # by identity: the folder of a job of an earlier session
+        self._earlier: dict[str, Path] = {}  # by identity: the folder of a job of an earlier session
         self._stopped: dict[str, Path] = {}  # by identity: the last checkpoint of one that was stopped
 
     def add(self, job_overrides: Sequence[Sequence[str]]) -> Batch:
@@ -69,24 +69,24 @@ class Plan:
         if not self.jobs:
             self._start(jobs)
         first = {job.identity: job for job in self.jobs if job.is_original}
-        begun, pending = [], []
+        started, pending = [], []
         for job in jobs:
             if job.error is not None:
                 continue
             if (original := first.setdefault(job.identity, job)) is not job:
                 job.duplicate_of = original
                 print(f"{job.label(self.swept)}  {DUPLICATE}".lstrip(), flush=True)
-            elif job.identity in self._begun:
-                job.folder = self._begun[job.identity]
+            elif job.identity in self._earlier:
+                job.folder = self._earlier[job.identity]
                 job.is_reported = not job.poll()
-                begun.append(job)
+                started.append(job)
             else:
                 if not job.settings.get("tune"):  # which starts over
                     job.resume_from = self._stopped.get(job.identity)
                 pending.append(job)
         self.jobs += jobs
         save(self.folder, self.jobs, self.total or len(self.jobs))
-        if done := sum(job.is_reported for job in begun):
+        if done := sum(job.is_reported for job in started):
             print(f"{done} of {len(jobs)} jobs are already completed", flush=True)
         if resumed := sum(job.resume_from is not None for job in pending):
             print(f"{resumed} of the others resume{'' if resumed > 1 else 's'} from the last checkpoint", flush=True)
@@ -96,7 +96,7 @@ class Plan:
                 job.fail(job.error, self.swept)
                 if self.config.sweep.on_failure == "stop":
                     pending = []
-        return Batch(jobs, begun, pending)
+        return Batch(jobs, started, pending)
 
     def claim(self, jobs: Sequence[Job]) -> None:
         """Make a new folder for each job."""
@@ -111,7 +111,7 @@ class Plan:
         identities = {path: JobResult.of(result).identity() for path, result in found}
         completed = {identities[path]: path for path, result in found if result["status"] == "completed"}
         running = {identities[path]: path for path, result in found if is_alive_elsewhere(result, path / FILE)}
-        self._begun = running | completed
+        self._earlier = running | completed
         stopped = {identities[path]: path for path, result in found if result["status"] == "interrupted"}
         checkpoints = {job: path / "checkpoints" / "last.ckpt" for job, path in stopped.items()}
         self._stopped = {job: file for job, file in checkpoints.items() if file.is_file()}

@@ -1,4 +1,4 @@
-"""The jobs that a sweep has planned, in a file of its folder; and which of them have not started."""
+"""The planned jobs of a sweep, in a file of its folder; and which of them have not started."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def save(folder: Path, jobs: Sequence[Job], total: int) -> None:
     write_atomic(folder / PLANNED, json.dumps(content).encode())
 
 
-def not_begun(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int]:
+def not_started(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int]:
     """The planned jobs of the sweep in `folder` that have no result; none where no plan is left.
 
     Args:
@@ -38,7 +38,7 @@ def not_begun(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResul
         results: of its jobs.
 
     Returns:
-        those whose setting has begun with other seeds or folds, as results; and how many there are in all.
+        those whose setting has started with other seeds or folds, as results; and the number of all.
     """
     try:
         planned = json.loads(read_file(folder / PLANNED))
@@ -46,8 +46,8 @@ def not_begun(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResul
         found = {_digest(result.identity()): result for result in results}
         siblings = {jobs[job]["setting"]: result for job, result in found.items() if job in jobs}
         missing = [entry for job, entry in jobs.items() if job not in found and entry["setting"] in siblings]
-        begun = sum(entry["job"] in found for entry in planned["jobs"])
-        return [_without_result(entry, siblings[entry["setting"]]) for entry in missing], max(total - begun, 0)
+        started = sum(entry["job"] in found for entry in planned["jobs"])
+        return [_without_result(entry, siblings[entry["setting"]]) for entry in missing], max(total - started, 0)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # anyone may have written it
         return [], 0
 

@@ -25,7 +25,7 @@ MAX_TEXT = 100  # characters of a setting or an error in a table
 
 
 def headline(board: Leaderboard) -> str:
-    """How many settings and jobs there are, and what they are ranked by."""
+    """The number of settings and jobs, and what they are ranked by."""
     statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(board.jobs.items()))
     count = sum(not row.status.startswith(UNREADABLE) for row in board.rows)
     settings = f"{count:,} setting{'s' if count != 1 else ''}"

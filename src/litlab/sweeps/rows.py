@@ -26,7 +26,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread":
-        """Of the finite ones. (statistics.stdev takes fifty times as long, to be exact to the last bit.)"""
+        """Of the finite values. (statistics.stdev takes fifty times as long, to be exact to the last bit.)"""
         numbers = [float(each) for each in values if each is not None and math.isfinite(each)]
         if not numbers:
             return cls(None, None, 0)
@@ -106,7 +106,7 @@ class Row:
         return any(job.test_split == "train" for job in self.completed)
 
     @property
-    def begun(self) -> list[JobResult]:
+    def started_jobs(self) -> list[JobResult]:
         """The jobs that left a result."""
         return [job for job in self.jobs if job.run_dir is not None]
 

@@ -25,7 +25,7 @@ from litlab.sweeps.rows import test_metric
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
 
-INTERVAL = 0.2  # seconds between two looks at the jobs of other processes
+INTERVAL = 0.2  # seconds between polls of other processes' jobs
 KILLED = "the process was killed"
 UNWRITTEN = f"its {FILE} could not be written; see train.log, and whether the disk is full"
 LOST = f"it did not write {FILE}: its process was lost, or its machine has another {{folder}}"
@@ -113,7 +113,7 @@ class Runner:
                     for place, job_overrides in islice(places, 0 if stopped else at_once - len(under_way)):
                         batch = self.plan.add(job_overrides)
                         under_way[place] = batch.jobs
-                        _wait_until_ended(batch.begun)
+                        _wait_until_ended(batch.started)
                         self._submit(batch.pending, workers)
                     if not under_way:
                         return
@@ -174,7 +174,7 @@ class Runner:
                 overrides = [job.launch_overrides(self.plan.swept) for job in part]
                 self.launcher.launch(overrides, initial_job_idx=self._launched)
                 self._launched += len(part)
-        except Exception as error:  # a worker was killed, or the launcher cannot do what it is asked
+        except Exception as error:  # a worker was killed, or the launcher failed
             crash = error
         self._settle(jobs, crash, is_retry)
 
@@ -218,7 +218,7 @@ class Runner:
 
 
 def _wait_until_ended(jobs: Sequence[Job]) -> None:
-    """Read the jobs' results, waiting for those that are at work."""
+    """Read the jobs' results, waiting for those that are running."""
     for job in jobs:
         while job.poll():
             time.sleep(INTERVAL)

@@ -1,4 +1,4 @@
-"""A search with Optuna: what was tried decides what is tried next, which begins as soon as a worker is free."""
+"""A search with Optuna: earlier trials decide the next one, which starts as soon as a worker is free."""
 
 import shlex
 import warnings
@@ -36,7 +36,7 @@ class Search:
     """A study of Optuna's, which can be resumed; around it litlab's folder, jobs and leaderboard.
 
     Attributes:
-        sampler: the config of one of Optuna's, which is made when the study is known.
+        sampler: the config of an Optuna sampler, built once the study is known.
         direction: maximize or minimize; None: by task.mode.
         storage: the address where Optuna keeps the study; see `optuna.create_study`.
         study_name: its name there.
@@ -80,7 +80,7 @@ class Search:
         """Run trials until the study has n_trials completed ones, summarize them, and print the best.
 
         Raises:
-            RequestError: there is nothing to search, or the study was begun with other choices.
+            RequestError: there is nothing to search, or the study was created with other choices.
             RunError: jobs failed.
         """
         silence_optuna()
@@ -118,10 +118,10 @@ class Search:
                 OmegaConf.save(OmegaConf.create(best), self.folder / BEST)
 
     def _study(self) -> optuna.Study:
-        """The study, which is created if there is none.
+        """Load or create the study.
 
         Raises:
-            RequestError: another version of Optuna wrote it in another form.
+            RequestError: another version of Optuna wrote it.
         """
         try:
             return optuna.create_study(
@@ -156,7 +156,7 @@ class Search:
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
-                if trial.params:  # a job of it that completed nonetheless does not run again
+                if trial.params:  # a job of it that completed does not run again
                     study.enqueue_trial(trial.params)
         return trials
 

@@ -69,9 +69,9 @@ class Space:
     """The settings of a sweep and their values.
 
     Args:
-        overrides: of the whole sweep. Of a setting that is given twice the last one counts.
+        overrides: of the whole sweep; if a setting is given twice, the last one counts.
         options: conf/sweep: `pairs`, `exclude`, `when`, `draw`, `jobs`, `draw_seed`, `max_jobs`.
-        choices: by group, what is chosen where the overrides do not say.
+        choices: the default choice of each group.
 
     Raises:
         RequestError: an option does not fit the overrides, or a setting has no value, or far too many.
@@ -245,7 +245,7 @@ def parse_axes(overrides: Sequence[Override], limit: float) -> dict[str, Axis]:
 
 
 def _values(override: Override, limit: float) -> list[str]:
-    """The values of a setting, which are counted before they are listed."""
+    """The values of a setting; their number is checked before they are listed."""
     value = override.value()
     if isinstance(value, RangeSweep):
         start, stop, step = (Decimal(str(each)) for each in (value.start, value.stop, value.step))

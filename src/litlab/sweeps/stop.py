@@ -16,7 +16,7 @@ from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
 
 TEMPORARY = (".room", ".aside")  # suffixes of files that a result is written through
-MADE_BY_HYDRA = (".hydra", "train.log")  # in a job's folder before the job begins
+MADE_BY_HYDRA = (".hydra", "train.log")  # in a job's folder before the job starts
 PATIENCE = 10.0  # seconds that jobs have to write their results
 
 

@@ -1,4 +1,4 @@
-"""Submitit for a sweep: no more local jobs at a time than there are cores, and a job that is lost loses only itself."""
+"""Submitit for a sweep: at most as many local jobs at a time as cores, and a lost job does not affect the others."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ INTERVAL = 0.1  # seconds between two looks at the processes
 
 
 class Submitit:
-    """The launcher of Hydra's plugin, which by itself starts all local jobs at once, and raises at the first lost one.
+    """The launcher of Hydra's plugin, which on its own starts all local jobs at once and raises at the first lost job.
 
     Args:
         launcher: the plugin's, which has been set up.
@@ -30,7 +30,7 @@ class Submitit:
         self.jobs: list[Any] = []  # submitit's
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        """As the plugin's; None for a job that was lost. Stopped, it cancels the jobs."""
+        """As the plugin's `launch`, with None for a lost job; if stopped, it cancels the jobs."""
         with submitting_by(self._submit):
             try:
                 return self.launcher.launch(job_overrides, initial_job_idx)
@@ -73,12 +73,12 @@ class Submitted:
 
 
 def split_cores(threads: int | None, params: dict[str, Any], jobs: int) -> tuple[int, int]:
-    """How many local jobs run at a time, and the threads of each: together no more than the cores.
+    """How many local jobs run at a time, and the threads of each: in total at most the number of cores.
 
     Args:
-        threads: of a job, if the config says so.
+        threads: per job, if configured.
         params: the launcher's; its `cpus_per_task` counts where `threads` does not.
-        jobs: that there are.
+        jobs: their number.
     """
     at_once = min(max(cores() // (threads or params.get("cpus_per_task") or 1), 1), jobs)
     return at_once, max(cores() // at_once, 1)
@@ -86,9 +86,9 @@ def split_cores(threads: int | None, params: dict[str, Any], jobs: int) -> tuple
 
 @contextlib.contextmanager
 def _environment_of_jobs(threads: int) -> Iterator[None]:
-    """A process started in the body has so many threads, unless the user's environment says otherwise.
+    """A process started in the body has `threads` threads, unless the user's environment sets OMP_NUM_THREADS.
 
-    Ctrl-C does not reach it: the sweep stops its jobs itself, and submitit would print a traceback.
+    It ignores Ctrl-C: the sweep stops its jobs itself, and submitit would print a traceback.
     """
     is_main = threading.current_thread() is threading.main_thread()
     given = os.environ.get("OMP_NUM_THREADS")

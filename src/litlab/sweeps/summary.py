@@ -69,7 +69,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 *[("test_split", "train" if row.is_tested_on_train else "test")] * is_marked,
                 ("status", row.status),
                 ("error", row.error),
-                ("run_dirs", ";".join(os.path.relpath(str(job.run_dir), folder) for job in row.begun)),
+                ("run_dirs", ";".join(os.path.relpath(str(job.run_dir), folder) for job in row.started_jobs)),
             ]
         )
     return _csv(lines)
@@ -77,7 +77,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
 
 def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
     """A line per job, in the order of the leaderboard; `best` is of `metric`, at `epoch`."""
-    jobs = [(row, job) for row in board.rows for job in row.begun]
+    jobs = [(row, job) for row in board.rows for job in row.started_jobs]
     tests = sorted({name for _, job in jobs for name in job.metrics if name.startswith("test/")})
     over = {name for row in board.rows for name in row.replicates}
     replicates = [key for key, name in REPLICATES.items() if key == "seed" or name in over]

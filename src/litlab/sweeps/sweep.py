@@ -57,7 +57,7 @@ def _require_command(config: DictConfig, folder: Path) -> None:
 def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
     """Run jobs in the body; then write the summary and print the leaderboard.
 
-    That happens also if the body raises, when jobs have begun.
+    Also if the body raises, provided that jobs have started.
 
     Args:
         launcher: Hydra's, which has been set up.
@@ -65,7 +65,7 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
 
     Raises:
         RequestError: another sweep is running in the folder; nothing is written or printed.
-        RunError: jobs failed, or did not begin.
+        RunError: jobs failed, or did not start.
     """
     runner, folder, config = Runner(launcher, plan), plan.folder, plan.config
     with locked(folder):
@@ -82,17 +82,17 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
             elif config.sweep.resume is None:
                 remove_unstarted(folder, folder / REQUEST, folder / PLANNED)
             raise
-        not_begun = _conclude(folder)
+        not_started = _conclude(folder)
         late = timed_out(folder)
     failed = sum(job.status not in (None, "completed") for job in plan.jobs)
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
-    if late and not_begun:
+    if late and not_started:
         print(
-            f"the time limit sweep.minutes={config.sweep.minutes:g} is reached; {not_begun} jobs did not start; "
+            f"the time limit sweep.minutes={config.sweep.minutes:g} is reached; {not_started} jobs did not start; "
             f"the same command with sweep.resume={relative(folder)} continues"
         )
-    elif not_begun:
-        what += [f"{not_begun} did not start (sweep.on_failure=stop)"]
+    elif not_started:
+        what += [f"{not_started} did not start (sweep.on_failure=stop)"]
     if what:
         raise RunError(f"{', '.join(what)}; see {relative(folder / 'summary.md')}")
 
