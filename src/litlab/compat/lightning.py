@@ -13,7 +13,7 @@ from litlab import signals
 
 
 class _SlurmSignals(_SignalConnector):
-    """Lightning's, less the signals that are `litlab.signals`'.
+    """Lightning's connector, without the signals that `litlab.signals` handles.
 
     Lightning's own handler of SIGTERM asks all devices whether they got one, too, in a collective call from wherever
     the signal came: a process that is gone, or in another such call, never answers. Slurm's requeue signal stays.
@@ -42,12 +42,12 @@ def process_group_settings(strategy: DDPStrategy) -> dict[str, Any]:
 
 
 def every_n_train_steps(checkpoint: ModelCheckpoint) -> int:
-    """After how many steps a checkpoint is saved; 0 for none of these."""
+    """Steps between checkpoints; 0 if off."""
     return checkpoint._every_n_train_steps
 
 
 def train_time_interval(checkpoint: ModelCheckpoint) -> timedelta | None:
-    """After what time a checkpoint is saved; None for none of these."""
+    """Time between checkpoints; None if off."""
     return checkpoint._train_time_interval
 
 

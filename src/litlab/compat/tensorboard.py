@@ -1,4 +1,4 @@
-"""TensorBoard's event files, written by whoever logs, and not by a thread of their own.
+"""TensorBoard's event files, written by the caller instead of a background thread.
 
 The thread and its queue are TensorBoard's way to hide the time of slow disks. They have two faults: a signal or an
 error within the queue's lock makes `close` wait for ever, and on a full disk the thread prints its traceback.
@@ -22,7 +22,7 @@ def open_directly(logger: TensorBoardLogger) -> None:
 
 
 def write_summary(logger: TensorBoardLogger, summary: Summary) -> None:
-    """Write what torch's SummaryWriter has no method for."""
+    """Write a summary for which torch's SummaryWriter has no method."""
     logger.experiment._get_file_writer().add_summary(summary)
 
 
@@ -61,7 +61,7 @@ class _DirectWriter:
             self.flush()
 
     def flush(self) -> None:
-        """To the disk.
+        """Flush to disk.
 
         Raises:
             OSError: the disk is full.
@@ -70,7 +70,7 @@ class _DirectWriter:
         self.flushed = time.monotonic()
 
     def close(self) -> None:
-        """To the disk, and no more.
+        """Flush and close the file.
 
         Raises:
             OSError: the disk is full.

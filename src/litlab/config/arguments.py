@@ -51,7 +51,7 @@ def _quoted(word: str) -> str:
 
 
 def _check_choice(word: str) -> None:
-    """Refuse GROUP=null, GROUP=0.5 and ~GROUP, for which Hydra has no message: nothing can be built of nothing."""
+    """Refuse GROUP=null, GROUP=0.5 and ~GROUP, for which Hydra has no message: nothing can be built from it."""
     group, _, value = word.lstrip("~+").partition("=")
     if not group or not (CONF / group).is_dir() or not (word.startswith("~") or NO_NAME.search(value)):
         return
@@ -91,5 +91,5 @@ def _check_options(options: Sequence[str]) -> None:
         raise RequestError(
             "--experimental-rerun: unpickles a file, which may run code; give the words of RUN/.hydra/overrides.yaml"
         )
-    if asked.config_path is not None:  # all configs would be somebody else's, with what they let Hydra run
+    if asked.config_path is not None:  # would replace all configs, including what Hydra runs
         raise RequestError("--config-path: litlab composes what is in conf/; --config-dir=FOLDER adds choices")

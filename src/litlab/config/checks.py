@@ -1,7 +1,7 @@
 """Validation of a config before torch is imported and data are loaded.
 
 Settings are checked against the signature of their class (`_target_`). Where the types of torch and Lightning say too
-little, RANGES does, by class and parameter. No rule goes by a setting's name alone.
+little, RANGES does, by class and parameter. No rule depends on a setting's name alone.
 """
 
 import re
@@ -68,7 +68,7 @@ RANGES: dict[str, dict[str, Any]] = {
         "patience": NonNegativeInt,
         "cooldown": NonNegativeInt,
         "min_lr": NonNegativeFloat | list[NonNegativeFloat],
-        "last_epoch": Literal[-1],  # going on is resume_from's business
+        "last_epoch": Literal[-1],  # to continue, use resume_from
     },
     "torch.optim": {
         "lr": Annotated[float, Range(above=0, example=0.01)],

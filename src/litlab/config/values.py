@@ -58,13 +58,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Pattern:
-    """The form of a text, as a regular expression for the whole of it and in words."""
+    """A regular expression that a whole text must match, and its description."""
 
     expression: str
     words: str
 
     def holds(self, value: str) -> bool:
-        """Whether the text has this form."""
+        """Whether the text matches."""
         return re.fullmatch(self.expression, value) is not None
 
 
@@ -96,7 +96,7 @@ class SizeOrFraction:
 
 
 class Instance:
-    """Stands in a hint for classes of which no plain value is one: Tensor, timedelta."""
+    """Placeholder in a hint for classes that no plain value is an instance of: Tensor, timedelta."""
 
 
 PositiveInt = Annotated[int, Range(1)]

@@ -1,4 +1,4 @@
-"""What all pictures share: figures, colours, ticks and names; and how a figure becomes a file."""
+"""Shared by all pictures: figures, colours, ticks and names, and writing a figure to a file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def is_slanted(labels: Sequence[str]) -> bool:
 
 
 def pixels(figure: Figure) -> Array:
-    """The figure drawn: shape (H, W, 3), 0 to 255. Dollar signs are literal: its texts are not parsed as formulas."""
+    """Draw a figure: shape (H, W, 3), 0 to 255. Dollar signs are literal: its texts are not parsed as formulas."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import fontManager
@@ -100,7 +100,7 @@ def pixels(figure: Figure) -> Array:
 
 
 def save(image: Array, path: Path) -> None:
-    """Write what `pixels` returns as a PNG file, whole or not at all."""
+    """Write an image from `pixels` as a PNG file, atomically."""
     from PIL import Image
 
     content = io.BytesIO()

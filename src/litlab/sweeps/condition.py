@@ -19,6 +19,8 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda value, values: value not in values,
 }
 
+MISSING = object()  # the value of a setting that a job does not have
+
 
 class Condition:
     """Comparisons with `and`, `or`, `not` and parentheses, in Python's syntax; nothing else is evaluated.
@@ -74,9 +76,8 @@ class Condition:
             return values.get(name, MISSING)
         if "." in name:
             known = ", ".join(self.settings)
-            raise self._refuse(
-                f"{name} is not a setting of this sweep{suggestion(name, self.settings)}; there are {known}"
-            )
+            hint = suggestion(name, self.settings)
+            raise self._refuse(f"{name} is not a setting of this sweep{hint}; there are {known}")
         return {"true": True, "false": False, "null": None}.get(name, name)
 
     def _compare(self, comparison: ast.cmpop, left: Any, right: Any) -> bool:
@@ -91,6 +92,3 @@ class Condition:
         return RequestError(
             f"{self.setting}='{self.text}': {what}; write it as in 'optimizer.lr > 0.1 and data.batch_size < 64'"
         )
-
-
-MISSING = object()  # the value of a setting that a job does not have

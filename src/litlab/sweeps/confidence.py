@@ -33,11 +33,8 @@ def comparison(first: Row, second: Row) -> str | None:
     Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
     many rows, so the interval flatters the first.
     """
-    if (
-        first.metric != second.metric
-        or not (first.is_complete and second.is_complete)
-        or min(first.n, second.n) < MIN_VALUES
-    ):
+    is_comparable = first.metric == second.metric and first.is_complete and second.is_complete
+    if not is_comparable or min(first.n, second.n) < MIN_VALUES:
         return None
     ours, theirs = _values(first), _values(second)
     if paired := ours.keys() == theirs.keys():
