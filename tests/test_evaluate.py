@@ -36,7 +36,7 @@ def one_run(tmp_path_factory):
     ("words", "pictures"),
     [
         ("data=digits model=mlp evaluate_train=true trainer.max_epochs=2", {"confusion_matrix", "mistakes"}),
-        ("data=breast_cancer model=mlp evaluate_train=true", {"confusion_matrix"}),
+        ("data=breast_cancer model=mlp evaluate_train=true task.class_weights=balanced", {"confusion_matrix"}),
         (
             "data=exam_scores model=linear data.test_on_train=false data.test_size=3",
             {"predicted_vs_actual", "residuals"},
@@ -181,9 +181,10 @@ def test_the_last_run_and_the_winner_of_a_sweep(command, tmp_path):
         ("data.batchsize=3", r"data\.batchsize"),
         ("data.batch_size=abc", r"^data\.batch_size=abc: must be a whole number"),
         ("data.normalize=false", r"^data\.normalize=false: the inputs are normalized as in training"),
+        ("trainer.devices=2", r"^trainer\.devices=2: an evaluation runs on one device; leave it out$"),
         ("optimizer.lr=1", r"^optimizer\.lr=1: an evaluation takes single values of data, trainer, threads"),
         ("data.batch_size=1,2", r"^data\.batch_size=1,2: an evaluation takes single values"),
-        ("+data.extra._target_=os.system", r"^data\.extra\._target_=os\.system: is no class of litlab"),
+        ("+data.extra._target_=os.system", r"^data\.extra\._target_=os\.system: is not a class of litlab"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(one_run, words, message):

@@ -44,7 +44,8 @@ from litlab.train import describe_environment, prepare_process
 
 SPLITS = ("train", "val", "test")
 CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them
-UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust")  # of the settings: they change no metric
+# Settings that change no metric of an evaluation, or that it always sets.
+UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust", "trainer.num_nodes")
 SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
 
 
@@ -151,8 +152,10 @@ def changed_config(run: LoadedRun, request: Request) -> DictConfig:
             OmegaConf.update(config, each.key_or_group, each.value(), force_add=each.is_add())
     if config.data.get("data_dir") == run.config.paths.data_dir:
         config.data.data_dir = config.paths.data_dir
-    if config.trainer.get("devices") not in (1, "auto") or config.trainer.get("num_nodes", 1) != 1:
-        config.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})
+    devices = config.trainer.get("devices")
+    if devices != 1 and "trainer.devices" in {each.key_or_group for each in request.overrides}:
+        raise RequestError(f"trainer.devices={devices}: an evaluation runs on one device; leave it out")
+    config.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})
     trust.check(config)
     check(config, [str(each.input_line) for each in request.overrides])
     return config
@@ -205,7 +208,8 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     data.prepare_data()
     data.setup()
     inputs, targets = data.splits[split]
-    data.splits = {"test": Split(run.data.prepare(inputs), targets)}
+    # Class weights are computed from the training split's targets; its inputs, not normalized here, are not used.
+    data.splits = {"train": data.splits["train"], "test": Split(run.data.prepare(inputs), targets)}
     data.normalize = run.data.mean is not None
     data.test_split = split if split != "test" else data.test_split
     return data
