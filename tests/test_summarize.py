@@ -3,12 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 from sweep_results import by_rate, save
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -32,12 +29,9 @@ def test_one_sweep_is_summarized_where_it_lies_without_torch(run, tmp_path):
     assert "litlab.sweeps.leaderboard" in loaded and not {"torch", "lightning", "sklearn"} & loaded
 
 
-def test_joined_sweeps_need_a_folder_of_their_own(run, tmp_path):
-    done = run(tmp_path, tmp_path)
+def test_what_cannot_be_summarized_is_told_in_one_line(run, tmp_path):
+    done = run(tmp_path, tmp_path)  # joined sweeps need a folder of their own
     assert done.returncode == 2 and "--out" in errors(done)[-1]
-
-
-def test_a_wrong_folder_is_one_line(run, tmp_path):
     done = run(tmp_path / "absent")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = errors(done)

@@ -115,7 +115,7 @@ def test_overrides_are_applied_as_hydra_does(conf):
 
 def test_the_options_parser_knows_hydras_options():
     asked = compat.options_parser().parse_args(["-m", "--cfg", "job", "--config-dir=x"])
-    assert asked.multirun and asked.cfg == "job" and asked.config_dir == "x"
+    assert (asked.multirun, asked.cfg, asked.config_dir) == (True, "job", "x")
     assert asked.config_path is None and asked.experimental_rerun is None
 
 

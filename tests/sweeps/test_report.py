@@ -13,7 +13,6 @@ from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
 from litlab.sweeps.report import as_markdown, print_leaderboard
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
-Capture = pytest.CaptureFixture[str]
 
 
 def printed(capsys, board, folder=Path("/sweep")):
@@ -23,20 +22,11 @@ def printed(capsys, board, folder=Path("/sweep")):
 
 
 def test_markdown_reads_well():
-    board = rank(
-        [
-            *(
-                job({LR: 0.1, BATCH: 32}, best, test, seed=n)
-                for n, (best, test) in enumerate([(0.91, 0.9), (0.93, 0.91)])
-            ),
-            failed({LR: 0.1, BATCH: 32}, seed=2),
-            job({LR: 0.01, BATCH: 32}, 0.75, 0.7),
-            failed({LR: 1.0, BATCH: 32}, "RunError: a | b"),
-        ]
-    )
-    board = Leaderboard(
-        board.columns, board.rows, board.jobs, ["a warning"], datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC)
-    )
+    jobs = [job({LR: 0.1, BATCH: 32}, 0.91, 0.9), job({LR: 0.1, BATCH: 32}, 0.93, 0.91, seed=1)]
+    jobs += [failed({LR: 0.1, BATCH: 32}, seed=2), job({LR: 0.01, BATCH: 32}, 0.75, 0.7)]
+    board = rank([*jobs, failed({LR: 1.0, BATCH: 32}, "RunError: a | b")])
+    made = datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC)
+    board = Leaderboard(board.columns, board.rows, board.jobs, ["a warning"], made)
     assert as_markdown(board, ["summary_line"]).splitlines() == [
         "# Leaderboard",
         "",
@@ -76,15 +66,8 @@ def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path, capsys):
 
 def test_the_command_is_quoted_once_and_can_be_pasted_into_a_shell():
     """A value with a space has quotes that Hydra must see, unless it came from the shell without."""
-    words = [
-        "data=digits",
-        "model.hidden=[8, 4]",
-        "paths.log_dir='/tmp/a b'",
-        "+x='$a'",
-        'y="a b"',
-        "z='it\\'s'",
-        "seed=0",
-    ]
+    words = ["data=digits", "model.hidden=[8, 4]", "paths.log_dir='/tmp/a b'", "+x='$a'"]
+    words += ['y="a b"', "z='it\\'s'", "seed=0"]
     lines = as_markdown(rank([job(overrides=words)])).splitlines()
     typed = next(line.strip() for line in lines if line.startswith("    "))
     assert typed.startswith(
