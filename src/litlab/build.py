@@ -22,7 +22,7 @@ from litlab.config.trust import trusted, verify
 from litlab.data.samples import Declaration, model_arguments
 from litlab.data.shared import shared_copy
 from litlab.data.tensors import TensorData
-from litlab.distributed import gpus
+from litlab.distributed import hardware
 from litlab.distributed.devices import refuse_missing_devices, refuse_what_cannot_be_shared
 from litlab.distributed.ranks import process_info
 from litlab.errors import RequestError
@@ -128,7 +128,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     if (info := process_info()) and settings.get("devices") == "auto":
         settings |= {"devices": info.local_world_size, "num_nodes": info.world_size // info.local_world_size}
     refuse_missing_devices(settings)
-    settings["devices"] = gpus.device(settings, torch.cuda.device_count())
+    settings["devices"] = hardware.device(settings, torch.cuda.device_count())
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
     trust = trusted(config)
     callbacks = build_callbacks(config.callbacks, data, trust)

@@ -1,4 +1,4 @@
-"""Untrusted text made safe to show: on a terminal, in Markdown, in a spreadsheet."""
+"""Escape untrusted text for a terminal, Markdown or a spreadsheet."""
 
 import re
 
@@ -6,12 +6,12 @@ FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes cells that begin with t
 
 
 def one_line(message: object) -> str:
-    """An error's message, or another text, without line breaks."""
+    """A message without line breaks."""
     return " ".join(str(message).split())
 
 
 def printable(text: str) -> str:
-    r"""On one line. What a terminal obeys or hides (escapes, line breaks, bidirectional marks) is escaped: \x1b."""
+    r"""Escape non-printable characters (control sequences, line breaks, bidirectional marks): \x1b."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError: the disk is full, or the user's quota
+FULL = (errno.ENOSPC, errno.EDQUOT)  # errno: disk or quota full
 
 
 def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) -> None:
@@ -38,8 +38,8 @@ def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) ->
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Whether an error, or one that caused it, says that the disk is full: Lightning's loggers raise another one."""
-    seen = set[int]()  # an error that is raised again from one that it caused is its own context
+    """Whether an error or one of its causes means a full disk: Lightning's loggers wrap it."""
+    seen = set[int]()  # contexts can form a cycle
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in FULL:
             return True

@@ -1,11 +1,11 @@
-"""Looking again and again, in a thread, while something else runs."""
+"""Call a function periodically in a thread."""
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 
-SHARE = 0.05  # of the time that looking may take
+SHARE = 0.05  # the most of the time that the calls may take
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Experiments over several seeds: what they measured, in results.json, and the page RESULTS.md of it."""
+"""Experiments over several seeds: measurements in results.json, and the page RESULTS.md."""
 
 import json
 import platform
@@ -37,22 +37,22 @@ litlab starts from; a reference is what one of them shows, or a goal.
 
 @dataclass(frozen=True)
 class Reference:
-    """The `reference` block of an experiment: what its document or a publication shows, and where."""
+    """The `reference` block of an experiment: the numbers of its document or a publication."""
 
-    metrics: dict[str, str]  # of result.json, and the reference for each
+    metrics: dict[str, str]  # name in result.json: reference
     source: str
     seeds: int = 5
     neighbours: str = ""  # published numbers to compare ours with
-    overrides: tuple[str, ...] = ()  # of the command, where the experiment as it is would take too long
+    overrides: tuple[str, ...] = ()  # of the command, to shorten a long experiment
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the runs of an experiment gave: its entry in results.json."""
+    """The measurement of an experiment: its entry in results.json."""
 
     command: str
     test_split: str  # test, or train where the test is on the training split
-    metrics: dict[str, dict[str, float]]  # mean, std and n of each; n = 0 and no mean where no run has it
+    metrics: dict[str, dict[str, float]]  # mean, std and n of each; only n = 0 if no run has it
     seconds: float  # of training, of the fastest run
     samples_per_second: float  # of the fastest run
     machines: list[str]
@@ -61,7 +61,7 @@ class Measurement:
 def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
     """Measure `experiments` (none: all), and update their entries in results.json and their rows in RESULTS.md.
 
-    What the present code and configs have measured already is not run once more, unless `again`.
+    Runs that the current code and configs have completed are not repeated, unless `again`.
 
     Raises:
         RequestError: there is no such experiment, or a number is not positive.
@@ -132,7 +132,7 @@ def completed(run_dir: Path) -> StoredResult | None:
 
 
 def is_current(result: StoredResult) -> bool:
-    """Whether the code and the configs are still those of the commit that the result is from."""
+    """Whether code and configs are unchanged since the result's commit."""
     commit = result["git"]["commit"]
     if commit is None or result["git"]["dirty"]:
         return False
@@ -141,7 +141,7 @@ def is_current(result: StoredResult) -> bool:
 
 
 def measure(name: str, results: Sequence[StoredResult]) -> Measurement:
-    """What the results of an experiment's seeds give together."""
+    """Aggregate the results of an experiment's seeds."""
     metrics: dict[str, dict[str, float]] = {}
     for metric in reference(name).metrics:
         values = [result["metrics"][metric] for result in results if result["metrics"].get(metric) is not None]
@@ -160,7 +160,7 @@ def measure(name: str, results: Sequence[StoredResult]) -> Measurement:
 
 
 def read(file: Path) -> dict[str, Measurement]:
-    """What results.json has of each experiment; nothing if there is no such file."""
+    """The measurements in results.json by experiment; empty without the file."""
     data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return {name: Measurement(**entry) for name, entry in data.items()}
 

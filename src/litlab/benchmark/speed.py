@@ -29,11 +29,11 @@ from litlab.train import train
 FASHION = (
     *("data=fashion", "data.batch_size=64", "data.normalize=false", "model=mlp"),
     *("optimizer=sgd", "optimizer.lr=0.01", "optimizer.momentum=0", "optimizer.nesterov=false", "scheduler=none"),
-)  # as in the tutorial; the rest is litlab's default: validation, metrics, logging, checkpoints
+)  # as in the tutorial; otherwise litlab's defaults: validation, metrics, logging, checkpoints
 
 
 class Case(NamedTuple):
-    """What is trained, and the loops that litlab is compared with; the ratios are to the last of them."""
+    """A training, and the baseline loops; ratios are relative to the last of them."""
 
     overrides: tuple[str, ...]
     loops: tuple[str, ...]
@@ -59,11 +59,11 @@ def benchmark(
 
     Args:
         models: names in MODELS.
-        rounds: epochs that are measured, after one that warms up.
+        rounds: measured epochs, after a warm-up epoch.
         threads: CPU threads.
         compiled: also compiled, compared with the raw loop only.
-        log_dir: where the runs are written, and then removed.
-        overrides: further ones, as for scripts/train.py.
+        log_dir: for the runs, which are removed afterwards.
+        overrides: further overrides, as for scripts/train.py.
     """
     report: dict[str, Any] = {"started": datetime.now().astimezone().isoformat(timespec="seconds"), "git": git_state()}
     report["environment"] = environment() | describe_machine() | {"threads": threads}
@@ -119,7 +119,7 @@ def measure(config: DictConfig) -> dict[str, Any]:
 
 
 def summarize(times: list[float], base: float, samples: int) -> dict[str, Any]:
-    """Statistics of a loop's epochs, without the first, which warms up."""
+    """Statistics of a loop's epochs, without the warm-up epoch."""
     median = statistics.median(times[1:])
     return {
         "seconds": times[1:],
@@ -133,7 +133,7 @@ def summarize(times: list[float], base: float, samples: int) -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the times depend on, including the load of other processes."""
+    """Hardware, versions and current load."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

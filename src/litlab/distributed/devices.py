@@ -9,8 +9,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from litlab.data.tensors import TensorData
 from litlab.distributed import ranks
-from litlab.distributed.cpus import cores
-from litlab.distributed.gpus import GPU
+from litlab.distributed.hardware import GPU, cores
 from litlab.errors import RequestError
 
 MANY = 8  # processes may share fewer CPU cores, to try ddp on a small machine

@@ -13,7 +13,7 @@ from torch import distributed
 
 from litlab.compat import lightning
 from litlab.distributed import ranks
-from litlab.distributed.cpus import cores
+from litlab.distributed.hardware import cores
 from litlab.errors import RunError
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}

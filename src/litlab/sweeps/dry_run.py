@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from litlab import signals
-from litlab.distributed.cpus import cores
+from litlab.distributed.hardware import cores
 from litlab.errors import RunError
 from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import hydra_quoted, read, results, resumed

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
 from litlab.compat.hydra import instantiate
-from litlab.distributed.cpus import cores
+from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
 from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of

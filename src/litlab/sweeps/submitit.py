@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from litlab.compat.submitit import show_gpus, stop, submitting_by
-from litlab.distributed.cpus import cores
-from litlab.distributed.gpus import visible
+from litlab.distributed.hardware import cores, visible
 
 log = logging.getLogger(__name__)
 

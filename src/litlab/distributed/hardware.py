@@ -1,4 +1,4 @@
-"""A GPU for each worker of a sweep, so that parallel jobs do not all train on the first."""
+"""The CPU cores and GPUs of this machine, and a GPU for each worker of a sweep, so that jobs do not share the first."""
 
 import os
 import platform
@@ -12,6 +12,11 @@ from litlab.config.job import in_multirun, sweep_folder
 FOLDER = ".gpus"  # in the sweep's folder: a lock for each claimed GPU
 GPU = ("auto", "gpu", "cuda")  # accelerators that may be a GPU
 _mine: dict[Path, tuple[int, FileLock]] = {}  # the locks are this process's until it ends, however it ends
+
+
+def cores() -> int:
+    """The number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible() -> list[str]:

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 from hydra.types import RunMode
 
-from litlab.distributed import gpus
+from litlab.distributed import hardware
 
 ONE = {"accelerator": "auto", "devices": 1}
-WORKER = "import sys; from pathlib import Path; from litlab.distributed.gpus import claim; folder = Path(sys.argv[1]);"
+WORKER = (
+    "import sys; from pathlib import Path; from litlab.distributed.hardware import claim; folder = Path(sys.argv[1]);"
+)
 WORKER += "print(claim(folder, 2), claim(folder, 2), flush=True); sys.stdin.read()"
 
 
@@ -49,19 +51,19 @@ def in_sweep(monkeypatch, tmp_path):
         monkeypatch.setattr(
             "litlab.config.job.HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: hydra)
         )
-        monkeypatch.setattr(gpus, "_mine", {})
+        monkeypatch.setattr(hardware, "_mine", {})
 
     return begin
 
 
 def test_a_job_of_a_sweep_trains_on_its_workers_gpu(in_sweep, tmp_path):
     in_sweep()
-    assert gpus.device(ONE, 4) == [0]
-    assert gpus.device(ONE, 4) == [0]  # the next job of the same worker
-    gpus._mine.clear()  # its lock is let go with it
-    assert gpus.device(ONE | {"accelerator": "gpu"}, 4) == [0]
+    assert hardware.device(ONE, 4) == [0]
+    assert hardware.device(ONE, 4) == [0]  # the next job of the same worker
+    hardware._mine.clear()  # its lock is let go with it
+    assert hardware.device(ONE | {"accelerator": "gpu"}, 4) == [0]
     in_sweep(folder=tmp_path / "another")
-    assert gpus.device(ONE | {"accelerator": "cuda"}, 4) == [0]
+    assert hardware.device(ONE | {"accelerator": "cuda"}, 4) == [0]
 
 
 @pytest.mark.parametrize(
@@ -76,17 +78,17 @@ def test_a_job_of_a_sweep_trains_on_its_workers_gpu(in_sweep, tmp_path):
 )
 def test_what_was_asked_stays_where_there_is_no_choice(in_sweep, settings, count):
     in_sweep()
-    assert gpus.device(settings, count) == settings["devices"]
-    assert gpus._mine == {}
+    assert hardware.device(settings, count) == settings["devices"]
+    assert hardware._mine == {}
 
 
 def test_a_single_run_takes_the_first_as_ever(in_sweep):
     in_sweep(mode=RunMode.RUN)
-    assert gpus.device(ONE, 4) == 1
+    assert hardware.device(ONE, 4) == 1
 
 
 def test_the_gpus_that_the_user_chose_are_the_visible_ones(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 3")
-    assert gpus.visible() == ["2", "3"]
+    assert hardware.visible() == ["2", "3"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus.visible() == []
+    assert hardware.visible() == []
