@@ -136,7 +136,7 @@ def test_a_mistake_is_one_line(root):
     done = subprocess.run(script, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root / "src")})
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and "0" in line
+    assert line.startswith("error: --jobs 0: ")
 
 
 def test_a_row_has_mean_and_deviation_of_the_runs_that_have_the_metric(monkeypatch):
