@@ -29,7 +29,7 @@ ENDLESS = 600.0  # seconds, for a busy machine
         (["data.batch_size=63"], r"data\.batch_size=63: must be a multiple of the 2 devices .*, such as 64"),
         (["data.batch_size=1"], r"data\.batch_size=1: must be a multiple of the 2 devices .*, such as 2"),
         (["data.eval_batch_size=1"], r"data\.eval_batch_size=1: must be 2 or more"),
-        (["trainer.strategy=ddp_spawn"], r"trainer\.strategy: .* take ddp"),
+        (["trainer.strategy=ddp_spawn"], r"trainer\.strategy: .* use ddp"),
         (["+trainer.num_nodes=2"], r"trainer\.num_nodes=2: start the run with torchrun or srun"),
     ],
 )
