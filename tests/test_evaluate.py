@@ -36,6 +36,7 @@ def one_run(tmp_path_factory):
     ("words", "pictures"),
     [
         ("data=digits model=mlp evaluate_train=true trainer.max_epochs=2", {"confusion_matrix", "mistakes"}),
+        ("experiment=sine_polynomial data.passes_per_epoch=20", {"fit", "predicted_vs_actual", "residuals"}),
         ("data=breast_cancer model=mlp evaluate_train=true task.class_weights=balanced", {"confusion_matrix"}),
         (
             "data=exam_scores model=linear data.test_on_train=false data.test_size=3",

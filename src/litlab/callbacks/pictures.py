@@ -81,13 +81,12 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
 
 def draw_fit(tested: Tested) -> "Figure | None":
     """The curve before and after training; nothing unless the input is one number."""
-    if tested.before is None:
+    if math.prod(tested.data.input_shape) != 1 or tested.data.num_outputs != 1:
         return None
     targets, after, unit, split = tested.numbers
+    before = None if tested.before is None else tested.before.ravel()
     name = (tested.data.feature_names or ("input",))[0] + " (normalized)" * tested.data.normalize
-    return regression.fit(
-        tested.inputs.ravel(), targets, tested.before.ravel(), after, name=name, unit=unit, split=split
-    )
+    return regression.fit(tested.inputs.ravel(), targets, before, after, name=name, unit=unit, split=split)
 
 
 # The names for a task's `pictures`.

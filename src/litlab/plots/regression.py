@@ -87,7 +87,7 @@ def _outside(seen: Array) -> str:
 def fit(
     inputs: Array,
     targets: Array,
-    before: Array,
+    before: Array | None,
     after: Array,
     name: str = "input",
     unit: str = "target",
@@ -98,16 +98,16 @@ def fit(
     figure, axes = new_figure(7, 4.5)
     points: Any = {"linewidth": 5, "alpha": 0.6} if len(inputs) >= 500 else _points(len(inputs))
     axes.plot(inputs[order], targets[order], label="truth", **points | {"color": GREY})
-    axes.plot(inputs[order], before[order], color=ORANGE, linestyle="--", label="before training")
+    error = f"RMSE {np.sqrt(np.mean((after - targets) ** 2)):.4g}"
+    if before is not None:
+        axes.plot(inputs[order], before[order], color=ORANGE, linestyle="--", label="before training")
+        error = f"RMSE {np.sqrt(np.mean((before - targets) ** 2)):.4g} before training, {error[5:]} after"
     axes.plot(inputs[order], after[order], color=BLUE, linewidth=2, label="after training")
     shown = np.concatenate((targets, after))  # an untrained curve may lie far off: it is cut
     room = 0.6 * (shown.max() - shown.min())
     axes.set(xlabel=shortened(name, MAX_UNIT), ylabel=shortened(unit, MAX_UNIT))
     axes.set_ylim((shown.min() - room, shown.max() + room) if room else None)
-    axes.set_title(
-        f"RMSE {np.sqrt(np.mean((before - targets) ** 2)):.4g} before training, "
-        f"{np.sqrt(np.mean((after - targets) ** 2)):.4g} after; {split} samples"
-    )
+    axes.set_title(f"{error}; {split} samples")
     axes.legend()
     return figure
 
