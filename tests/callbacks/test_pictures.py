@@ -71,8 +71,7 @@ def test_mistakes_splits_and_pictures_by_name():
         assert drawn["residuals"].axes[1].get_xlabel() == f"{split} samples"
         matrix = PICTURES["confusion_matrix"](Tested(digits, values, np.arange(10), np.eye(10), None))
         assert f"10 {split} samples, accuracy 100.00%" in matrix.axes[0].get_title()
-        several_columns = tested._replace(inputs=np.zeros((4, 2)), before=None)
-        assert PICTURES["fit"](several_columns) is None
+        assert PICTURES["fit"](tested._replace(data=BreastCancer())) is None, "30 columns have no curve"
     tested = Tested(BreastCancer(), np.zeros((3, 3)), np.array([0, 1, 0]), np.array([0.25, 0.75, 0.875]), None)
     np.testing.assert_allclose(tested.probabilities, [[0.75, 0.25], [0.25, 0.75], [0.125, 0.875]])
     matrix = PICTURES["confusion_matrix"](tested)
