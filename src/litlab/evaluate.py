@@ -1,6 +1,5 @@
 """Measure the weights of a finished run again: on any of its splits, on another device, on other data."""
 
-import csv
 import hashlib
 import shutil
 import time
@@ -12,16 +11,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as L
-import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from lightning.pytorch import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
 
-from litlab import escape
 from litlab.build import build_data, build_trainer
-from litlab.callbacks.pictures import Pictures, Tested, predict_test
+from litlab.callbacks.pictures import Pictures
+from litlab.callbacks.predictions import PredictionsFile
 from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.checks import check
@@ -38,7 +36,6 @@ from litlab.runs.result import write
 from litlab.runs.resume import differences
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
-from litlab.tasks.base import Task
 from litlab.tasks.compatibility import check_targets
 from litlab.train import describe_environment, prepare_process
 
@@ -255,49 +252,3 @@ def _remarks(run: LoadedRun, data: TensorData, request: Request, changed: Mappin
         yield "the columns have other names than the run's; they are taken in their order"
     if data.test_split == "train":
         yield "these samples are those of the training: the metrics say nothing about new ones"
-
-
-class PredictionsFile(L.Callback):
-    """Writes the predictions of a test as CSV, a row per sample.
-
-    Classes: index, label, predicted, probability (of the predicted class), and the probability of each class.
-    Numbers, in the target's own unit: index and, for each output, the target, predicted and residual (their
-    difference, predicted minus actual). Names that a spreadsheet or a terminal would obey are disarmed.
-
-    Args:
-        file: to write.
-        class_names: of the model's classes.
-    """
-
-    def __init__(self, file: Path, class_names: Sequence[str] | None) -> None:
-        self.file, self.class_names = file, class_names
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Predict and write."""
-        tested = predict_test(trainer, cast(Task, pl_module))
-        with self.file.open("w", newline="", encoding="utf-8") as opened:
-            rows = csv.writer(opened)
-            rows.writerows(number_rows(tested) if self.class_names is None else class_rows(tested, self.class_names))
-
-
-def class_rows(tested: Tested, predictable: Sequence[str]) -> Iterator[list[Any]]:
-    """The header and the rows for classes; `predictable` are the names that the model knows."""
-    labels, names = [escape.csv(each) for each in tested.class_names], [escape.csv(each) for each in predictable]
-    yield ["index", "label", "predicted", "probability", *(f"probability of {name}" for name in names)]
-    chosen = tested.probabilities.argmax(1)
-    for index, (target, best, row) in enumerate(
-        zip(tested.targets, chosen, tested.probabilities.tolist(), strict=True)
-    ):
-        yield [index, labels[int(target)], names[best], *(f"{value:.9g}" for value in (row[best], *row))]
-
-
-def number_rows(tested: Tested) -> Iterator[list[Any]]:
-    """The header and the rows for numbers."""
-    count = len(tested.targets)
-    targets, predicted = (each.reshape(count, -1) for each in (tested.targets, tested.predictions))
-    unit, outputs = tested.data.target_name, targets.shape[1]
-    names = [escape.csv(unit if outputs == 1 else f"{unit} {number}") for number in range(1, outputs + 1)]
-    yield ["index", *(text for name in names for text in (name, f"predicted {name}", f"residual {name}"))]
-    values = np.stack((targets, predicted, predicted - targets), axis=2).reshape(count, -1)
-    for index, row in enumerate(values.tolist()):
-        yield [index, *(f"{value:.9g}" for value in row)]

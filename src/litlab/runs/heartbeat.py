@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from litlab.polling import polling
+from litlab.runs.polling import polling
 
 INTERVAL = 10.0  # seconds between two beats
 SILENCE = 60.0  # seconds without a beat after which a process on another machine counts as dead

@@ -14,8 +14,8 @@ from litlab.compat.joblib import Joblib
 from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
 from litlab.escape import printable
-from litlab.polling import polling
 from litlab.runs.heartbeat import this_process
+from litlab.runs.polling import polling
 from litlab.runs.result import FILE, write
 from litlab.sweeps.folder import STOP, read
 from litlab.sweeps.job import Job
