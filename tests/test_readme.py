@@ -43,6 +43,7 @@ def test_no_command_is_left_out():
     sweeps = [command.removeprefix("python scripts/train.py ") for command in TRAININGS if " -m " in command]
     assert [each for each in sweeps if f"sweep {each}\n" not in ci] == []
     assert len(TRAININGS) >= 4
+    assert all((ROOT / name).exists() for name in re.findall(r"tests/[\w/.]*\w", ci)), "what .ci/run runs is there"
 
 
 @pytest.mark.parametrize(
