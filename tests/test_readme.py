@@ -99,7 +99,7 @@ def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path):
     text = run(python.name, "scripts/train.py", "--help")
     assert re.search(r"^  xor +The exclusive or: 1,000 points in a square\.$", text, flags=re.MULTILINE)
     assert re.search(r"^  maxout +The largest of several linear maps\.$", text, flags=re.MULTILINE)
-    tests = [f"tests/test_{name}.py" for name in ("conf", "mistakes", "cli")]
+    tests = ["tests/test_conf.py", "tests/config/test_hydra_errors.py", "tests/test_cli.py"]
     chosen = "xor or maxout or every_yaml or meant or help or null or mpl"
     told = run(python.name, "-m", "pytest", "-n", "0", "-q", "-k", chosen, *tests)
     assert " passed" in told and str(tmp_path) in run(python.name, "-c", "import litlab; print(litlab.__file__)")
