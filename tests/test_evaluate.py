@@ -151,6 +151,7 @@ def test_a_failed_evaluation_leaves_nothing(run, monkeypatch):
 # ---- which run
 
 
+@pytest.mark.slow
 def test_the_last_run_and_the_winner_of_a_sweep(command, tmp_path):
     small = ("data=digits", "model=linear", "trainer.max_epochs=1", "logger=none", "~callbacks.pictures")
     assert command(*small)[0] == 0
@@ -214,6 +215,7 @@ def test_wrong_runs_are_refused(one_run, run, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_script_exits_as_the_others_do(root, tmp_path):
     def script(*words):
         command = [sys.executable, root / "scripts/evaluate.py", *words]

@@ -58,6 +58,7 @@ def test_predictions_and_metrics_are_those_of_the_training(run, trained, words, 
     assert measured == {name: loaded.result.metrics[name] for name in measured}
 
 
+@pytest.mark.slow
 def test_a_run_is_opened_in_three_lines_of_another_process(run, trained, tmp_path):
     """Images as a file holds them, without the data set's module, and from where the directory lies now."""
     directory = run("data=digits", "model=mlp").rename(tmp_path / "moved")
