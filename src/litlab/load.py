@@ -63,6 +63,9 @@ class LoadedRun:
     def labels(self, predictions: Tensor) -> list[str]:
         """The names of the predicted classes.
 
+        Args:
+            predictions: from `predict`: probabilities (N, classes), or (N,) for binary targets.
+
         Raises:
             RequestError: a regression has none.
         """
