@@ -10,8 +10,8 @@ from torch import Tensor
 
 from litlab.build import build_data
 from litlab.data.columns import Row, columns, describe_column
+from litlab.data.faults import faults
 from litlab.data.relations import relations, row_hashes
-from litlab.data.samples import faults
 from litlab.data.tensors import Split, TensorData
 from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset

@@ -6,7 +6,8 @@ import inspect
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from litlab.config.checks import PROGRAM, RANGES, RESERVED, check
+from litlab.config.checks import check
+from litlab.config.ranges import PROGRAM, RANGES, RESERVED
 from litlab.config.signatures import signature
 from litlab.errors import RequestError
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from litlab.data.samples import faults, some
+from litlab.data.faults import faults, some
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError

@@ -29,7 +29,8 @@ from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing_settings, folder_name, swept_values
 from litlab.sweeps.plan import Plan
-from litlab.sweeps.runner import Runner, progress_line
+from litlab.sweeps.progress import progress_line
+from litlab.sweeps.runner import Runner
 from litlab.sweeps.stop import stop
 
 

@@ -301,7 +301,7 @@ def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
     ],
 )
 def test_what_a_range_means_to_optuna(text, expected):
-    distribution = importlib.import_module("litlab.sweeps.search").distribution
+    distribution = importlib.import_module("litlab.sweeps.distributions").distribution
     (override,) = OverridesParser.create().parse_overrides([f"x={text}"])
     found = distribution(override)
     assert {key: getattr(found, key) for key in expected} == expected

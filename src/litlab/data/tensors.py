@@ -10,8 +10,9 @@ from torch import Tensor
 
 from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
+from litlab.data.faults import refuse_faults
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.samples import as_splits, column_axis, data_error, refuse_faults
+from litlab.data.samples import as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.errors import RequestError

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from litlab.config.overrides import as_override, is_set
 from litlab.data.columns import Row, is_target
-from litlab.data.samples import some
+from litlab.data.faults import some
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.rules import (
     HUGE,

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.config.overrides import available, is_set
 from litlab.data.columns import Row, columns, describe_column, is_code, is_target
-from litlab.data.samples import some
+from litlab.data.faults import some
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
 from litlab.plots.canvas import shortened

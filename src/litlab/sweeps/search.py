@@ -6,20 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
 from litlab.compat.hydra import instantiate
 from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
+from litlab.sweeps.distributions import search_ranges, take_seeds
 from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.plan import Plan
@@ -86,8 +85,8 @@ class Search:
         silence_optuna()
         given = [f"{key!s}={text}" for key, text in (self.params or {}).items()] + arguments
         overrides = {each.get_key_element(): each for each in OverridesParser.create().parse_overrides(given)}
-        seeds = _take_seeds(overrides)
-        ranges, fixed = _ranges(overrides)
+        seeds = take_seeds(overrides)
+        ranges, fixed = search_ranges(overrides)
         swept = [*map(key_of, ranges), *(["seed"] if seeds else [])]
         jobs_per_trial = max(len(seeds), 1)
         plan = Plan(self.hydra_context, self.config, self.folder, swept, self.n_trials * jobs_per_trial)
@@ -202,68 +201,6 @@ class Search:
         so_far = [score for job in others if (score := job.score) is not None]
         so_far += [value for value in earlier if abs(value) < WORST]
         return min(so_far, default=-WORST) if self.direction == "maximize" else max(so_far, default=WORST)
-
-
-def _take_seeds(overrides: dict[str, Override]) -> list[str]:
-    """Take the seeds of each trial out of the overrides: they are not searched. None where the seed is fixed.
-
-    Raises:
-        RequestError: they are an interval.
-    """
-    given = overrides.get("seed")
-    if given is None or not given.is_sweep_override():
-        return []
-    if not given.is_discrete_sweep():
-        raise RequestError(f"{given.input_line}: each trial runs all of its seeds; list them, as in seed=0,1,2")
-    del overrides["seed"]
-    return list(dict.fromkeys(given.sweep_string_iterator()))
-
-
-def _ranges(overrides: dict[str, Override]) -> tuple[dict[str, BaseDistribution], list[str]]:
-    """What each setting with a range is drawn from; and the other overrides.
-
-    Raises:
-        RequestError: a search cannot draw from a range, or there is none.
-    """
-    swept = {key: each for key, each in overrides.items() if each.is_sweep_override()}
-    try:
-        ranges = {key: distribution(each) for key, each in swept.items()}
-    except (NotImplementedError, AssertionError, ValueError, LookupError) as error:
-        raise RequestError(
-            "sweep=optuna: the range of a setting is choice(A, B, ...), range(LOW, HIGH, STEP), interval(LOW, HIGH)"
-            " or, over its logarithm, tag(log, interval(LOW, HIGH))"
-        ) from error
-    if not ranges:
-        raise RequestError(
-            "sweep=optuna: nothing to search; give a setting a range: 'optimizer.lr=tag(log, interval(0.001, 1.0))'"
-        )
-    return ranges, [each.input_line or "" for key, each in overrides.items() if key not in swept]
-
-
-def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws from for a setting with a range: interval() has both ends, range() lacks HIGH as in a grid.
-
-    Raises:
-        NotImplementedError: there is none, as for glob().
-        ValueError, LookupError: it is empty.
-    """
-    given = override.value()
-    if isinstance(given, ChoiceSweep) or (isinstance(given, RangeSweep) and given.shuffle):
-        choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
-        return CategoricalDistribution(choices)
-    if isinstance(given, RangeSweep):
-        assert given.start is not None
-        values = given.range()
-        last = values[-1] if isinstance(values, range) else list(values)[-1]
-        low, high, step, log = given.start, last, given.step, False
-    elif isinstance(given, IntervalSweep):
-        assert given.start is not None and given.end is not None
-        low, high, step, log = given.start, given.end, None, "log" in given.tags
-    else:
-        raise NotImplementedError(override.input_line)
-    if isinstance(low, int) and isinstance(high, int) and not isinstance(step, float):
-        return IntDistribution(low, high, log=log, step=step or 1)
-    return FloatDistribution(low, high, log=log, step=step)
 
 
 def silence_optuna() -> None:
