@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from sweep_results import job, rank
 
+from litlab.sweeps.columns import distinguishing_settings
 from litlab.sweeps.confidence import comparison, interval
 from litlab.sweeps.job_result import JobResult
-from litlab.sweeps.leaderboard import distinguishing_settings
 from litlab.sweeps.report import as_markdown, print_leaderboard
 from litlab.sweeps.summary import as_csv, jobs_as_csv
 
