@@ -3,7 +3,8 @@
 # Variables, given behind the target as in `make train ARGS="data=mnist model=mlp trainer.max_epochs=3"`:
 #   ARGS            what train.py, or pytest, gets on its command line
 #   EXTRAS          what else to install, as in `make setup EXTRAS=joblib,ray`: joblib, submitit, ray (where the jobs of a
-#                   sweep run), optuna (a search that learns), or all; what was installed before stays
+#                   sweep run), optuna (a search that learns), export (ONNX), excel (tables), mlflow, wandb (loggers),
+#                   or all; what was installed before stays
 #   PYTHON          the Python to make .venv from: the first of these that is new enough
 #   TORCH_BACKEND   cpu: PyTorch's CPU build, far smaller than the default one (or any --torch-backend of uv)
 #   TORCH_INDEX     the address of PyTorch's CPU wheel index, as shown on PyTorch's install page; pip needs it for
@@ -74,7 +75,7 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 
 $(STAMP): pyproject.toml constraints.txt $(if $(filter-out $(INSTALLED),$(WANTED)),more)
 	@for extra in $(WANTED); do grep -q "^$$extra = " pyproject.toml || \
-	    { echo "EXTRAS: there is no $$extra; choose from joblib, submitit, ray, optuna, all" >&2; exit 1; }; done
+	    { echo "EXTRAS: there is no $$extra; choose from joblib, submitit, ray, optuna, export, excel, mlflow, wandb, all" >&2; exit 1; }; done
 ifeq ($(UV)$(TORCH_INDEX),)
 	@[ -z "$(TORCH_BACKEND)" ] || { echo "TORCH_BACKEND=$(TORCH_BACKEND) needs uv, or for pip TORCH_INDEX=ADDRESS," \
 	    "the wheel index shown on PyTorch's install page" >&2; exit 1; }

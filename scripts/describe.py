@@ -8,7 +8,7 @@ from litlab.cli import command
 @command("describe", show="print_description")
 def main(config: Any, result: Any) -> None:
     """Look at a data set before training: types, sizes, balance, ranges, faults, leaks."""
-    from litlab.describe import describe  # here: importing torch and lightning takes seconds
+    from litlab.verbs.describe import describe  # here: importing torch and lightning takes seconds
 
     describe(config, result)
 

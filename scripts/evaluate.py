@@ -19,8 +19,8 @@ def main() -> None:
     asked = parser.parse_args()
 
     from litlab.config.arguments import arguments  # here, so that --help does not wait for the imports
-    from litlab.evaluate import evaluate
     from litlab.runs.report import print_evaluation
+    from litlab.verbs.evaluate import evaluate
 
     logging.captureWarnings(True)  # there is no train.log for them
     print_evaluation(*evaluate(arguments(asked.words)))

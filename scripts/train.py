@@ -8,7 +8,7 @@ from litlab.cli import command
 @command("train")
 def main(config: Any, result: Any) -> None:
     """litlab: pick data, model, optimizer and trainer; get a trained, tested and recorded experiment."""
-    from litlab.train import train  # here: importing torch and lightning takes seconds
+    from litlab.verbs.train import train  # here: importing torch and lightning takes seconds
 
     train(config, result)
 

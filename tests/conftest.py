@@ -97,7 +97,7 @@ def compose(tmp_path):
 
 @pytest.fixture
 def fit(compose):
-    """Build and fit as `litlab.train` does, and keep the objects; `callbacks` come to the config's."""
+    """Build and fit as `litlab.verbs.train` does, and keep the objects; `callbacks` come to the config's."""
     from lightning.pytorch import seed_everything
 
     from litlab.build import build_data, build_task, build_trainer, steps_per_execution
@@ -123,7 +123,7 @@ def run(compose):
 
     from litlab.runs.recording import recorded
     from litlab.runs.result import Result
-    from litlab.train import train
+    from litlab.verbs.train import train
 
     def run(*overrides, **settings):
         config = compose("trainer.max_epochs=1", *overrides, pictures=False)

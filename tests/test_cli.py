@@ -142,7 +142,7 @@ def test_an_error_of_ours_is_one_line_and_a_traceback_on_request(command, monkey
     def broken(config, result):
         raise KeyError("no such\nthing")
 
-    monkeypatch.setattr("litlab.train.train", broken)
+    monkeypatch.setattr("litlab.verbs.train.train", broken)
     code, out, err = command(*SMALL)
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert "KeyError" in err and "test_cli.py:" in err and "LITLAB_TRACEBACK=1" in err
@@ -150,7 +150,7 @@ def test_an_error_of_ours_is_one_line_and_a_traceback_on_request(command, monkey
     code, _, err = command(*SMALL)
     assert code == 1 and "Traceback (most recent call last)" in err
     monkeypatch.delenv("LITLAB_TRACEBACK")
-    monkeypatch.setattr("litlab.train.train", lambda config, result: os.stat("/no/such/file"))  # an error of the system
+    monkeypatch.setattr("litlab.verbs.train.train", lambda config, result: os.stat("/no/such/file"))  # a system error
     code, _, err = command(*SMALL)
     assert (code, len(err.splitlines())) == (1, 1) and "/no/such/file" in err and "paths.log_dir" not in err
 
@@ -287,7 +287,7 @@ def test_ctrl_c_stops_a_sweep(command, monkeypatch, tmp_path, read_result):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    monkeypatch.setattr("litlab.train.train", stopped)
+    monkeypatch.setattr("litlab.verbs.train.train", stopped)
     code, out, err = command("-m", *SMALL, "seed=0,1,2")
     assert code == 130, err
     assert "jobs: 1 interrupted, 2 not started." in out

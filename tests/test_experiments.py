@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from litlab.train import train
+from litlab.verbs.train import train
 
 
 @pytest.fixture

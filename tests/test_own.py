@@ -7,7 +7,7 @@ from litlab.build import build_data, build_task
 from litlab.cli import report_error
 from litlab.errors import RequestError
 from litlab.tasks.baseline import untrained_loss
-from litlab.train import train
+from litlab.verbs.train import train
 
 OWN = """
 import numpy

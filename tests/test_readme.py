@@ -20,11 +20,13 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "make train": "tests/test_makefile.py and .ci/run",
     "make test": "tests/test_makefile.py and .ci/run",
     ". .venv/bin/activate": "nothing to test",
-    "tensorboard --logdir logs": "tests/test_train.py reads the event files",
+    "tensorboard --logdir logs": "tests/verbs/test_train.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
-    "python scripts/describe.py data=fashion": "tests/test_describe.py",
-    "python scripts/evaluate.py run=last": "tests/test_evaluate.py",
-    "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": "tests/test_evaluate.py",
+    "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
+    "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",
+    "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (
+        "tests/verbs/test_evaluate.py"
+    ),
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),
@@ -53,7 +55,7 @@ def test_no_command_is_left_out():
 def test_a_training_runs_as_printed(command, compose, small_fashion, tmp_path, monkeypatch):
     """On a small copy of the data set and for one epoch."""
     from litlab.data import idx
-    from litlab.train import train
+    from litlab.verbs.train import train
 
     small_fashion.write(tmp_path / "FashionMNIST" / "raw")
     small_fashion.write(tmp_path / "MNIST" / "raw")
@@ -109,7 +111,7 @@ def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path):
 def test_the_code_of_the_readme_is_a_data_set_and_a_model(compose, tmp_path, monkeypatch):
     """The promise: one class and one YAML for a data set, one file and one YAML for a model; nothing else."""
     from litlab import data, models
-    from litlab.train import train
+    from litlab.verbs.train import train
 
     paste(tmp_path)
     for package in (data, models):

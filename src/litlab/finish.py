@@ -1,6 +1,6 @@
 """The second half of a run: select the weights, measure them on every split, advise.
 
-It does not matter who trained them: `litlab.train`, a loaded run, or a stacked sweep.
+It does not matter who trained them: `litlab.verbs.train`, a loaded run, or a stacked sweep.
 """
 
 import logging

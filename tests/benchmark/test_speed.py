@@ -18,7 +18,7 @@ from litlab.benchmark.speed import MODELS, benchmark, save, show
 from litlab.callbacks import baseline_loops
 from litlab.data import idx
 from litlab.errors import RequestError
-from litlab.train import train
+from litlab.verbs.train import train
 
 TRAIN, TEST, VAL, ROUNDS = 330, 40, 30, 3
 

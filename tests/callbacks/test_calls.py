@@ -115,7 +115,7 @@ def test_the_same_calls_and_weights_as_under_automatic_optimization(
 
 def test_the_average_of_the_best_epoch_is_what_is_validated_and_tested(compose):
     """Not the last average, which the callback would put in its place for validation."""
-    from litlab.train import train
+    from litlab.verbs.train import train
 
     average = "{_target_: lightning.pytorch.callbacks.EMAWeightAveraging, decay: 0.9}"
     monitor = ("task.monitor=val/loss", "task.mode=min", "optimizer.lr=3.0", "trainer.max_epochs=6")

@@ -20,7 +20,7 @@ from litlab.tasks.binary import Binary
 from litlab.tasks.classification import Classification
 from litlab.tasks.prediction import evaluating
 from litlab.tasks.regression import Regression
-from litlab.train import train
+from litlab.verbs.train import train
 
 DIGITS = ("data=digits", "model=mlp")
 

@@ -36,8 +36,8 @@ def test_available_settings_have_a_plus_where_the_yaml_lacks_them_and_tuning_whe
         assert available(config, "data.normalize=true", "data.val_size=0.1", "model.dropout=0.2") == typed
     for config, option in [
         ({"tune": {}}, "tune=lr"),
-        ({"tune": {"_target_": "litlab.tune.find_batch_size"}}, "tune=lr"),
-        ({"tune": {"_target_": "litlab.tune.find_lr"}}, ""),
+        ({"tune": {"_target_": "litlab.verbs.tune.find_batch_size"}}, "tune=lr"),
+        ({"tune": {"_target_": "litlab.verbs.tune.find_lr"}}, ""),
         ({"resume_from": "x"}, ""),
         ({"trainer": {"devices": 2}}, ""),
     ]:

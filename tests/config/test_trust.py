@@ -35,7 +35,7 @@ PAYLOADS = {  # what a file or a command line sets: the package that would have 
     "trainer: {strategy: {_target_: builtins.__import__, name: canary_package}}": "builtins",
     "task: {_target_: torchmetrics.text.Perplexity}": "torchmetrics.text.perplexity",
     "augmentation: {_target_: numpy.load, file: CANARY.npy, allow_pickle: true}": "numpy",
-    "tune: {_target_: litlab.tune.instantiate, group: model, config: {}}": "litlab.build",
+    "tune: {_target_: litlab.verbs.tune.instantiate, group: model, config: {}}": "litlab.build",
 }
 
 
@@ -84,7 +84,7 @@ def test_what_builds_a_run_may_be_named_and_trust_is_a_list_of_packages():
         "lightning.pytorch.Trainer", "lightning.pytorch.callbacks.EMAWeightAveraging",
         "lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.profilers.PyTorchProfiler",
         "lightning.pytorch.strategies.DDPStrategy", "rtdl_num_embeddings.PiecewiseLinearEmbeddings",
-        "litlab.tasks.augmentation.ShiftAndFlip", "litlab.tune.find_batch_size", "datetime.timedelta",
+        "litlab.tasks.augmentation.ShiftAndFlip", "litlab.verbs.tune.find_batch_size", "datetime.timedelta",
     ):  # fmt: skip
         trust.verify("model", {"_target_": name})
     module = types.ModuleType("litlab.models.mine")

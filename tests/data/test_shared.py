@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from litlab.data.shared import SharedCopy, shared_copy
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
-from litlab.train import train
+from litlab.verbs.train import train
 
 X = torch.arange(20.0).reshape(10, 2)
 

@@ -5,8 +5,8 @@ import torch
 from omegaconf import OmegaConf
 
 from litlab.data.tensors import Split, TensorData
-from litlab.describe import look
 from litlab.diagnostics.data_warnings import data_warnings
+from litlab.verbs.describe import look
 
 TARGET = {"_target_": "litlab.data.tensors.TensorData"}
 GIVEN = {"normalize": False, "val_size": 0, "test_size": 0}  # what the YAML has

@@ -15,7 +15,7 @@ CONFIG = {
     "callbacks": {"checkpoint": {}},
 }
 LINEAR = {"_target_": "litlab.models.mlp.MLP", "zero_init": False}
-TUNED = {"tune": {"_target_": "litlab.tune.find_lr"}}
+TUNED = {"tune": {"_target_": "litlab.verbs.tune.find_lr"}}
 STUCK = {"train": [2.31, 2.30, 2.31], "selected": 1.0}
 ROSE = {"train": [2.1, 2.6, 3.0], "selected": 1.2}
 MEMORIZED = {"train": [1.0, 1e-4], "val": [1.0, 1.0], "samples": 20}
@@ -221,7 +221,7 @@ def test_several_problems_get_several_hints(caplog):
 
 def test_the_default_digits_run_gets_no_hint_and_others_do(compose):
     from litlab.errors import RunError
-    from litlab.train import train
+    from litlab.verbs.train import train
 
     def hinted(*overrides):
         return train(compose(*overrides, pictures=False)).hints

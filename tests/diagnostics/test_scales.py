@@ -61,7 +61,7 @@ def test_after_divergence_scales_come_first_if_they_are_bad():
         "or check the data"
     )
     tuned = config()
-    OmegaConf.update(tuned, "tune._target_", "litlab.tune.find_lr", force_add=True)
+    OmegaConf.update(tuned, "tune._target_", "litlab.verbs.tune.find_lr", force_add=True)
     tuned.trainer.gradient_clip_val = 1
     assert after_divergence(tuned, loaded(WELL), 0.5) == "try optimizer.lr=0.05, another loss, or check the data"
 

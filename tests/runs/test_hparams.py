@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from litlab.errors import RunError
 from litlab.runs.hparams import final_metrics, hparams
 from litlab.runs.result import Monitor, Result
-from litlab.train import train
+from litlab.verbs.train import train
 
 
 def job(values, *overrides, swept=()):

@@ -13,7 +13,7 @@ from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
-from litlab.train import train
+from litlab.verbs.train import train
 
 SMALL = ("model=linear", "trainer.max_epochs=3")
 PLAIN = (*SMALL, "scheduler=none")

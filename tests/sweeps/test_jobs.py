@@ -541,7 +541,7 @@ def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch
         measured.append(config.trainer.max_epochs)
         quick_train(config, result)
 
-    monkeypatch.setattr(sys.modules["litlab.train"], "train", train)
+    monkeypatch.setattr(sys.modules["litlab.verbs.train"], "train", train)
     for epochs, steps, told in ((72001, -1, "10.0 h"), (72001, 144010, "2.0 h"), (-1, 144010, "2.0 h")):
         words = (f"trainer.max_epochs={epochs}", f"trainer.max_steps={steps}", "--dry-run")
         assert command("seed=3", *words) == (0, f"1 job to run, about {told}\n", "")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from litlab.data.splits import Split
 from litlab.data.tables import ExamScores
 from litlab.tasks.regression import Regression
-from litlab.train import train
+from litlab.verbs.train import train
 
 
 def task(num_outputs=1, **settings):

@@ -24,7 +24,7 @@ from litlab.compat.hydra import VERSION_BASE
 from litlab.config.choices import CONF
 from litlab.runs.environment import environment, git_state
 from litlab.runs.result import write
-from litlab.train import train
+from litlab.verbs.train import train
 
 FASHION = (
     *("data=fashion", "data.batch_size=64", "data.normalize=false", "model=mlp"),

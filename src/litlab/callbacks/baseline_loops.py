@@ -64,7 +64,7 @@ class BaselineLoops(L.Callback):
         """Run the epoch that litlab has just finished in each loop."""
         history, loader = History.of(trainer), train_loader(trainer)
         history.pause()
-        torch.set_flush_denormal(False)  # PyTorch's default; litlab.train sets it
+        torch.set_flush_denormal(False)  # PyTorch's default; litlab.verbs.train sets it
         for name, (epoch, model, optimizer) in self._loops.items():
             started = time.perf_counter()
             epoch(model, optimizer, loader.order(0))

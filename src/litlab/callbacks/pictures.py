@@ -121,7 +121,7 @@ class Pictures(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the untrained model's predictions, if it maps one number to one."""
-        self._loggers = trainer.loggers  # `litlab.train` tests without loggers
+        self._loggers = trainer.loggers  # `litlab.verbs.train` tests without loggers
         task, data = cast(Task, pl_module), cast(TensorData | None, trainer.datamodule)
         if not _is_wanted(trainer) or data is None or "fit" not in task.pictures:
             return

@@ -119,7 +119,7 @@ def _may_be_built(found: Any, module: str) -> bool:
     """Whether an object is part of a run, by its type and by the module that defines it, not by its name."""
     if inspect.isfunction(found):
         in_place = module == "torch.nn.init" and not found.__name__.startswith("_")
-        return in_place or (module == "litlab.tune" and found.__name__.startswith("find_"))
+        return in_place or (module == "litlab.verbs.tune" and found.__name__.startswith("find_"))
     kinds = (kind for package, kind in _kinds().items() if lies_in(module, [package]))
     return isinstance(found, type) and any(issubclass(found, kind) for kind in kinds)
 

@@ -33,7 +33,7 @@ def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str
     Args:
         config: of the data.
         data: the data set.
-        description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `litlab.describe` finds them.
+        description: its `splits`, `classes`, `columns`, `faults` and `relations`, as `verbs.describe` finds them.
     """
     splits, samples = description["splits"], description["splits"][0]["samples"]
     counts = {row["class"]: row["train"] for row in description["classes"]}

@@ -55,7 +55,7 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
 
 
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
-    """What `litlab.describe` found: the splits, the classes, the columns, the pictures, and warnings."""
+    """What `verbs.describe` found: the splits, the classes, the columns, the pictures, and warnings."""
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
@@ -71,7 +71,7 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
-    """What `litlab.evaluate` found: what differs from the run, the metrics beside its own, and where the files lie."""
+    """What `verbs.evaluate` found: what differs from the run, the metrics beside its own, and where the files lie."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

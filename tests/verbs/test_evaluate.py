@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litlab import evaluate as evaluation
 from litlab.errors import RequestError
-from litlab.evaluate import evaluate
 from litlab.runs.report import print_evaluation
+from litlab.verbs import evaluate as evaluation
+from litlab.verbs.evaluate import evaluate
 
 
 def rows_of(folder):
@@ -26,7 +26,7 @@ def rows_of(folder):
 def one_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
     words = ("data=digits", "model=linear", "trainer.max_epochs=1", "logger=none", "~callbacks.pictures")
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     command = [sys.executable, root / "scripts/train.py", *words, f"paths.log_dir={folder}"]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("train/runs/*"))

@@ -28,7 +28,7 @@ from litlab.runs.resume import checkpoint_to_resume
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
-from litlab.tune import tuned
+from litlab.verbs.tune import tuned
 
 
 def train(config: DictConfig, result: Result | None = None) -> Result:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from litlab import tune
 from litlab.errors import RequestError, RunError
 from litlab.runs.result import Result
 from litlab.tasks.classification import Classification
-from litlab.train import train
-from litlab.tune import smoothed, suggestion, tuned
+from litlab.verbs import tune
+from litlab.verbs.train import train
+from litlab.verbs.tune import smoothed, suggestion, tuned
 
 RATES = np.geomspace(1e-5, 10, 101)
 

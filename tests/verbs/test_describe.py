@@ -6,12 +6,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from litlab import describe
 from litlab.cli import record
 from litlab.config.choices import CONF
 from litlab.data.columns import columns, describe_column
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
+from litlab.verbs import describe
 
 WAVE = torch.sin(torch.linspace(-torch.pi, torch.pi, 1000))
 

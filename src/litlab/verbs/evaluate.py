@@ -28,7 +28,6 @@ from litlab.config.composition import GuardedLoader
 from litlab.config.hydra_errors import suggestion
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
-from litlab.find import find_run
 from litlab.finish import test
 from litlab.load import LoadedRun, load_run
 from litlab.runs.environment import environment, git_state
@@ -37,7 +36,8 @@ from litlab.runs.resume import differences
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
-from litlab.train import describe_environment, prepare_process
+from litlab.verbs.find import find_run
+from litlab.verbs.train import describe_environment, prepare_process
 
 SPLITS = ("train", "val", "test")
 CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them

@@ -21,7 +21,7 @@ from litlab.errors import RequestError, RunError
 from litlab.runs.recording import recorded
 from litlab.runs.result import Monitor, Result, write
 from litlab.tasks.base import Task
-from litlab.train import is_wanted, train
+from litlab.verbs.train import is_wanted, train
 
 PLAIN = ("scheduler=none", "optimizer.lr=0.02")
 

@@ -1,0 +1,1 @@
+"""What a user asks for, a function each: train, evaluate, describe, ..."""
