@@ -123,7 +123,10 @@ NO_VENV = 'case "$2" in *ensurepip*) exit 1;; esac'
 @pytest.mark.parametrize(
     ("words", "python", "told"),
     [
-        (["EXTRAS=joblib,dask"], None, "EXTRAS: there is no dask; choose from joblib, submitit, ray, optuna, export, excel, mlflow, wandb, all"),
+        (
+            ["EXTRAS=joblib,dask"], None,
+            "EXTRAS: there is no dask; choose from joblib, submitit, ray, optuna, export, excel, mlflow, wandb, all",
+        ),
         (
             ["TORCH_BACKEND=cpu"], None,
             "TORCH_BACKEND=cpu needs uv, or for pip TORCH_INDEX=ADDRESS, the wheel index shown on PyTorch's "
