@@ -3,6 +3,7 @@
 import math
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,23 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
     console.print(f"evaluation: {printable(relative(folder))}", markup=False, highlight=False)
     for remark in content["remarks"]:
         console.print(f"warning: {printable(remark)}", markup=False, highlight=False)
+
+
+def print_export(content: Mapping[str, Any], folder: Path) -> None:
+    """What `verbs.export` wrote, how closely it computes what the run does, and, to stderr, what it could not write."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for file in sorted(folder.iterdir()):
+        difference = content["differences"].get(file.name)
+        remark = "" if difference is None else f", differs by at most {difference:.2g} from the run"
+        table.add_row(file.name, f"{file.stat().st_size:,} bytes{remark}")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print(as_text(f"checked with {content['samples']:,} samples of {content['inputs']}"))
+    console.print(as_text(f"export: {relative(folder)}"))
+    for name, reason in content["failed"].items():
+        print(f"error: {name}: {printable(reason)}", file=sys.stderr)
 
 
 def as_text(text: str) -> Text:

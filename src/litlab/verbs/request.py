@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -80,7 +81,7 @@ class Request:
         return load_run(find_run(self.run, Path(here.paths.log_dir)), trust.trusted(here))
 
 
-def compose_train(words: Iterable[str | None]) -> DictConfig:
+def compose_train(words: Iterable[Any]) -> DictConfig:
     """What these words mean for a new run."""
     with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
         return compose("train", list(words))
