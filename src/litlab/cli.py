@@ -15,6 +15,7 @@ from litlab.config.arguments import arguments
 from litlab.config.choices import CONF, help_text
 from litlab.config.hydra_errors import error_location, format_error, hydra_message
 from litlab.errors import Interrupted, RequestError, RunError
+from litlab.escape import printable
 from litlab.files import is_full_disk
 
 DEBUG = "LITLAB_TRACEBACK"
@@ -183,5 +184,5 @@ def _help(text: str) -> int:
 def _print_lines(message: str, code: int) -> int:
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
         for line in message.splitlines():
-            print(f"error: {line}" if code < 128 else line, file=sys.stderr)
+            print(printable(f"error: {line}" if code < 128 else line), file=sys.stderr)
     return code

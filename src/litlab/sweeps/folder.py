@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.errors import RequestError
+from litlab.runs import reading
 from litlab.runs.result import FILE, StoredResult
-from litlab.sweeps import reading
 from litlab.sweeps.naming import folder_name
 
 REQUEST = "multirun.yaml"  # the sweep's config, written when the sweep starts

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 from torch import nn
 
 from litlab.config.choices import choices
 from litlab.data.samples import column_names
 from litlab.escape import markdown, printable
 from litlab.load import LoadedRun
+from litlab.runs import reading
 from litlab.runs.result import FILE, test_note
-from litlab.sweeps import reading
 from litlab.sweeps.folder import REQUEST
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.leaderboard import read_and_rank
@@ -33,20 +34,19 @@ session = onnxruntime.InferenceSession("model.onnx")
 
 def config_json(run: LoadedRun, served: Served, checked: Mapping[str, Any]) -> dict[str, Any]:
     """The settings under the keys that timm reads; what it has none for, under `litlab`."""
-    spec, target = run.data, run.config.model.get("_target_")
+    spec, target = run.data, str(run.config.model.get("_target_"))
     columns = len(column_names(spec)) if spec.num_tokens is None else 0
     layers = [layer for layer in run.model.modules() if isinstance(layer, nn.Linear)]
     features = {"num_features": layers[-1].in_features} if layers else {}
     labels = {"label_names": list(spec.class_names)} if spec.class_names is not None else {}
+    settings: Any = OmegaConf.to_container(run.config.model, resolve=True)
     buffers = {name: values.tolist() for name, values in run.task.named_buffers(recurse=False)}
     return {
-        "architecture": run.result.choices.get("model") or str(target).rpartition(".")[2],
+        "architecture": run.result.choices.get("model") or target.rpartition(".")[2],
         "num_classes": spec.num_outputs,
         **features,
         **labels,
-        "model_args": {
-            name: value for name, value in run.result.settings.get("model", {}).items() if name != "_target_"
-        },
+        "model_args": {name: value for name, value in settings.items() if name != "_target_"},
         "pretrained_cfg": {
             "input_size": list(spec.input_shape),
             "num_classes": spec.num_outputs,
