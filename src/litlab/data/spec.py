@@ -101,17 +101,24 @@ class DataSpec:
             if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < self.num_tokens)).all():
                 raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {self.num_tokens - 1}")
             return inputs.to(torch.int64)
-        is_pixels = inputs.dtype == torch.uint8 and len(self.input_shape) == 3
-        inputs = inputs.to(torch.float32)
-        if is_pixels and self.pixel_max is not None:
-            inputs = inputs / self.pixel_max
-        elif is_pixels:
+        if inputs.dtype != torch.uint8 or len(self.input_shape) != 3:
+            inputs = inputs.to(torch.float32)
+        elif self.pixel_max is None:
             raise RequestError(
                 f"data={self.name}: uint8 images need its pixel_max, what load() divides them by (255, perhaps), which "
                 "its class does not set; set it and train again, or pass images as load() returns them"
             )
         if not inputs.isfinite().all():
             raise RequestError("the inputs hold NaN or infinite values")
+        return self.scale(inputs)
+
+    def scale(self, inputs: Tensor) -> Tensor:
+        """Valid inputs (N, *input_shape), float32 or pixels, divided and normalized as in training; unchecked.
+
+        Exported models have it in their graph: torch.export cannot trace what depends on values.
+        """
+        if inputs.dtype == torch.uint8:
+            inputs = inputs.to(torch.float32) / self.pixel_max
         if self.mean is None or self.std is None:
             return inputs
         shape = [-1 if axis == column_axis(inputs) else 1 for axis in range(inputs.dim())]
