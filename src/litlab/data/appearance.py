@@ -47,7 +47,10 @@ class Appearance:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Appearance":
         """From plain data, as a checkpoint holds them."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return cls(**values)
 
     def unlike(self, images: Tensor) -> Tensor:
         """Which images (N, channels, height, width), 0 to 255, look unlike the training's: bool, (N,)."""
