@@ -65,9 +65,7 @@ def predict(words: Sequence[str]) -> Predictions:
     """
     request = Request.of([word for word in words if not word.startswith("input=")], "a prediction", OWN, CHANGEABLE)
     output = _output(request)
-    given = {
-        name: _whole(name, text) for name, text in request.own.items() if name in ("topk", "batch_size", "threads")
-    }
+    topk, batch_size, threads = (_whole(request, name) for name in ("topk", "batch_size", "threads"))
     run = request.open()
     config = run.config.copy()
     config.threads = threads or config.threads
@@ -76,9 +74,7 @@ def predict(words: Sequence[str]) -> Predictions:
         raise RequestError(f"topk={topk}: a regression predicts numbers, not classes; leave it out")
     inputs = open_inputs(_inputs(words), run.data, request.own["key"], _flag(request, "invert"))
     began = time.perf_counter()
-    frame, faults, remarks = _predict_all(
-        run, inputs, given["batch_size"] or run.data.eval_batch_size, given["topk"] or 1
-    )
+    frame, faults, remarks = _predict_all(run, inputs, batch_size or run.data.eval_batch_size, topk or 1)
     seconds = time.perf_counter() - began
     if status := vars(run.result).get("status"):
         remarks += [f"the run's status is {status}: these are its best weights so far"] * (status != "completed")
