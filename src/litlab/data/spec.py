@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from litlab.data.appearance import WHITE, Appearance
 from litlab.data.samples import column_axis
 from litlab.errors import RequestError
 
@@ -30,6 +31,8 @@ class DataSpec:
         pixel_max: divisor of raw uint8 images; None where the data set does not set it.
         mean, std: of the training split by column or channel, where inputs are normalized.
         eval_batch_size: samples per batch in the run's own validation and test.
+        appearance: of the training images, to which image files are fitted; None for other samples, where `pixel_max`
+            is, and in checkpoints that do not have it.
     """
 
     name: str
@@ -43,23 +46,37 @@ class DataSpec:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     eval_batch_size: int
+    appearance: Appearance | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        plain: dict[str, Any] = _plain(asdict(self))
         return plain | {"target_kind": self.target_kind}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
-        """The inverse of `as_dict`."""
-        values: dict[str, Any] = {each.name: plain[each.name] for each in fields(cls)}
+        """The inverse of `as_dict`; what an older litlab did not write is None."""
+        names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
+        values: dict[str, Any] = {name: plain[name] for name in names}
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        if values.get("appearance") is not None:
+            values["appearance"] = Appearance.from_dict(values["appearance"])
         return cls(**values)
 
     @property
     def target_kind(self) -> str:
         """Classification, binary (two classes with one output) or regression: the task for such targets."""
         return target_kind(self.class_names, self.num_outputs)
+
+    @property
+    def in_words(self) -> str:
+        """The samples: images of 28x28 with 1 channel, or 8 columns."""
+        shape = self.input_shape
+        if len(shape) == 3:
+            return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
+        if len(shape) == 1:
+            return f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
+        return f"samples of {math.prod(shape)} values"
 
     def prepare(self, raw: Any) -> Tensor:
         """Raw inputs as the network takes them: converted, scaled and normalized as in training, to the bit.
@@ -79,9 +96,9 @@ class DataSpec:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:
             raise RequestError(f"the inputs are not a numeric array ({type(raw).__name__})") from error
-        inputs = self._batch(given.detach().cpu())
+        inputs = self.as_batch(given.detach().cpu())
         if self.num_tokens is not None:
-            if inputs.is_floating_point() or inputs.min() < 0 or inputs.max() >= self.num_tokens:
+            if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < self.num_tokens)).all():
                 raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {self.num_tokens - 1}")
             return inputs.to(torch.int64)
         if inputs.dtype != torch.uint8 or len(self.input_shape) != 3:
@@ -95,6 +112,18 @@ class DataSpec:
             raise RequestError("the inputs hold NaN or infinite values")
         return self.scale(inputs)
 
+    def prepare_files(self, pixels: Tensor) -> Tensor:
+        """Pixels of image files, uint8, (N, *input_shape), 0 to 255, as the network takes them.
+
+        Raises:
+            RequestError: as `prepare`; or the checkpoint does not say what the training images look like.
+        """
+        if self.appearance is None:
+            raise RequestError(f"data={self.name}: the run kept no appearance of its images; train it again")
+        if self.pixel_max is None or self.appearance.levels == WHITE:
+            return self.prepare(pixels)
+        return self.prepare(pixels * (self.appearance.levels / WHITE / self.pixel_max))
+
     def scale(self, inputs: Tensor) -> Tensor:
         """Valid inputs (N, *input_shape), float32 or pixels, divided and normalized as in training; unchecked.
 
@@ -107,24 +136,36 @@ class DataSpec:
         shape = [-1 if axis == column_axis(inputs) else 1 for axis in range(inputs.dim())]
         return (inputs - torch.tensor(self.mean).view(shape)).div_(torch.tensor(self.std).view(shape))
 
-    def _batch(self, inputs: Tensor) -> Tensor:
-        """(N, *input_shape), from one sample or several."""
-        shape, given = self.input_shape, tuple(inputs.shape)
-        layouts = [shape]
-        if len(shape) == 3:
-            channels, *size = shape
-            layouts.insert(inputs.dtype != torch.uint8, (*size, channels))
+    def layout(self, given: tuple[int, ...], is_bytes: bool) -> tuple[int, ...]:
+        """How samples lie in an array of the shape `given`, one sample or several: `input_shape`, or as files hold it.
+
+        Args:
+            given: the array's shape.
+            is_bytes: it is uint8.
+
+        Raises:
+            RequestError: it holds other samples.
+        """
+        layouts = [self.input_shape]
+        if len(self.input_shape) == 3:
+            channels, *size = self.input_shape
+            layouts.insert(not is_bytes, (*size, channels))
             layouts += [tuple(size)] * (channels == 1)
         for layout in layouts:
             if given == layout or given[1:] == layout:
-                batch = inputs.reshape(-1, *layout)
-                if layout == shape or shape[0] == 1:
-                    return batch.reshape(-1, *shape)
-                return batch.permute(0, 3, 1, 2).contiguous()
+                return layout
         raise RequestError(
-            f"the inputs have the shape {given}; the run was trained on {_in_words(shape)}: it must be "
+            f"the inputs have the shape {given}; the run was trained on {self.in_words}: it must be "
             + " or ".join(f"(N, {', '.join(map(str, layout))})" for layout in dict.fromkeys(layouts))
         )
+
+    def as_batch(self, inputs: Tensor) -> Tensor:
+        """Samples in any `layout`, one or several, as (N, *input_shape)."""
+        layout = self.layout(tuple(inputs.shape), inputs.dtype == torch.uint8)
+        batch = inputs.reshape(-1, *layout)
+        if layout == self.input_shape or self.input_shape[0] == 1:
+            return batch.reshape(-1, *self.input_shape)
+        return batch.permute(0, 3, 1, 2).contiguous()
 
 
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
@@ -132,11 +173,8 @@ def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
     return "regression" if class_names is None else "binary" if num_outputs == 1 else "classification"
 
 
-def _in_words(shape: tuple[int, ...]) -> str:
-    if len(shape) == 3:
-        return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
-    return (
-        f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
-        if len(shape) == 1
-        else f"samples of {math.prod(shape)} values"
-    )
+def _plain(value: Any) -> Any:
+    """Lists instead of tuples, at any depth."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -83,8 +83,9 @@ def test_inputs(run: LoadedRun, network: Served, request: Request) -> tuple[Tens
     shape, random = (GENERATED, *run.data.input_shape), torch.Generator().manual_seed(0)
     if run.data.num_tokens is not None:
         inputs = torch.randint(run.data.num_tokens, shape, generator=random)
-    elif pixel_max := run.data.pixel_max:
-        inputs = torch.randint(int(pixel_max) + 1, shape, generator=random) / pixel_max
+    elif network.dtype == torch.uint8 and (divisor := run.data.pixel_max) is not None:
+        white = run.data.appearance.levels if run.data.appearance else divisor
+        inputs = torch.randint(int(white) + 1, shape, generator=random) / divisor
     else:
         inputs = torch.randn(shape, generator=random)
     return network.raw(inputs), f"generated inputs: {reason}"

@@ -146,7 +146,8 @@ def describe_interface(run: LoadedRun, served: Served) -> list[str]:
     if spec.num_tokens is not None:
         raw = f"tokens from 0 to {spec.num_tokens - 1}"
     elif dtype == "uint8":
-        raw = f"images with raw pixels from 0 to {spec.pixel_max:g}, channels first"
+        white = spec.appearance.levels if spec.appearance else spec.pixel_max
+        raw = f"images with raw pixels from 0 to {white:g}, channels first"
     else:
         raw = "raw values, in the units of the training data" + ", channels first" * (len(spec.input_shape) == 3)
     lines = [f"`model.onnx` and `model.pt2` take {dtype} {shape}: {raw}. The normalization is in the graph."]
