@@ -2,17 +2,19 @@
 
 import builtins
 import csv
+import hashlib
 import importlib
 import io
 import json
-import logging
 import os
 import pickle
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +22,13 @@ import pytest
 import torch
 import yaml
 
-from litlab import load_run
-from litlab.cli import report_error
+from litlab import load_run, signals
+from litlab.cli import command, report_error
 from litlab.data.cifar10 import CIFAR10
 from litlab.errors import RequestError, RunError
-from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
+from litlab.runs.checkpoints import COMMENT, LENGTH, MARK, AtomicCheckpointIO, read_checkpoint
 from litlab.runs.recording import recorded
-from litlab.runs.report import print_evaluation, print_export
+from litlab.runs.report import print_evaluation, print_export, print_predictions
 from litlab.runs.result import Result
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.summary import summarize
@@ -34,6 +36,7 @@ from litlab.verbs import request
 from litlab.verbs.evaluate import evaluate
 from litlab.verbs.export import export
 from litlab.verbs.find import find_run
+from litlab.verbs.predict import as_csv, predict
 from litlab.verbs.train import train
 
 pytestmark = pytest.mark.slow
@@ -77,8 +80,10 @@ class Call:
 
 def opened(directory, *, resume=None):
     """Everything that opens a run; what each says: the error's one line, or ok."""
+    np.save("images.npy", np.zeros((2, 8, 8), np.uint8))
     verbs = {
         "load_run": lambda: load_run(directory),
+        "predict": lambda: predict([f"run={directory}", "input=images.npy"]),
         "evaluate": lambda: evaluate([f"run={directory}"]),
         "export": lambda: export([f"run={directory}", "formats=safetensors"]),
         "summarize": lambda: summarize([directory]),
@@ -107,7 +112,6 @@ def poisoned(victim, tmp_path, **changes):
 
 # ---- pickles
 
-TOUCH = "open({canary!r}, 'w')"
 PICKLES = {
     "os.system in weights": lambda c: {"state_dict": lambda old: old | {"model.1.bias": Call(os.system, f"touch {c}")}},
     "eval in weights": lambda c: {"state_dict": Call(eval, f"open({str(c)!r}, 'w')")},
@@ -149,11 +153,11 @@ CALLED = {  # in the saved settings
     "an alias in torch.nn": "model: {_target_: torch.nn.modules.module.torch.load, f: PLANTED, weights_only: false}",
     "an alias in litlab": "model: {_target_: litlab.data.mirrors.subprocess.run, _args_: [[touch, CANARY]]}",
     "litlab's own function": "model: {_target_: litlab.data.mirrors._run, _args_: [[touch, CANARY], .]}",
-    "a nested partial": "model: {hidden_sizes: [{_target_: functools.partial, _args_: [{_target_: os.system, _partial_: true}]}]}",
+    "a nested partial": "model: {hidden_sizes: [{_target_: functools.partial, _args_: [SYSTEM]}]}",
     "a partial called later": "model: {embedding: {_target_: os.system, _partial_: true, command: 'touch CANARY'}}",
-    "deep in a list": "scheduler: {a: [[{b: {_target_: pathlib.Path.touch, self: {_target_: pathlib.Path, _args_: [CANARY]}}}]]}",
+    "deep in a list": "scheduler: {a: [[{b: {_target_: pathlib.Path.touch, self: {_target_: pathlib.Path}}}]]}",
     "hydra.utils.get_method": "augmentation: {_target_: hydra.utils.get_method, path: os.system}",
-    "hydra.utils.instantiate": "task: {_target_: hydra.utils.instantiate, config: {_target_: os.system, command: 'touch CANARY'}}",
+    "hydra.utils.instantiate": "task: {_target_: hydra.utils.instantiate, config: SYSTEM}",
     "an interpolated name": "model: {name: os, _target_: '${model.name}.system', command: 'touch CANARY'}",
     "torch.hub": "model: {_target_: torch.hub.load, repo_or_dir: PLACE, model: x, source: local}",
     "an import": "model: {_target_: canary_package.Model}",
@@ -164,6 +168,7 @@ CALLED = {  # in the saved settings
 @pytest.mark.parametrize("name", CALLED)
 def test_settings_that_name_a_function(victim, tmp_path, canary, name):
     text = CALLED[name].replace("CANARY", str(canary)).replace("PLANTED", planted(canary))
+    text = text.replace("SYSTEM", f"{{_target_: os.system, command: 'touch {canary}'}}")
     changes = yaml.safe_load(text.replace("PLACE", str(tmp_path)))
 
     def change(old):
@@ -178,13 +183,12 @@ def test_settings_that_name_a_function(victim, tmp_path, canary, name):
 @pytest.mark.parametrize("group", ["data", "trainer"])
 def test_settings_that_only_an_evaluation_builds(victim, tmp_path, canary, group):
     """Predictions need neither: the run opens, and an export says what it did instead."""
-    inner = {"_target_": "logging.os.system", "command": f"touch {canary}"}
-    change = {"data": inner, "trainer": {"strategy": inner}}[group]
-    said = opened(poisoned(victim, tmp_path, hyper_parameters=lambda old: old | {group: old[group] | change}))
-    assert re.match(rf"^{group}\.(strategy\.)?_target_=logging\.os\.system: is not a class", said.pop("evaluate"))
+    call = {"_target_": "logging.os.system", "command": f"touch {canary}"}
+    said = opened(poisoned(victim, tmp_path, hyper_parameters=lambda old: old | {group: old[group] | call}))
+    assert re.match(rf"^{group}\._target_=logging\.os\.system: is not a class", said.pop("evaluate"))
     assert set(said.values()) == {"ok"}
-    (card,) = tmp_path.glob("run/export/README.md")
-    assert "generated inputs: " in card.read_text()
+    config = json.loads((tmp_path / "run/export/config.json").read_text())
+    assert config["litlab"]["checked"]["inputs"].startswith(f"generated inputs: {group}._target_=logging.os.system: ")
 
 
 # ---- files
@@ -204,22 +208,22 @@ def test_files_in_a_checkpoint_s_place(victim, tmp_path, canary, name):
     directory = shutil.copytree(victim, tmp_path / "run")
     FILES[name](directory / "checkpoints" / "best.ckpt", canary)
     said = opened(directory)
-    for verb in ("load_run", "evaluate", "export"):
+    for verb in ("load_run", "evaluate", "predict", "export"):
         assert re.search(r"best\.ckpt: is not a (checkpoint of litlab|regular file)$", said[verb])
 
 
-def test_a_member_of_a_checkpoint_that_leaves_its_folder(victim, tmp_path, canary):
+@pytest.mark.parametrize(
+    ("member", "said"), [("../../../canary", "is not a checkpoint"), ("archive/../../../canary", "ok")]
+)
+def test_a_member_of_a_checkpoint_that_leaves_its_folder(victim, tmp_path, canary, member, said):
     directory = shutil.copytree(victim, tmp_path / "run")
     file = directory / "checkpoints" / "best.ckpt"
-    checkpoint = read_checkpoint(file)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("../../../canary", "x")
-        archive.writestr(f"/{canary}", "x")
-    assert "has no checksum" in opened(directory)["load_run"]
-    content = io.BytesIO(file.read_bytes())
-    AtomicCheckpointIO().save_checkpoint(checkpoint, file)
-    reread = torch.load(content, weights_only=True)
-    assert reread.keys() == checkpoint.keys() and set(opened(directory).values()) == {"ok"}
+        archive.writestr(member, "x")
+    content = file.read_bytes()[: -COMMENT - len(LENGTH)]
+    digest = hashlib.sha256(content + bytes(len(LENGTH))).hexdigest()
+    file.write_bytes(content + LENGTH + MARK + digest.encode())
+    assert said in opened(directory)["load_run"]
 
 
 def test_a_result_that_names_a_checkpoint_elsewhere(victim, tmp_path, canary):
@@ -242,29 +246,26 @@ def test_a_result_that_is_a_pipe(victim, tmp_path, canary):
     [
         "!!python/object/apply:os.system ['touch CANARY']",
         "hydra: {overrides: {task: !!python/object/apply:subprocess.check_output [[touch, CANARY]]}}",
-        "hydra: {sweeper: {_target_: os.system, _args_: ['touch CANARY']}, launcher: {_target_: canary_package.Launcher}}",
+        "hydra: {sweeper: {_target_: os.system, _args_: ['touch CANARY']}, launcher: {_target_: canary_package.L}}",
     ],
 )  # fmt: skip
-def test_yaml_of_a_sweep_and_of_a_run(victim, tmp_path, canary, text, compose):
-    from litlab.sweeps.sweep import _require_command
-
+def test_yaml_of_a_sweep_and_of_a_run(victim, tmp_path, canary, text, monkeypatch):
     sweep = tmp_path / "sweep"
     directory = shutil.copytree(victim, sweep / "1")
     (directory / ".hydra").mkdir(exist_ok=True)
     for file in (sweep / "multirun.yaml", directory / ".hydra/config.yaml", sweep / "planned.json"):
         file.write_text(text.replace("CANARY", str(canary)))
-    opened(sweep), opened(directory)
-    config = compose()
-    config.hydra = {"overrides": {"task": []}}
-    with pytest.raises(RequestError, match="needs the command of the sweep"):
-        _require_command(config, sweep)
-
-
-ARRAYS = {"an object array": np.array([Call(os.system, "touch canary")], object)}
+    load_run(directory)
+    summarize([sweep])
+    find_run(str(sweep), tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", f"sweep.resume={sweep}", f"hydra.run.dir={tmp_path}"])
+    with pytest.raises(SystemExit, match="2"), monkeypatch.context() as patched:
+        patched.setattr(signals, "end_within", lambda *_: None)
+        command("train")(lambda config, result: pytest.fail("it runs"))()
 
 
 @pytest.mark.parametrize("kind", ["an object array", "a member that leaves its folder", "a planted pickle"])
-def test_data_files(tmp_path, canary, kind):
+def test_files_of_data_sets(tmp_path, canary, kind):
     payload = np.array([Call(os.system, f"touch {canary}")], dtype=object)
     names = ("train_images", "train_labels", "test_images", "test_labels")
     if kind == "an object array":
@@ -279,6 +280,62 @@ def test_data_files(tmp_path, canary, kind):
     sample = None if kind == "a planted pickle" else "sample.npz"
     with pytest.raises(RequestError, match=r"^data\.sample=sample\.npz: |^data=cifar10: .* is damaged"):
         CIFAR10(data_dir=tmp_path, sample=sample).load()
+
+
+def png(width, height):
+    """The header of an image, and a pixel of it."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b"00"))]
+    parts = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def promising(shape):
+    """An .npy file whose header promises more than there is."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return content.getvalue()
+
+
+def packed(**members):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("_UP_", "../../").replace("_DOT_", "."), data)
+    return content.getvalue()
+
+
+def objects(canary):
+    content = io.BytesIO()
+    np.save(content, np.array([Call(os.system, f"touch {canary}")], object), allow_pickle=True)
+    return content.getvalue()
+
+
+INPUTS = {
+    "a.png": lambda c: png(50_000, 50_000),
+    "b.png": lambda c: png(2**31 - 1, 2**31 - 1),
+    "c.npy": objects,
+    "d.npz": lambda c: packed(inputs_DOT_npy=objects(c)),
+    "e.npz": lambda c: packed(_UP_canary_DOT_npy=promising((1, 8, 8)) + bytes(64)),
+    "f.npz": lambda c: packed(inputs_DOT_npy=promising((10**9, 8, 8)) + bytes(10**6)),
+    "g.npy": lambda c: promising((10**12, 8, 8)),
+    "h.png": lambda c: pickle.dumps(Call(os.system, f"touch {c}")),
+    "i.csv": lambda c: b"=cmd|'/C touch canary'!A0,\x1b]0;x\x07\n1,2\n",
+    "j.parquet": lambda c: b"PAR1" + pickle.dumps(Call(os.system, f"touch {c}")) + b"PAR1",
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_of_predictions(victim, tmp_path, canary, capsys, name):
+    Path(name).write_bytes(INPUTS[name](canary))
+    try:
+        found = predict([f"run={victim}", f"input={name}"])
+    except RequestError as error:
+        assert "\n" not in str(error) and str(error).isprintable()
+    else:
+        said = capsys.readouterr().err
+        assert (found.faults, said.count("\n")) == (1, 1) or len(found.frame) == 1, said
 
 
 # ---- text
@@ -318,10 +375,13 @@ def test_text_in_names(victim, tmp_path, canary, capsys, monkeypatch, name):
     print_evaluation(*evaluated)
     exported = export([f"run={sweep}", "formats=safetensors"])
     print_export(*exported)
+    np.save("images.npy", np.zeros((2, 8, 8), np.uint8))
+    predicted = predict([f"run={directory}", "input=images.npy", "topk=10"]).frame
+    print_predictions(predicted, None, 1.0)
+    Path("predicted.csv").write_text(as_csv(predicted), encoding="utf-8")
     print_leaderboard(summarize([sweep]), sweep)
     report_error(RequestError(f"model._target_={text}: is wrong"))
     said = capsys.readouterr()
-    logging.getLogger("litlab").info(text)
     card = (exported[1] / "README.md").read_text(encoding="utf-8")
     cells = (folder / "predictions.csv").read_text(encoding="utf-8")
     summary = (sweep / "summary.md").read_text(encoding="utf-8")
@@ -330,7 +390,7 @@ def test_text_in_names(victim, tmp_path, canary, capsys, monkeypatch, name):
     prose = re.sub(r"^    .*$|^---\n.*?\n---$", "", card, flags=re.MULTILINE | re.DOTALL)
     for page in (prose, re.sub(r"^    .*$", "", summary, flags=re.MULTILINE)):
         assert not re.search(r"<(img|script)|(?<!\\)\]\((javascript|http)|^# heading", page, re.MULTILINE)
-    for file in (folder / "predictions.csv", *sweep.glob("*.csv")):
+    for file in (folder / "predictions.csv", tmp_path / "predicted.csv", *sweep.glob("*.csv")):
         with file.open(encoding="utf-8", newline="") as opened_file:
             for row in csv.reader(opened_file):
                 assert not any(re.match(r"[=@]|[+-](?![\d.])", cell) for cell in row)

@@ -19,6 +19,8 @@ from litlab.runs.result import FILE, Result
 from litlab.tasks.base import Task
 from litlab.tasks.prediction import predict
 
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OmegaConfBaseException)  # anyone may have written it
+
 
 @dataclass(frozen=True)
 class LoadedRun:
@@ -110,7 +112,11 @@ def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
         config = OmegaConf.create(checkpoint["hyper_parameters"] | {"trust": list(trust)})
         data = DataSpec.from_dict(checkpoint[KEY])
         task = instantiate_task(config, data)
-    except (LookupError, TypeError, AttributeError, OmegaConfBaseException) as error:  # anyone may have written it
+        if not isinstance(task, Task):
+            raise TypeError(f"its task is {type(task).__name__}")
+    except RequestError:
+        raise
+    except MALFORMED as error:
         raise RequestError(f"{path}: holds no run that can be built ({one_line(error)})") from error
     try:
         task.load_state_dict(checkpoint["state_dict"])

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from litlab.data.appearance import WHITE, Appearance
-from litlab.data.samples import column_axis
+from litlab.data.samples import column_axis, column_names
 from litlab.errors import RequestError
 
 KEY = "data_spec"  # in a checkpoint
@@ -55,13 +55,24 @@ class DataSpec:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
-        """The inverse of `as_dict`; what an older litlab did not write is None."""
+        """The inverse of `as_dict`; what an older litlab did not write is None.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is not what `as_dict` writes; it may come from anyone.
+        """
         names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
         values: dict[str, Any] = {name: plain[name] for name in names}
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         if values.get("appearance") is not None:
             values["appearance"] = Appearance.from_dict(values["appearance"])
-        return cls(**values)
+        for name, kind in get_type_hints(cls).items():
+            if not _is_of(values.get(name), kind):
+                raise ValueError(f"{KEY}.{name}: must be {kind}")
+        spec = cls(**values)
+        columns = len(column_names(spec)) if spec.mean or spec.std else 0
+        if any(each is not None and len(each) != columns for each in (spec.mean, spec.std)):
+            raise ValueError(f"{KEY}: mean and std must have {columns} values")
+        return spec
 
     @property
     def target_kind(self) -> str:
@@ -171,6 +182,17 @@ class DataSpec:
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
     """As `DataSpec.target_kind`."""
     return "regression" if class_names is None else "binary" if num_outputs == 1 else "classification"
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a field's type; numbers are finite, whole ones positive and of 32 bits."""
+    if kind in (int, float):
+        is_whole = type(value) is int and 0 < value < 2**31
+        return is_whole or (kind is float and type(value) is float and math.isfinite(value))
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(each, inner[0]) for each in value)
+    return any(_is_of(value, each) for each in inner) if inner else isinstance(value, kind)
 
 
 def _plain(value: Any) -> Any:
