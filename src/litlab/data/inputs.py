@@ -120,7 +120,7 @@ def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
             if not images:
                 raise RequestError(f"input={_name(path)}: has no image ({', '.join(SUFFIXES)}); name another folder")
             if len(images) < len(inside):
-                remarks.append(f"{_name(path)}: {len(inside) - len(images):,} files that are no images are left out")
+                remarks.append(f"{_name(path)}: files that are no images are left out ({len(inside) - len(images):,})")
             files += images
         else:
             found = [file for file in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(file)]

@@ -129,7 +129,7 @@ class DataSpec:
 
         Exported models have it in their graph: torch.export cannot trace what depends on values.
         """
-        if inputs.dtype == torch.uint8:
+        if inputs.dtype == torch.uint8 and self.pixel_max is not None:
             inputs = inputs.to(torch.float32) / self.pixel_max
         if self.mean is None or self.std is None:
             return inputs
