@@ -1,7 +1,6 @@
 """Inputs from files, for predictions: images, arrays and tables, as batches that the network takes."""
 
 import glob
-import io
 import math
 import os
 import sys
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -120,7 +118,7 @@ def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
             if not images:
                 raise RequestError(f"input={_name(path)}: has no image ({', '.join(SUFFIXES)}); name another folder")
             if len(images) < len(inside):
-                remarks.append(f"{_name(path)}: {len(inside) - len(images):,} files that are no images are left out")
+                remarks.append(f"{_name(path)}: files that are no images are left out ({len(inside) - len(images):,})")
             files += images
         else:
             found = [file for file in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(file)]
@@ -185,6 +183,8 @@ def _unlike(look: Appearance, images: Tensor) -> tuple[int, int]:
 def _array(file: Path, spec: DataSpec, key: str, invert: bool) -> Inputs:
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False) if file.suffix.lower() == ".npy" else _npz(file, key)
+    except RequestError:
+        raise
     except (OSError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
         raise RequestError(f"input={_name(file)}: cannot be read ({printable(one_line(error))})") from error
     if array.dtype.kind not in "biuf":
@@ -235,17 +235,11 @@ def _npz(file: Path, key: str) -> np.ndarray:
 
 
 def _table(file: Path, spec: DataSpec) -> Inputs:
-    kind = file.suffix.lower()
     try:
-        if kind == ".parquet":
-            frame = pl.read_parquet(file)
-        else:
-            source: Any = io.BytesIO(sys.stdin.buffer.read()) if str(file) == STDIN else file
-            frame = pl.read_csv(source, separator="\t" if kind == ".tsv" else ",", infer_schema=False)
+        frame = pl.read_parquet(file) if file.suffix.lower() == ".parquet" else _csv(file)
     except (OSError, pl.exceptions.PolarsError) as error:
-        what = "Parquet" if kind == ".parquet" else "a table in CSV"
-        reason = printable(one_line(error))[:200]
-        raise RequestError(f"input={_name(file)}: cannot be read as {what} ({reason})") from error
+        reason = printable(one_line(str(error).partition("\n")[0]))
+        raise RequestError(f"input={_name(file)}: cannot be read as a table ({reason})") from error
     extra = prepare_frame(spec, frame[:0]).extra  # columns that are missing are told before anything is predicted
     remarks = [f"columns that the run was not trained on are left out: {printable(', '.join(extra))}"] if extra else []
 
@@ -256,6 +250,13 @@ def _table(file: Path, spec: DataSpec) -> Inputs:
             yield Batch([start + number for number in rows.numbers], rows.inputs, faults)
 
     return Inputs("row", len(frame), batches, remarks=remarks)
+
+
+def _csv(file: Path) -> pl.DataFrame:
+    """A table, its cells as text; separated by commas, semicolons or tabs, whichever its first line has most of."""
+    content = sys.stdin.buffer.read() if str(file) == STDIN else file.read_bytes()
+    header = content.partition(b"\n")[0].decode(errors="replace")
+    return pl.read_csv(content, separator=max(",;\t", key=header.count), infer_schema=False)
 
 
 def _or(words: Iterable[str]) -> str:

@@ -121,8 +121,9 @@ def print_predictions(frame: "pl.DataFrame", output: Path | None, seconds: float
         is_number = name in frame and frame[name].dtype.is_numeric()
         table.add_column(as_text(name), justify="right" if is_number else "left", overflow="fold")
     for row in frame.head(MAX_ROWS).iter_rows(named=True):
-        ranked = [f"{row[f'label_{rank}']} {_metric(row[f'prob_{rank}'])}" for rank in range(ranks)]
-        cells = [_metric(each) if isinstance(each, float) else str(each) for each in row.values()]
+        ranked = [f"{row[f'label_{rank}']} {row[f'prob_{rank}']:.4f}" for rank in range(ranks)]
+        values = row | ({"prob": f"{row['prob']:.4f}"} if "prob" in row else {})
+        cells = [_metric(each) if isinstance(each, float) else str(each) for each in values.values()]
         table.add_row(*map(as_text, [cells[0], *ranked] if ranks else cells))
     console = Console(soft_wrap=True)
     if len(frame):

@@ -100,16 +100,20 @@ def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> 
 
 def _looks(run: LoadedRun, inputs: Inputs, strange: int, inverted: int) -> Iterator[str]:
     """A remark about images that look unlike the training's; `inverted` of them would not, inverted."""
-    if strange and (look := run.data.appearance):
-        low, high = look.brightness
-        yield (
-            f"{strange:,} of {inputs.count:,} images look unlike those of the training (0: black, 255: white), whose "
-            f"background is {look.background[0]:.0f} and mean brightness {low:.0f} to {high:.0f}"
-        )
-    if inverted:
-        yield f"{inverted:,} of them would not" + (
-            " as they are: leave out invert=true" if inputs.inverted else ", inverted: try invert=true"
-        )
+    look = run.data.appearance
+    if not strange or look is None:
+        return
+    if not inverted:
+        advice = ""
+    elif inputs.inverted:
+        advice = f"; {inverted:,} of them would not without invert=true"
+    else:
+        advice = f"; with invert=true {inverted:,} of them would not"
+    yield (
+        f"{strange:,} of {inputs.count:,} images look unlike those of the training, whose background is "
+        f"{look.background[0]:.0f} and mean brightness {look.brightness[0]:.0f} to {look.brightness[1]:.0f} (0: black, "
+        f"255: white){advice}"
+    )
 
 
 def columns(run: LoadedRun, predictions: Tensor, topk: int) -> pl.DataFrame:
