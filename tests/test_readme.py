@@ -27,6 +27,8 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (
         "tests/verbs/test_evaluate.py"
     ),
+    "python scripts/export.py run=last": "tests/verbs/test_export.py",
+    "python scripts/export.py run=last to=served formats=onnx paths.data_dir=data": "tests/verbs/test_export.py",
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),

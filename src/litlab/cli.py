@@ -15,6 +15,7 @@ from litlab.config.arguments import arguments
 from litlab.config.choices import CONF, help_text
 from litlab.config.hydra_errors import error_location, format_error, hydra_message
 from litlab.errors import Interrupted, RequestError, RunError
+from litlab.escape import printable
 from litlab.files import is_full_disk
 
 DEBUG = "LITLAB_TRACEBACK"
@@ -37,7 +38,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
-                sys.exit(_help(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name)))
+                print_text(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
+                sys.exit(0)
             with signals.handled():
                 code = run()
                 signals.ignore()
@@ -171,17 +173,16 @@ def report_error(error: BaseException) -> int:
     return _print_lines(f"{format_error(error)} ({error_location(error)}; {DEBUG}=1 shows the whole traceback)", 1)
 
 
-def _help(text: str) -> int:
-    """Print the help; exit code 0, also when the reader closes the pipe early, as head does."""
+def print_text(text: str) -> None:
+    """Print to stdout, also when the reader closes the pipe early, as head does."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at exit
-    return 0
 
 
 def _print_lines(message: str, code: int) -> int:
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
         for line in message.splitlines():
-            print(f"error: {line}" if code < 128 else line, file=sys.stderr)
+            print(printable(f"error: {line}" if code < 128 else line), file=sys.stderr)
     return code

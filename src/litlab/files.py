@@ -1,8 +1,9 @@
-"""Atomic writes, and full disks."""
+"""Atomic writes, reads of what may be no file, and full disks."""
 
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # errno: disk or quota full
@@ -35,6 +36,19 @@ def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) ->
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """The content of a regular file, or its first `limit` bytes.
+
+    Raises:
+        ValueError: it is no regular file: opening a pipe would block, and reading a device would never end.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        return file.read(limit)
 
 
 def is_full_disk(error: BaseException | None) -> bool:

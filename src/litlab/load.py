@@ -1,21 +1,25 @@
 """Open a finished run: its model, its preprocessing and its settings, without Hydra and without the data set."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from litlab.build import instantiate_task
 from litlab.data.spec import KEY, DataSpec
 from litlab.errors import RequestError
+from litlab.escape import one_line
+from litlab.runs import reading
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
 from litlab.runs.result import FILE, Result
 from litlab.tasks.base import Task
 from litlab.tasks.prediction import predict
+
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, OmegaConfBaseException)  # anyone may have written it
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
     """
     directory = Path(directory)
     try:
-        result = Result.from_dict(json.loads((directory / FILE).read_text(encoding="utf-8")))
+        result = Result.from_dict(reading.read(directory / FILE))
         path = _tested_checkpoint(directory, result)
         checkpoint = read_checkpoint(path)
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -104,12 +108,19 @@ def load_run(directory: str | Path, trust: Sequence[str] = ()) -> LoadedRun:
             f"{path}: its data set prepares inputs in its own way, which was not kept; derive its class from "
             "TensorData, override load() alone, and train the run again"
         )
-    config = OmegaConf.create(checkpoint["hyper_parameters"] | {"trust": list(trust)})
-    data = DataSpec.from_dict(checkpoint[KEY])
-    task = instantiate_task(config, data)
+    try:
+        config = OmegaConf.create(checkpoint["hyper_parameters"] | {"trust": list(trust)})
+        data = DataSpec.from_dict(checkpoint[KEY])
+        task = instantiate_task(config, data)
+        if not isinstance(task, Task):
+            raise TypeError(f"its task is {type(task).__name__}")
+    except RequestError:
+        raise
+    except MALFORMED as error:
+        raise RequestError(f"{path}: holds no run that can be built ({one_line(error)})") from error
     try:
         task.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
+    except (RuntimeError, LookupError, TypeError) as error:
         raise RequestError(f"{path}: its weights do not fit the model that its settings name") from error
     return LoadedRun(directory, result, config, data, task.eval(), path)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from litlab.data.spec import KEY as SPEC
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
-from litlab.files import write_atomic
+from litlab.files import read_regular, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,10 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         UnreadableError: it is damaged, truncated, or not a checkpoint of litlab.
         OSError: it cannot be read.
     """
-    content = Path(path).read_bytes()
+    try:
+        content = read_regular(Path(path))
+    except ValueError as error:
+        raise UnreadableError(path, f"is {error}") from error
     _verify(path, content)
     try:
         checkpoint = torch.load(io.BytesIO(content), weights_only=True, map_location=map_location)

@@ -49,7 +49,7 @@ class JobResult:
 
     @classmethod
     def of(cls, stored: StoredResult, run_dir: Path | None = None) -> "JobResult":
-        """From a validated result.json (`litlab.sweeps.reading.read`) in `run_dir`."""
+        """From a validated result.json (`litlab.runs.reading.read`) in `run_dir`."""
         stored = stored | dict.fromkeys(MONITOR_FIELDS) | (stored.get("monitor") or {}) | {"run_dir": run_dir}
         return cls(**{each.name: stored[each.name] for each in fields(cls) if stored.get(each.name) is not None})
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from litlab.errors import RequestError
 from litlab.escape import one_line
+from litlab.runs import reading
 from litlab.runs.heartbeat import is_alive
 from litlab.runs.result import FILE
-from litlab.sweeps import reading
 from litlab.sweeps.columns import distinguishing_settings
 from litlab.sweeps.job_result import NOT_STARTED, UNREADABLE, JobResult, sort_key
 from litlab.sweeps.planned import not_started

@@ -15,11 +15,11 @@ from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
+from litlab.runs.reading import read_file
 from litlab.runs.result import HISTORY
 from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys, slug
-from litlab.sweeps.reading import read_file
 from litlab.sweeps.rows import Row, decimals, replicates
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from litlab.files import write_atomic
+from litlab.runs.reading import read_file
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, JobResult
-from litlab.sweeps.reading import read_file
 
 PLANNED = "planned.json"
 

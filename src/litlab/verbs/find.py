@@ -4,8 +4,8 @@ from pathlib import Path
 
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
+from litlab.runs import reading
 from litlab.runs.result import FILE, StoredResult
-from litlab.sweeps import reading
 from litlab.sweeps.folder import REQUEST
 from litlab.sweeps.leaderboard import read_and_rank
 

@@ -1,11 +1,11 @@
 """Reads and validates a result.json: it may come from anyone, so all checks are here."""
 
 import json
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from litlab.files import read_regular
 from litlab.runs.result import StoredResult
 
 MAX_BYTES = 10 * 2**20
@@ -89,10 +89,7 @@ def read_file(file: Path) -> bytes:
         OSError: it cannot be read.
         ValueError: it is something else.
     """
-    if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would block, reading a device would never end
-        raise ValueError("not a regular file")
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
+    content = read_regular(file, MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES / 2**20:.0f} MiB")
     return content
