@@ -34,7 +34,7 @@ UV := $(shell command -v uv 2>/dev/null)
 help: ## list these targets
 	@echo "usage: make TARGET [ARGS=...]"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	    printf '  %-9s %s\n' "$$name" "$$text"; done
+	    printf '  %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## make .venv with litlab and the tested versions of all it needs
 	@$(BIN)/python -c 'from importlib.metadata import version as v; \

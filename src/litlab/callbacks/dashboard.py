@@ -152,7 +152,7 @@ class Dashboard(L.Callback):
 
 def log_charts(board: TensorBoardLogger, task: Task) -> None:
     """Custom scalars: a chart for each metric, then what else there is over the steps."""
-    names = ["loss", *task.metrics.keys()]
+    names = dict.fromkeys(["loss", task.monitor.partition("/")[2], *task.metrics.keys()])  # the monitored one first
     metrics = {name: ["Multiline", [f"^train/{name}$", f"^val/{name}$"]] for name in names}
     others = {
         "learning rate": ["Multiline", ["^lr$"]],
