@@ -23,6 +23,13 @@ const rows = find(document, 'vaadin-grid').flatMap(grid => [...grid.shadowRoot.q
 const text = slot => slot.assignedElements().map(cell => cell.textContent.trim()).join(' ');
 return rows.map(row => [...row.querySelectorAll('slot')].map(text)).filter(row => row[0]);
 """
+# The titles of the custom scalars' charts.
+CHARTS = (
+    TABLE.split("const rows")[0]
+    + """
+return find(document, 'tf-custom-scalar-card-heading').map(each => each.shadowRoot.textContent.trim());
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +89,32 @@ def test_the_page_shows_the_table(sweep, results, tmp_path):
         expected = (result["monitor"]["best"], result["metrics"]["test/accuracy"])
         assert numbers == pytest.approx(expected, rel=1e-4)  # the page shows five digits
     assert SCREENSHOT.stat().st_size > 10_000
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(bool(MISSING), reason=f"no {' and no '.join(MISSING)} (Debian: chromium, chromium-driver)")
+def test_a_run_has_its_charts_without_any_setting(tmp_path):
+    words = [
+        "data=digits",
+        "model=mlp",
+        "trainer=cpu",
+        "trainer.max_epochs=2",
+        "threads=1",
+        f"paths.log_dir={tmp_path}",
+    ]
+    command = [sys.executable, "scripts/train.py", *words]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--host=127.0.0.1", "--port={port}"]
+    with server(board, "data/environment") as address, chromium(tmp_path / "profile", 1300, 1400) as browser:
+        browser.open(f"{address}/#custom_scalars")
+        titles = []
+        for _ in range(120):
+            titles = browser.run(CHARTS)
+            if len(titles) > 6:
+                break
+            time.sleep(0.5)
+    names = ["loss", "accuracy", "auroc", "calibration_error", "f1", "precision", "recall"]
+    assert titles[:7] == names
 
 
 def table(browser, rows=9, seconds=60):

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
@@ -73,14 +73,14 @@ class Dashboard(L.Callback):
         if trainer.global_step or in_sweep() or not trainer.is_global_zero:
             return
         if self.samples and trainer.loggers:
-            self._try("samples", lambda: self._log_samples(trainer))
+            self._try("samples", self._log_samples, trainer)
         for board in tensorboards(trainer.loggers):
             if self.settings:
-                self._try("settings", lambda board=board: log_settings(board, task))
+                self._try("settings", log_settings, board, task)
             if self.charts:
-                self._try("charts", lambda board=board: log_charts(board, task))
+                self._try("charts", log_charts, board, task)
             if self.graph:
-                self._try("graph", lambda board=board: log_graph(board, task, trainer))
+                self._try("graph", log_graph, board, task, trainer)
         self._log_weights(trainer, task)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -102,7 +102,7 @@ class Dashboard(L.Callback):
         whole = isinstance(trainer.limit_train_batches, float) and trainer.limit_train_batches == 1
         fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
         if self.train_metrics and whole and fitting and trainer.loggers and trainer.world_size == 1 and not in_sweep():
-            self._try("train_metrics", lambda: self._log_train_metrics(trainer, cast(Task, pl_module)))
+            self._try("train_metrics", self._log_train_metrics, trainer, pl_module)
 
     def _log_train_metrics(self, trainer: L.Trainer, task: Task) -> None:
         """With the task's own metrics, which the validation resets."""
@@ -141,11 +141,11 @@ class Dashboard(L.Callback):
         if not self.histograms or in_sweep():
             return
         for board in tensorboards(trainer.loggers):
-            self._try("histograms", lambda board=board: log_weights(board, task, trainer.global_step))
+            self._try("histograms", log_weights, board, task, trainer.global_step)
 
-    def _try(self, part: str, act: Callable[[], None]) -> None:
+    def _try(self, part: str, act: Callable[..., None], *args: Any) -> None:
         try:
-            act()
+            act(*args)
         except Exception as error:
             log.info("callbacks.dashboard.%s: left out: %s", part, error, exc_info=True)
 

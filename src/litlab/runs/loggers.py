@@ -42,8 +42,8 @@ def prepare(name: str, target: str) -> None:
         return
     if importlib.util.find_spec(extra) is None:
         raise RequestError(
-            f"logger={name}: needs the extra {extra}, which is not installed: make setup EXTRAS={extra}, or pip install "
-            f"-e .[{extra}] -c constraints.txt"
+            f"logger={name}: needs the extra {extra}, which is not installed: make setup EXTRAS={extra}, or "
+            f"pip install -e .[{extra}] -c constraints.txt"
         )
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
@@ -83,7 +83,7 @@ def log_picture(loggers: Iterable[Logger], file: Path, image: Array, step: int) 
 
 
 def close(loggers: Iterable[Logger], error: BaseException | None = None) -> None:
-    """The run has ended, with an error or without: MLflow's status, W&B's exit code. Both write what they still hold."""
+    """The run has ended, with an error or without: MLflow's status, W&B's exit code, and what they hold."""
     for logger in trackers(loggers):
         if isinstance(logger, WandbLogger):
             logger.experiment.finish(exit_code=0 if error is None else 1)
@@ -93,4 +93,3 @@ def close(loggers: Iterable[Logger], error: BaseException | None = None) -> None
             mlflow.flush_async_logging()
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             logger.finalize("KILLED" if stopped else "success" if error is None else "failed")
-
