@@ -7,6 +7,7 @@
 #                   or all; what was installed before stays
 #   PYTHON          the Python to make .venv from: the first of these that is new enough
 #   TORCH_BACKEND   cpu: PyTorch's CPU build, far smaller than the default one (or any --torch-backend of uv)
+#   PORT            of make dashboard
 #   TORCH_INDEX     the address of PyTorch's CPU wheel index, as shown on PyTorch's install page; pip needs it for
 #                   TORCH_BACKEND=cpu, uv does not
 
@@ -14,6 +15,7 @@ EXTRAS ?=
 PYTHON ?= python3 python3.13 python3.12 python3.11
 TORCH_BACKEND ?=
 TORCH_INDEX ?=
+PORT ?= 6006
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,12 +29,12 @@ UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train test lint format clean more
+.PHONY: help setup train dashboard test lint format clean more
 
 help: ## list these targets
 	@echo "usage: make TARGET [ARGS=...]"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	    printf '  %-8s %s\n' "$$name" "$$text"; done
+	    printf '  %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## make .venv with litlab and the tested versions of all it needs
 	@$(BIN)/python -c 'from importlib.metadata import version as v; \
@@ -41,6 +43,9 @@ setup: $(STAMP) ## make .venv with litlab and the tested versions of all it need
 train: ARGS ?= data=fashion model=mlp
 train: $(STAMP) ## train, by default data=fashion model=mlp: make train ARGS="data=mnist model=mlp"
 	@$(BIN)/python scripts/train.py $(ARGS)
+
+dashboard: $(STAMP) ## show all runs in TensorBoard, to this machine alone: http://127.0.0.1:6006, or make dashboard PORT=6007
+	@$(BIN)/tensorboard --host 127.0.0.1 --port $(PORT) --logdir logs
 
 test: $(STAMP) ## run the fast tests; the slow ones: make test ARGS="-m slow"
 	@$(BIN)/pytest $(ARGS)

@@ -13,7 +13,8 @@ from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError
 
 CHOICES = choices()
-ALL = [(group, name) for group, names in CHOICES.items() for name in names]
+TRACKERS = [("logger", "mlflow"), ("logger", "wandb")]  # in tests/runs/test_loggers.py: they take seconds to import
+ALL = [(group, name) for group, names in CHOICES.items() for name in names if (group, name) not in TRACKERS]
 DATA = sorted(CHOICES["data"], key=lambda name: name != "digits")  # the digits first
 
 

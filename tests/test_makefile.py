@@ -64,6 +64,8 @@ def dry(clone, *words):
             ["train", "ARGS=data=mnist model=cnn"],
             ["python scripts/train.py data=mnist model=cnn"],
         ),
+        (["dashboard"], ["tensorboard --host 127.0.0.1 --port 6006 --logdir logs"]),
+        (["dashboard", "PORT=7000"], ["tensorboard --host 127.0.0.1 --port 7000 --logdir logs"]),
         (["test"], ["pytest"]),
         (["test", "ARGS=-m slow"], ["pytest -m slow"]),
         (["lint"], ["ruff check", "ruff format --check", "mypy", "lint-imports"]),
@@ -180,7 +182,7 @@ def test_make_alone_lists_the_targets(clone):
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == "usage: make TARGET [ARGS=...]"
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets == ["help", "setup", "train", "test", "lint", "format", "clean"]
+    assert targets == ["help", "setup", "train", "dashboard", "test", "lint", "format", "clean"]
     assert all(len(line.split()) > 3 for line in done.stdout.splitlines()[1:])
 
 

@@ -20,7 +20,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "make train": "tests/test_makefile.py and .ci/run",
     "make test": "tests/test_makefile.py and .ci/run",
     ". .venv/bin/activate": "nothing to test",
-    "tensorboard --logdir logs": "tests/verbs/test_train.py reads the event files",
+    "make dashboard": "tests/test_makefile.py; tests/callbacks/test_dashboard.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",

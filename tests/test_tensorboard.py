@@ -23,6 +23,14 @@ const rows = find(document, 'vaadin-grid').flatMap(grid => [...grid.shadowRoot.q
 const text = slot => slot.assignedElements().map(cell => cell.textContent.trim()).join(' ');
 return rows.map(row => [...row.querySelectorAll('slot')].map(text)).filter(row => row[0]);
 """
+# The titles of the custom scalars' charts.
+CHARTS = (
+    TABLE.split("const rows")[0]
+    + """
+return find(document, 'tf-card-heading').map(
+    each => each.shadowRoot.querySelector('.heading-label').textContent.trim());
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,24 +82,51 @@ def test_the_page_shows_the_table(sweep, results, tmp_path):
         header, rows = table(browser)
         browser.save_screenshot(SCREENSHOT)
     assert header[2:6] == [*SETTINGS, *METRICS]
-    shown = {(float(row[2]), float(row[3])): (float(row[4]), float(row[5])) for row in rows}
+    cells = {(float(row[2]), float(row[3])): (float(row[4]), float(row[5])) for row in rows}
     assert len(rows) == 9
     for result in results.values():
         typed = dict(override.split("=", 1) for override in result["overrides"])
-        numbers = shown[float(typed["data.batch_size"]), float(typed["optimizer.lr"])]
+        numbers = cells[float(typed["data.batch_size"]), float(typed["optimizer.lr"])]
         expected = (result["monitor"]["best"], result["metrics"]["test/accuracy"])
         assert numbers == pytest.approx(expected, rel=1e-4)  # the page shows five digits
     assert SCREENSHOT.stat().st_size > 10_000
 
 
-def table(browser, rows=9, seconds=60):
-    """The header and the rows of the HParams table, as soon as it has so many."""
+@pytest.mark.browser
+@pytest.mark.skipif(bool(MISSING), reason=f"no {' and no '.join(MISSING)} (Debian: chromium, chromium-driver)")
+def test_a_run_has_its_charts_without_any_setting(tmp_path):
+    words = [
+        "data=digits",
+        "model=mlp",
+        "trainer=cpu",
+        "trainer.max_epochs=2",
+        "threads=1",
+        f"paths.log_dir={tmp_path}",
+    ]
+    command = [sys.executable, "scripts/train.py", *words]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path), "--host=127.0.0.1", "--port={port}"]
+    with server(board, "data/environment") as address, chromium(tmp_path / "profile", 1300, 1400) as browser:
+        browser.open(f"{address}/#custom_scalars")
+        titles = shown(browser, CHARTS, 7)
+    names = ["loss", "accuracy", "auroc", "calibration_error", "f1", "precision", "recall"]
+    assert titles[:7] == names
+
+
+def table(browser):
+    """The header and the rows of the HParams table."""
+    found = shown(browser, TABLE, 10)
+    return found[0], found[1:]
+
+
+def shown(browser, script, count, seconds=60):
+    """What the script finds on the page, as soon as it is so many."""
     found = []
     for number in range(int(seconds * 2)):
-        found = browser.run(TABLE)
-        if len(found) > rows:
-            return found[0], found[1:]
+        found = browser.run(script)
+        if len(found) >= count:
+            return found
         time.sleep(0.5)
         if number % 20 == 19:  # the page does not ask again for runs that the server had not read yet
             browser.run("location.reload()")
-    raise AssertionError(f"no table of {rows} rows after {seconds} seconds: {found}")
+    raise AssertionError(f"not {count} after {seconds} seconds: {found}")

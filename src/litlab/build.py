@@ -9,6 +9,7 @@ import lightning.pytorch as L
 import torch
 from hydra.errors import InstantiationException
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,6 +28,7 @@ from litlab.distributed import hardware
 from litlab.distributed.devices import refuse_missing_devices, refuse_what_cannot_be_shared
 from litlab.distributed.ranks import process_info
 from litlab.errors import RequestError
+from litlab.runs import loggers
 from litlab.runs.checkpoints import AtomicCheckpointIO
 from litlab.tasks.base import Task
 from litlab.tasks.compatibility import check_model, check_monitored, check_targets
@@ -146,7 +148,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
             "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
         },
         trust,
-        logger=[instantiate(f"logger.{name}", logger, trust) for name, logger in config.logger.items()],
+        logger=[build_logger(name, logger, trust) for name, logger in config.logger.items()],
         callbacks=[History(), *callbacks],
         plugins=[files],
         default_root_dir=config.paths.run_dir,
@@ -157,6 +159,16 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     if isinstance(trainer.strategy, DDPStrategy):
         lightning.start_no_processes(trainer)
     return trainer
+
+
+def build_logger(name: str, config: DictConfig, trust: Sequence[str] = ()) -> Logger:
+    """A logger of a config.
+
+    Raises:
+        RequestError: it cannot be built with these settings, or its extra is not installed.
+    """
+    loggers.prepare(name, str(config.get("_target_")))
+    return instantiate(f"logger.{name}", config, trust)
 
 
 def steps_per_execution(config: DictConfig, trainer: L.Trainer, task: Task) -> int:

@@ -40,9 +40,10 @@ def pictures(run_dir):
 
 
 def test_classification_has_matrix_mistakes_and_curves_also_in_tensorboard(run):
-    run_dir = run(*DIGITS, "logger=tensorboard")
+    run_dir = run(*DIGITS, "logger=tensorboard", "callbacks.dashboard.samples=false")
     names = {"confusion_matrix", "mistakes", "curves"}
     assert pictures(run_dir) == names
+    assert pictures(run(*DIGITS, *(f"callbacks.pictures.{name}=false" for name in names - {"curves"}))) == {"curves"}
     events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
     assert set(events.Tags()["images"]) == {f"plots/{name}" for name in names}

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import lightning.pytorch as L
 import numpy as np
 import torch
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from litlab import signals
 from litlab.callbacks.history import History
+from litlab.config.job import in_sweep
+from litlab.config.values import NonNegativeInt
 from litlab.data.tensors import TensorData
 from litlab.escape import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
-from litlab.plots.canvas import Array
+from litlab.plots.canvas import Array, distinct_names
+from litlab.runs.loggers import log_picture, tensorboards
 from litlab.tasks import prediction
 from litlab.tasks.base import Task
 
@@ -72,7 +75,7 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     chosen = confident_mistakes(tested.probabilities, tested.targets)[:MISTAKES]
     if not (len(chosen) and tested.inputs.ndim == 4 and tested.inputs.shape[1] in (1, 3)):
         return None
-    predicted, names = tested.probabilities.argmax(1), canvas.distinct_names(tested.class_names, MAX_NAME)
+    predicted, names = tested.probabilities.argmax(1), distinct_names(tested.class_names, MAX_NAME)
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]
@@ -112,10 +115,13 @@ class Pictures(L.Callback):
 
     Args:
         folder: where the PNG files go.
+        pr_curves: classes with a precision-recall curve in TensorBoard, at most; none in a sweep's jobs.
+        wanted: pictures by name, such as mistakes=False; the others are drawn.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, pr_curves: NonNegativeInt = 0, **wanted: bool) -> None:
+        self.folder, self.pr_curves = Path(folder), pr_curves
+        self._unwanted = {name for name, value in wanted.items() if not value}
         self._before: Array | None = None
         self._loggers: list[Logger] = []
 
@@ -152,16 +158,24 @@ class Pictures(L.Callback):
             try:
                 tested = predict_test(trainer, task, self._before)
                 drawings |= {name: partial(PICTURES[name], tested) for name in task.pictures}
+                if task.target_kind in ("classification", "binary") and not in_sweep():
+                    self._log_pr_curves(tested, trainer)
             except Exception as error:
                 warn("no pictures of the test", error)
-        return drawings
+        return {name: draw for name, draw in drawings.items() if name not in self._unwanted}
 
     def _keep(self, name: str, image: Array, trainer: L.Trainer) -> None:
         canvas.save(image, self.folder / f"{name}.png")
-        for logger in trainer.loggers or self._loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(f"plots/{name}", image, trainer.global_step, dataformats="HWC")
-                logger.experiment.flush()
+        log_picture(trainer.loggers or self._loggers, self.folder / f"{name}.png", image, trainer.global_step)
+
+    def _log_pr_curves(self, tested: Tested, trainer: L.Trainer) -> None:
+        """One against the rest; of two classes only the second's."""
+        names = distinct_names(tested.class_names)
+        classes = range(len(names))[: self.pr_curves] if len(names) > 2 else range(1, len(names))[: self.pr_curves]
+        for board in tensorboards(trainer.loggers or self._loggers):
+            for number in classes:
+                labels, scores = tested.targets == number, tested.probabilities[:, number]
+                board.experiment.add_pr_curve(f"{tested.split}/{names[number]}", labels, scores, trainer.global_step)
 
 
 def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) -> Tested:

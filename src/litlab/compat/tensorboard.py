@@ -21,9 +21,9 @@ def open_directly(logger: TensorBoardLogger) -> None:
         logger._experiment = _Writer(log_dir=logger.log_dir, **logger._kwargs)
 
 
-def write_summary(logger: TensorBoardLogger, summary: Summary) -> None:
+def write_summary(logger: TensorBoardLogger, summary: Summary, step: int | None = None) -> None:
     """Write a summary for which torch's SummaryWriter has no method."""
-    logger.experiment._get_file_writer().add_summary(summary)
+    logger.experiment._get_file_writer().add_summary(summary, step)
 
 
 class _Writer(SummaryWriter):

@@ -13,8 +13,8 @@ from tensorboard.plugins.hparams.api_pb2 import Experiment, HParamInfo, MetricIn
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
 from litlab.compat.tensorboard import open_directly, write_summary
-from litlab.distributed.ranks import is_first_process
-from litlab.runs.result import Result
+from litlab.runs.loggers import close, log_settings, tensorboards, trackers
+from litlab.runs.result import Result, settings
 
 SETTINGS = ("optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed")  # of a single run, overridden or not
 # What TensorBoard calls them: the field of a value, the type of a column.
@@ -30,9 +30,10 @@ Value = bool | int | float | str
 
 @contextlib.contextmanager
 def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> Iterator[None]:
-    """Add the row while the body trains; its status becomes FAILURE if the body raises.
+    """Add the row while the body trains and tests; its status becomes FAILURE if the body raises.
 
-    (A run that is killed leaves the status UNKNOWN.) `log_metrics` completes the row.
+    (A run that is killed leaves the status UNKNOWN.) `log_metrics` completes the row. MLflow and W&B get the settings,
+    and are closed with the body.
     """
     values = hparams(config, result)
     # Without a group's name each run has a row of its own: TensorBoard shows runs of one group as their mean.
@@ -45,12 +46,16 @@ def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> It
         _write(logger, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
         logger.experiment.flush()
     try:
+        log_settings(loggers, {"choices": chosen(result)} | settings(config))
         yield
-    except BaseException:
+    except BaseException as error:
         for logger in tensorboards(loggers):
             with contextlib.suppress(OSError):  # of a full disk: it must not hide what ended the run
                 _end(logger, "STATUS_FAILURE")
+        with contextlib.suppress(Exception):
+            close(loggers, error)
         raise
+    close(loggers)
 
 
 def log_metrics(loggers: Iterable[Logger], config: DictConfig, result: Result) -> None:
@@ -66,6 +71,8 @@ def log_metrics(loggers: Iterable[Logger], config: DictConfig, result: Result) -
     experiment = Experiment(
         hparam_infos=columns, metric_infos=[MetricInfo(name=MetricName(tag=name)) for name in metrics]
     )
+    for tracker in trackers(loggers):
+        tracker.log_metrics(metrics, step=result.steps)
     for logger in tensorboards(loggers):
         logger.log_metrics(metrics, step=result.steps)
         _write(logger, metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
@@ -81,8 +88,13 @@ def hparams(config: DictConfig, result: Result) -> dict[str, Value]:
     typed = {key.split("@")[0]: text for key, equals, text in words if equals}
     if swept := OmegaConf.select(config, "sweep.swept"):
         return _values(config, swept, typed)
-    choices = {group: choice for group, choice in result.choices.items() if choice}
+    choices = chosen(result)
     return choices | _values(config, (*SETTINGS, *(name for name in typed if name not in choices)), typed)
+
+
+def chosen(result: Result) -> dict[str, Value]:
+    """The chosen option of each group that has one."""
+    return {group: choice for group, choice in result.choices.items() if choice}
 
 
 def final_metrics(result: Result) -> dict[str, float]:
@@ -97,11 +109,6 @@ def final_metrics(result: Result) -> dict[str, float]:
     names = sorted((name for name in metrics if name.startswith("test/")), key=lambda name: name != first)
     group = "test_on_train/" if result.test_split == "train" else "test/"
     return best | {name.replace("test/", group): metrics[name] for name in names}
-
-
-def tensorboards(loggers: Iterable[Logger]) -> list[TensorBoardLogger]:
-    """The loggers that write event files; none in ranks other than 0."""
-    return [each for each in loggers if isinstance(each, TensorBoardLogger)] if is_first_process() else []
 
 
 def _values(config: DictConfig, names: Iterable[str], typed: Mapping[str, str]) -> dict[str, Value]:

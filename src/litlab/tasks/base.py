@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
@@ -92,6 +93,9 @@ class Task(L.LightningModule):
         self.eval_prefix = "val"  # of the metrics' names in validation: see `evaluate`
         self.progress = position.EpochProgress()
         self.resume_changes: frozenset[str] = frozenset()  # settings that may differ from the checkpoint's
+        self.watches_gradients = False  # whether the norm of the gradients is logged; by a callback
+        self._gradient_norm: Tensor | None = None  # of the step that is logged next, before clipping; on the device
+        self._start = 0  # the optimizer steps before the current call
         self._rates: list[float] = []  # after each optimizer step of the current call
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -167,7 +171,7 @@ class Task(L.LightningModule):
             self.model, self.objective, optimizer.optimizer, self.accumulate, self.clip_val, self.clip_algorithm
         )
         backward: Callable[[Part], Tensor] = step.backward
-        update: Callable[[], None] = FastUpdate(step, optimizer, after)
+        update: Callable[[], None] = FastUpdate(step, optimizer, self._before_update, after)
         if by_lightning := self._needs_lightning():
             backward = functools.partial(step.backward, backward=self.manual_backward)
             average = trainer.strategy.reduce if compilation is not None and trainer.world_size > 1 else None
@@ -192,6 +196,13 @@ class Task(L.LightningModule):
             or any(has_step_hooks(optimizer) for optimizer in trainer.optimizers)
         )
 
+    def _before_update(self) -> None:
+        every = self.trainer.log_every_n_steps
+        if self.watches_gradients and (self._start + len(self._rates) + 1) % every == 0:
+            weights = (weight for group in self.trainer.optimizers[0].param_groups for weight in group["params"])
+            gradients = [weight.grad for weight in weights if weight.grad is not None and not weight.grad.is_sparse]
+            self._gradient_norm = get_total_norm(gradients)
+
     def _after_update(self) -> None:
         if self.schedule is not None:
             self.schedule.after_step(self.trainer.global_step)
@@ -201,7 +212,8 @@ class Task(L.LightningModule):
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradients: here they are accumulated, and unscaled in half precision."""
+        """Measure and clip the gradients: here they are accumulated, and unscaled in half precision."""
+        self._before_update()
         if self.clip_val:
             self.clip_gradients(optimizer, self.clip_val, self.clip_algorithm)
 
@@ -217,7 +229,7 @@ class Task(L.LightningModule):
         """
         trainer, executor, at = self.trainer, self.executor, 0
         chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
-        start = step = trainer.global_step
+        start = step = self._start = trainer.global_step
         self._rates = []
         while at < len(chunk):
             signals.check()
@@ -255,6 +267,8 @@ class Task(L.LightningModule):
     def _log_step(self, step: int, rate: float) -> None:
         self.read_losses(step, rate)
         values = {"train/loss_step": self.losses.logged.reset(), "lr": rate}
+        if self._gradient_norm is not None:  # the losses have been read, so this waits for little
+            values["train/gradient_norm"], self._gradient_norm = float(self._gradient_norm), None
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
 

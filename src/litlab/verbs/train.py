@@ -53,14 +53,13 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     task.hparams.update(settings)  # into checkpoints, as plain data
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
     checkpoint, task.resume_changes = checkpoint_to_resume(config, task, trainer)
-    with signals.deferred(), process_group(trainer, config):
+    with signals.deferred(), process_group(trainer, config), session(trainer.loggers, config, result):
         result.environment |= describe_environment(trainer)
         fit(config, trainer, task, data, result, checkpoint)
         signals.check()
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
         unpredicted = finish(config, trainer, task, data, result)
-    result.hints = advise(config, trainer, task, data, result, unpredicted)
-    with signals.deferred():
+        result.hints = advise(config, trainer, task, data, result, unpredicted)
         log_metrics(loggers, config, result)
     return result
 
@@ -91,8 +90,7 @@ def fit(
 ) -> None:
     """Train the task, from a checkpoint if one is given; a run that fails or is stopped records how far it came."""
     try:
-        with session(trainer.loggers, config, result):
-            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except UnreadableError as error:  # of the best weights beside the checkpoint, or a planted file
         raise RequestError(f"resume_from={error}") from error
     except DivergedError as error:

@@ -42,16 +42,20 @@ class FastUpdate:
     Args:
         step: clips the gradients and has the optimizer.
         optimizer: Lightning's wrapper, which counts steps.
+        before: sees the gradients before they are clipped.
         after: sets the learning rate of the next step.
     """
 
-    def __init__(self, step: Step, optimizer: LightningOptimizer, after: Callable[[], None]) -> None:
-        self.step, self.optimizer, self.after = step, optimizer, after
+    def __init__(
+        self, step: Step, optimizer: LightningOptimizer, before: Callable[[], None], after: Callable[[], None]
+    ) -> None:
+        self.step, self.optimizer, self.before, self.after = step, optimizer, before, after
         self._raw: Callable[[Any], Any] | None = None
 
     def __call__(self) -> None:
         """Update the weights, and set the `.grad` to None."""
         step = self.step
+        self.before()
         step.clip()
         begin_step(self.optimizer)
         if self._raw is None:  # first torch's own: schedulers check for it
