@@ -121,6 +121,8 @@ def read_back(folder, loaded, raw, expected, monkeypatch):
         ("data=digits model=mlp data.normalize=true model.dropout=0.5", "uint8", "image-classification"),
         ("data=digits model=linear", "uint8", "image-classification"),
         ("data=digits model=cnn model.channels=[4] model.dropout=0.5", "uint8", "image-classification"),
+        ("data=digits model=rnn model.cell=LSTM model.bidirectional=true", "uint8", "image-classification"),
+        ("data=digits model=transformer", "uint8", "image-classification"),
         ("data=breast_cancer model=mlp_periodic", "float32", "tabular-classification"),
         ("experiment=sine_polynomial data.passes_per_epoch=20", "float32", "tabular-regression"),
         ("data=exam_scores model=linear data.test_on_train=false data.test_size=3", "float32", "tabular-regression"),
