@@ -161,6 +161,14 @@ def table(text):
     return {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
 
 
+def test_an_error_cannot_steer_the_terminal(capsys):
+    from litlab.cli import report_error
+    from litlab.errors import RequestError
+
+    assert report_error(RequestError("model.\x1b[2J=\u202ex: wrong\nsecond")) == 2
+    assert capsys.readouterr().err == "error: model.\\x1b[2J=\\u202ex: wrong\nerror: second\n"
+
+
 @pytest.mark.slow
 def test_a_run_prints_one_table_and_nothing_else(script, tmp_path, read_result):
     """In a process of its own, with default settings but for the small set: no notices, no warnings."""

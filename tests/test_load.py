@@ -1,5 +1,6 @@
 """A run that is opened again: the predictions and the metrics of the training, to the bit."""
 
+import os
 import subprocess
 import sys
 
@@ -102,6 +103,18 @@ def test_a_spec_is_plain_data_and_comes_back():
     plain = known.as_dict()
     assert DataSpec.from_dict(plain) == known and plain["target_kind"] == "classification"
     assert plain["mean"] == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"input_shape": (0,)}, {"input_shape": "x"}, {"mean": (1.0,)}, {"mean": ("x",)}, {"num_outputs": True},
+        {"pixel_max": float("nan")}, {"eval_batch_size": 10**30}, {"class_names": ({},)}, {"target_name": None},
+    ],
+)  # fmt: skip
+def test_a_spec_of_somebody_else_is_checked(wrong):
+    with pytest.raises(ValueError, match=r"^data_spec"):
+        DataSpec.from_dict(spec().as_dict() | wrong)
 
 
 @pytest.mark.parametrize(
@@ -213,8 +226,15 @@ def test_what_is_no_run_of_today_is_refused_in_one_line(run, tmp_path):
     AtomicCheckpointIO().save_checkpoint(checkpoint | {"state_dict": {}}, path)
     with pytest.raises(RequestError, match=r"best\.ckpt: its weights do not fit the model that its settings name"):
         litlab.load_run(directory)
+    AtomicCheckpointIO().save_checkpoint(checkpoint | {KEY: {"name": 7}}, path)
+    with pytest.raises(RequestError, match=r"best\.ckpt: holds no run that can be built \('input_shape'\)"):
+        litlab.load_run(directory)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RequestError, match=r"best\.ckpt: has no checksum"):
+        litlab.load_run(directory)
+    path.unlink()
+    os.mkfifo(path)  # which would block
+    with pytest.raises(RequestError, match=r"best\.ckpt: is not a regular file"):
         litlab.load_run(directory)
     with pytest.raises(RequestError, match="has kept no checkpoint"):
         litlab.load_run(run("data=digits", "model=linear", "callbacks=none"))

@@ -21,7 +21,9 @@ from litlab.runs.report import print_export
 from litlab.runs.result import Result
 from litlab.verbs import export as exporting
 from litlab.verbs import served
+from litlab.verbs.evaluate import evaluate
 from litlab.verbs.export import check, export
+from litlab.verbs.predict import predict
 from litlab.verbs.request import compose_train
 from litlab.verbs.train import train
 
@@ -119,6 +121,8 @@ def read_back(folder, loaded, raw, expected, monkeypatch):
         ("data=digits model=mlp data.normalize=true model.dropout=0.5", "uint8", "image-classification"),
         ("data=digits model=linear", "uint8", "image-classification"),
         ("data=digits model=cnn model.channels=[4] model.dropout=0.5", "uint8", "image-classification"),
+        ("data=digits model=rnn model.cell=LSTM model.bidirectional=true", "uint8", "image-classification"),
+        ("data=digits model=transformer", "uint8", "image-classification"),
         ("data=breast_cancer model=mlp_periodic", "float32", "tabular-classification"),
         ("experiment=sine_polynomial data.passes_per_epoch=20", "float32", "tabular-regression"),
         ("data=exam_scores model=linear data.test_on_train=false data.test_size=3", "float32", "tabular-regression"),
@@ -127,6 +131,7 @@ def read_back(folder, loaded, raw, expected, monkeypatch):
 )
 def test_every_part_is_read_by_its_own_reader(run, own, words, dtype, pipeline, monkeypatch, capsys):
     trusted = [] if "=" in words else ["own_package"]
+    pytest.importorskip("onnxruntime")
     directory = own(words) if trusted else run(*words.split())
     capsys.readouterr()
     content, folder = export([f"run={directory}", *(f"trust=[{name}]" for name in trusted)])
@@ -153,6 +158,16 @@ def test_every_part_is_read_by_its_own_reader(run, own, words, dtype, pipeline, 
 
 
 @pytest.mark.slow
+def test_a_run_of_a_user_s_own_package_opens_with_trust(own, tmp_path):
+    directory = own("Bag")
+    np.save(tmp_path / "tokens.npy", np.zeros((2, 3), np.int64))
+    for verb, word in ((evaluate, "split=val"), (predict, f"input={tmp_path}/tokens.npy"), (export, "formats=pt2")):
+        with pytest.raises(RequestError, match=r"^model\._target_=own_package\.Bag: .* add trust=\[own_package\]$"):
+            verb([f"run={directory}", word])
+        assert verb([f"run={directory}", word, "trust=[own_package]"])
+
+
+@pytest.mark.slow
 def test_other_programs_need_no_litlab(one_run, tmp_path):
     _, folder = export([f"run={one_run}", f"to={tmp_path / 'served'}", "formats=pt2"])
     code = """if True:
@@ -166,6 +181,7 @@ def test_other_programs_need_no_litlab(one_run, tmp_path):
 
 @pytest.mark.slow
 def test_a_model_that_cannot_be_traced_is_one_line_and_the_weights_are_written(own, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
     content, folder = export([f"run={own('Branching')}", "trust=[own_package]", f"to={tmp_path / 'to'}"])
     assert {file.name for file in folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
     assert content["failed"].keys() == {"model.pt2", "model.onnx"}
@@ -177,6 +193,7 @@ def test_a_model_that_cannot_be_traced_is_one_line_and_the_weights_are_written(o
 
 @pytest.mark.slow
 def test_the_script_exits_with_1_where_a_format_is_missing(one_run, root, tmp_path):
+    pytest.importorskip("onnx")
     env = {"PATH": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root / 'src'}:{tmp_path}"}
 
     def script(*words):
@@ -194,7 +211,10 @@ def test_the_script_exits_with_1_where_a_format_is_missing(one_run, root, tmp_pa
 
 def test_without_the_extra_the_others_are_written(one_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(served.importlib.util, "find_spec", lambda name: None)
-    content, folder = export([f"run={one_run}", f"to={tmp_path / 'to'}", "formats=safetensors,onnx"])
+    shutil.copytree(one_run, tmp_path / "train/runs/1")
+    content, folder = export(
+        ["run=last", f"paths.log_dir={tmp_path}", f"to={tmp_path / 'to'}", "formats=safetensors,onnx"]
+    )
     assert content["failed"] == {"model.onnx": "needs onnx, onnxscript, onnxruntime: make setup EXTRAS=export"}
     assert {file.name for file in folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
     print_export(content, folder)
