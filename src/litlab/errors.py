@@ -1,14 +1,28 @@
-"""Errors of litlab; the command line turns each into one line and an exit code."""
+"""Errors of litlab; the command line turns each into one line and an exit code, a notebook into one line."""
 
 from pathlib import Path
 
+from litlab.escape import printable
 
-class RequestError(ValueError):
+
+class _OneLine(BaseException):
+    """An error whose message says all: a notebook shows it without the traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of the traceback, a line for each mistake."""
+        return [f"error: {printable(line)}" for line in str(self).splitlines()]
+
+
+class RequestError(_OneLine, ValueError):
     """An invalid request; the message names the setting and a valid value. Exit code 2."""
 
 
-class RunError(RuntimeError):
+class RunError(_OneLine, RuntimeError):
     """A valid run failed (diverged, disk full). Exit code 1."""
+
+
+class Stopped(_OneLine, KeyboardInterrupt):
+    """A run in a notebook was interrupted; it has been recorded."""
 
 
 class Interrupted(BaseException):

@@ -1,11 +1,13 @@
-"""Atomic writes, and full disks."""
+"""Atomic writes, careful reads, and full disks."""
 
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # errno: disk or quota full
+MAX_BYTES = 10 * 2**20  # of a file that may be anyone's
 
 
 def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) -> None:
@@ -35,6 +37,22 @@ def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) ->
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_file(file: Path) -> bytes:
+    """The content of a regular file of at most MAX_BYTES.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is something else.
+    """
+    if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would block, reading a device would never end
+        raise ValueError("not a regular file")
+    with file.open("rb") as opened:
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES / 2**20:.0f} MiB")
+    return content
 
 
 def is_full_disk(error: BaseException | None) -> bool:

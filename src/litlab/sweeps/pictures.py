@@ -1,6 +1,5 @@
 """The pictures of a leaderboard; which one shows the metric depends on how many settings differ between its rows."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,11 +14,10 @@ from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
-from litlab.runs.result import HISTORY
+from litlab.runs.history import read_history
 from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys, slug
-from litlab.sweeps.reading import read_file
 from litlab.sweeps.rows import Row, decimals, replicates
 
 if TYPE_CHECKING:
@@ -157,9 +155,5 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
 
 def _history(job: JobResult, metric: str) -> Array:
     """The metric of each epoch of a job, shape (epochs,), NaN where it was not computed; empty if it is unknown."""
-    try:
-        lines = csv.DictReader(read_file(Path(str(job.run_dir), HISTORY)).decode().splitlines())
-        values = [float(line.get(metric) or "nan") for line in lines]
-    except (OSError, ValueError, csv.Error):  # of an earlier version, or anyone's
-        return np.empty(0)
-    return np.array(values) if np.isfinite(values).any() else np.empty(0)
+    values = np.array(read_history(Path(str(job.run_dir))).get(metric, ()), dtype=float)
+    return values if np.isfinite(values).any() else np.empty(0)

@@ -8,10 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from litlab.files import write_atomic
+from litlab.files import read_file, write_atomic
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, JobResult
-from litlab.sweeps.reading import read_file
 
 PLANNED = "planned.json"
 

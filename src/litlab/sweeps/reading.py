@@ -1,14 +1,13 @@
 """Reads and validates a result.json: it may come from anyone, so all checks are here."""
 
 import json
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from litlab.files import read_file
 from litlab.runs.result import StoredResult
 
-MAX_BYTES = 10 * 2**20
 MAX_DIGITS = 300  # of an integer; a float ends at 1e308
 MAX_DEPTH = 50  # of nested lists and mappings
 MAX_NAME = 200  # characters of what becomes the name of a column or a file
@@ -80,22 +79,6 @@ def read(file: Path) -> StoredResult:
     if process and (process.get("host") is None or process.get("pid") is None):
         raise ValueError("process: must have a host and a pid")
     return result
-
-
-def read_file(file: Path) -> bytes:
-    """The content of a regular file of at most MAX_BYTES.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is something else.
-    """
-    if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would block, reading a device would never end
-        raise ValueError("not a regular file")
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES / 2**20:.0f} MiB")
-    return content
 
 
 def _check_depth(result: Any) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as L
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from lightning.pytorch import Trainer, seed_everything
@@ -20,11 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from litlab.build import build_data, build_trainer
 from litlab.callbacks.pictures import Pictures
 from litlab.callbacks.predictions import PredictionsFile
-from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.choices import CONF
-from litlab.config.composition import GuardedLoader
+from litlab.config.composition import compose
 from litlab.config.hydra_errors import suggestion
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
@@ -101,7 +99,8 @@ def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
     """
     began, started = time.perf_counter(), datetime.now().astimezone().isoformat(timespec="seconds")
     request = Request.of(words)
-    here = _compose(each.input_line for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir"))
+    own = (each.input_line for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir"))
+    here = compose("train", map(str, own))
     directory = find_run(request.run, Path(here.paths.log_dir))
     run = load_run(directory, trust.trusted(here))
     config = changed_config(run, request)
@@ -170,14 +169,9 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = _compose([word])
+    composed = compose("train", [word])
     composed.paths.data_dir = config.paths.data_dir
     return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
-
-
-def _compose(words: Any) -> DictConfig:
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose("train", list(words))
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
