@@ -93,15 +93,15 @@ def _single(words: Sequence[str]) -> list[str]:
     for word in words:
         if not isinstance(word, str):
             raise RequestError(f"{type(word).__name__}: is no word of the command line, such as 'data=digits'")
-    command = shlex.join(["python", "scripts/train.py", *(word for word in words if not word.startswith("-"))])
     overrides = arguments(words)
-    for word in overrides:  # sweep.dry_run brings one, too
+    script, own = "python scripts/train.py", shlex.join(word for word in words if not word.startswith("-"))
+    for word in overrides:  # sweep.dry_run brings an option, too
         if word.startswith("-"):
-            raise RequestError(f"{word}: is an option of the command line: {command} {word}")
+            raise RequestError(f"{word}: is an option of the command line: {script} {word} {own}")
     for each in OverridesParser.create().parse_overrides(overrides):
         if each.is_sweep_override():
             raise RequestError(
-                f"{each.input_line}: several values make a sweep; run it on a command line: {command} -m"
+                f"{each.input_line}: several values make a sweep, for the command line: {script} -m {own}"
             )
     return overrides
 

@@ -139,7 +139,7 @@ def _lines(rows: Sequence[Row], across: _Column, groups: _Column | None, metric:
 def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | None":
     """The metric of the jobs over their epochs; None without two curves of two epochs."""
     ranked = sorted(rows, key=lambda row: row.rank or len(rows) + 1)
-    known = ((number, _history(job, metric)) for number, row in enumerate(ranked) for job in row.started_jobs)
+    known = ((number, job_history(job, metric)) for number, row in enumerate(ranked) for job in row.started_jobs)
     histories: dict[int, list[Array]] = defaultdict(list)  # by row
     for number, history in islice((each for each in known if len(each[1]) > 1), MAX_CURVES):
         histories[number].append(history)
@@ -153,7 +153,7 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
     return curves(list(histories.values()), labels, metric)
 
 
-def _history(job: JobResult, metric: str) -> Array:
+def job_history(job: JobResult, metric: str) -> Array:
     """The metric of each epoch of a job, shape (epochs,), NaN where it was not computed; empty if it is unknown."""
     values = np.array(read_history(Path(str(job.run_dir))).get(metric, ()), dtype=float)
     return values if np.isfinite(values).any() else np.empty(0)

@@ -38,7 +38,8 @@ def _has_values(value: Any, check: Callable[[Any], bool]) -> bool:
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", lambda value: isinstance(value, dict))),
     **dict.fromkeys(("error", "started", "checkpoint", "test_split", "process.host"), ("text", _is_text)),
-    **dict.fromkeys(("monitor.best", "monitor.epoch", "seconds", "seconds_training"), ("a number", _is_number)),
+    **dict.fromkeys(("monitor.best", "monitor.epoch", "parameters"), ("a number", _is_number)),
+    **dict.fromkeys(("seconds", "seconds_training"), ("a number", _is_number)),
     "overrides": ("a list of texts", lambda value: _is_list(value, _is_text)),
     "swept": ("a list of names", lambda value: _is_list(value, _is_name)),
     "seed": ("a number or text", lambda value: not isinstance(value, dict | list)),
