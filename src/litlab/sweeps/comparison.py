@@ -54,7 +54,9 @@ class Comparison:
         groups = [
             part for group in groups for part in ([group] if _are_replicates(group) else [[job] for job in group])
         ]
-        columns = distinguishing_settings([group[0] for group in groups])
+        first = [group[0] for group in groups]
+        names = distinguishing_settings(first)  # with swept ones that may be the same in these
+        columns = [name for name in names if len({comparable([job.value(name)]) for job in first}) > 1]
         return cls([Row.of(group, columns) for group in groups], columns)
 
     @property
@@ -74,16 +76,19 @@ class Comparison:
         names = {name: None for row in self.rows for job in row.jobs for name in job.metrics}
         stages = ("val/", "test/", "train/")
         ordered = sorted(names, key=lambda name: next((i for i, each in enumerate(stages) if name.startswith(each)), 3))
-        return [name for name in dict.fromkeys([*monitored, *ordered]) if name in names]
+        return list(dict.fromkeys([*monitored, *ordered]))
 
     def spreads(self, metric: str) -> list[Spread]:
         """Of each row the metric of the tested weights."""
-        return [Spread.of(job.metrics.get(metric) for job in row.completed) for row in self.rows]
+        return [
+            row.best if row.metric == metric else Spread.of(job.metrics.get(metric) for job in row.completed)
+            for row in self.rows
+        ]
 
     def best(self, metric: str) -> set[int]:
         """The rows that are the best by a metric, or by its validation if it is of the test: it must not choose.
 
-        None where all are equal, where it is not known which is better, and for metrics of the training.
+        Empty where all are equal, where it is not known which is better, and for metrics of the training.
         """
         stage, _, name = metric.partition("/")
         modes = {(row.metric or "").partition("/")[2]: row.mode for row in self.rows}
@@ -102,7 +107,7 @@ class Comparison:
             lines.append([key, *(", ".join(_cell(job.value(key)) for job in row.jobs) for row in self.rows)])
         for metric in self.metrics:
             spreads, best = self.spreads(metric), self.best(metric)
-            digits = decimals(spreads)
+            digits = decimals(sorted(spreads, key=lambda each: -abs(each.mean or 0)))
             on_train = [" (train)" * (row.is_tested_on_train and metric.startswith("test/")) for row in self.rows]
             texts = [each.text(digits) + on_train[n] + f" {BEST}" * (n in best) for n, each in enumerate(spreads)]
             lines.append([metric, *texts])
@@ -114,20 +119,16 @@ class Comparison:
         return [line for line in lines if line[0] not in equal or len(set(line[1:])) > 1]
 
     def sentences(self) -> Iterator[str]:
-        """Whether the difference may be chance; what the mark means."""
-        ranked = sorted(
-            (
-                (row.best.mean if row.mode == "min" else -row.best.mean, number, row)
-                for number, row in enumerate(self.rows, 1)
-                if row.is_complete and row.best.mean is not None
-            ),
-            key=lambda each: each[:2],
-        )
-        metrics = {row.metric for *_, row in ranked}
-        if len(ranked) > 1 and len(metrics) == 1:
-            (_, one, first), (_, other, second) = ranked[:2]
+        """Whether the first two by validation differ by more than chance; what the mark means."""
+        ranked = [
+            (row.best.mean if row.mode == "min" else -row.best.mean, number, row)
+            for number, row in enumerate(self.rows, 1)
+            if row.is_complete and row.best.mean is not None
+        ]
+        if len(ranked) > 1 and len({row.metric for *_, row in ranked}) == 1:
+            (_, one, first), (_, other, second) = sorted(ranked, key=lambda each: each[:2])[:2]
             text = comparison(first, second, (f"setting {one}", f"setting {other}"))
-            few = f"too few runs to tell whether the difference is chance: train each with {MIN_VALUES} seeds or more"
+            few = f"too few runs to tell whether the difference is chance: train {MIN_VALUES} seeds of each, or more"
             yield f"by {first.metric}, {text}" if text else f"{few} (-m seed=0,1,2)"
         if any(self.best(metric) for metric in self.metrics):
             yield f"{BEST} the best by validation; the test never chooses"
@@ -153,7 +154,12 @@ def _cell(value: Any) -> str:
 
 
 def _runs(row: Row) -> str:
-    return ", ".join(relative(job.run_dir) for job in row.started_jobs if job.run_dir is not None)
+    """The directories of a row's runs, those of one folder together."""
+    folders = defaultdict(list)
+    for job in row.started_jobs:
+        assert job.run_dir is not None  # it has started
+        folders[job.run_dir.parent].append(job.run_dir.name)
+    return "; ".join(relative(folder / ", ".join(names)) for folder, names in folders.items())
 
 
 def _lines(compared: Comparison) -> list[list[str]]:

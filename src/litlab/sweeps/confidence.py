@@ -57,8 +57,8 @@ def comparison(first: Row, second: Row, names: tuple[str, str] = ("the first row
     how = f"paired over {len(ours)} {' and '.join(first.replicates)}" if paired else "not paired: the seeds differ"
     by = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
     if low > 0 and difference:
-        return f"{names[0]} beats {names[1]} by {by}"
-    return f"{names[1]} may be as good: {names[0]} leads by {by}"
+        return f"{names[0]} beats {names[1].removesuffix(' row')} by {by}"
+    return f"{names[1]} may be as good: {names[0].removesuffix(' row')} leads by {by}"
 
 
 def _of_mean(numbers: Sequence[float], folds: int | None) -> Interval:

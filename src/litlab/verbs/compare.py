@@ -28,7 +28,7 @@ def compare(words: Sequence[str]) -> tuple[Comparison, Path]:
     own = {name: value for name, value in (word.split("=", 1) for word in words if _is_own(word))}
     log_dir = Path(compose("train", [word for word in words if word.startswith("paths.log_dir=")]).paths.log_dir)
     names = [word for word in words if not _is_own(word)]
-    found = {job.run_dir: job for name in names for job in find_jobs(name, log_dir)}
+    found = {Path(str(job.run_dir)).resolve(): job for name in names for job in find_jobs(name, log_dir)}
     compared = Comparison.of(list(found.values())) if found else None
     if compared is None or len(compared.rows) < 2:
         what = f"{names[0]}: is all there is" if names else "no run is named"
