@@ -103,6 +103,7 @@ def test_a_run_without_checkpoint_has_its_metrics(here):
         run.predict(np.zeros((8, 8), "uint8"))
 
 
+@pytest.mark.slow
 def test_a_regression_has_no_confusion_matrix(here):
     run = train("experiment=sine_polynomial", "data.passes_per_epoch=20", "trainer.max_epochs=1", "logger=none")
     assert "test/rmse" in run.metrics and set(run.pictures) >= {"fit"}
@@ -215,9 +216,9 @@ def stop(*arguments):
     ("word", "error"),
     [
         ("seed=1", None),
-        ("trainer.deterministic=false", None),
-        ("hydra.job.chdir=true", None),
-        ("optimizer.lr=1e38", RunError),
+        pytest.param("trainer.deterministic=false", None, marks=pytest.mark.slow),
+        pytest.param("hydra.job.chdir=true", None, marks=pytest.mark.slow),
+        pytest.param("optimizer.lr=1e38", RunError, marks=pytest.mark.slow),
         ("model.bias=3", RequestError),
         ("seed=2", KeyboardInterrupt),
     ],
@@ -253,6 +254,7 @@ def test_opening_a_run_draws_no_random_numbers(trained):
     assert [name for name in before if before[name] != after[name]] == []
 
 
+@pytest.mark.slow
 def test_calls_do_not_disturb_each_other(trained, same_weights, here):
     train("data=breast_cancer", "model=mlp", "trainer.max_epochs=1", "seed=3", "logger=none", "~callbacks.pictures")
     assert same_weights(weights(train(*SMALL, "~callbacks.pictures").directory), weights(trained.directory))

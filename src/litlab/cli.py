@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from litlab import signals
 from litlab.config.choices import help_text
-from litlab.launch import DEBUG, Job, explain, launch, run_recorded
+from litlab.errors import TRACEBACK
+from litlab.launch import Job, explain, launch, run_recorded
 
 
 def command(config_name: str, show: str = "print_result") -> Callable[[Job], Callable[[], NoReturn]]:
@@ -106,7 +107,7 @@ def run_script(main: Callable[[], None]) -> None:
 
 def print_traceback(error: BaseException) -> None:
     """Print the traceback if LITLAB_TRACEBACK=1."""
-    if os.environ.get(DEBUG) == "1":
+    if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
 
 

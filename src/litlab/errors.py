@@ -1,15 +1,21 @@
 """Errors of litlab; the command line turns each into one line and an exit code, a notebook into one line."""
 
+import os
+import traceback
 from pathlib import Path
 
 from litlab.escape import printable
+
+TRACEBACK = "LITLAB_TRACEBACK"  # an environment variable; 1: errors come with their tracebacks
 
 
 class _OneLine(BaseException):
     """An error whose message says all: a notebook shows it without the traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows instead of the traceback, a line for each mistake."""
+        """What IPython shows: a line for each mistake, instead of the traceback."""
+        if os.environ.get(TRACEBACK) == "1":
+            return traceback.format_exception(self)
         return [f"error: {printable(line)}" for line in str(self).splitlines()]
 
 

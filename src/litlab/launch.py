@@ -11,10 +11,8 @@ from litlab import signals
 from litlab.config.arguments import arguments
 from litlab.config.choices import CONF
 from litlab.config.hydra_errors import error_location, format_error, hydra_message
-from litlab.errors import Interrupted, RequestError, RunError
+from litlab.errors import TRACEBACK, Interrupted, RequestError, RunError
 from litlab.files import is_full_disk
-
-DEBUG = "LITLAB_TRACEBACK"
 
 Job = Callable[[Any, Any], Any]  # of the config and the result, which it fills in
 
@@ -100,4 +98,4 @@ def explain(error: BaseException) -> tuple[str, int]:
     message = hydra_message(error)
     if message is not None:
         return message, 2
-    return f"{format_error(error)} ({error_location(error)}; {DEBUG}=1 shows the whole traceback)", 1
+    return f"{format_error(error)} ({error_location(error)}; {TRACEBACK}=1 shows the whole traceback)", 1

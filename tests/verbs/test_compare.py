@@ -179,8 +179,11 @@ def test_mistakes_are_one_line_and_write_nothing(runs, tmp_path, words, message)
 
 @pytest.mark.slow
 def test_the_script(root, runs, tmp_path):
-    words = [*runs(*two()), "to=out"]
-    done = subprocess.run([sys.executable, root / "scripts/compare.py", *words], capture_output=True, text=True)
-    assert done.returncode == 0 and "comparison: out/compare.md" in done.stdout, done.stderr
-    again = subprocess.run([sys.executable, root / "scripts/compare.py", *words], capture_output=True, text=True)
-    assert (again.returncode, again.stdout) == (2, "") and again.stderr.startswith("error: to=out: cannot be made")
+    """As the README has it."""
+    runs(*two(), folder="logs/train/runs")
+    script = f"{sys.executable} {root / 'scripts/compare.py'}"
+    done = subprocess.run(f"{script} logs/train/runs/*", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0 and "comparison: logs/compare/" in done.stdout, done.stderr
+    folder = next((tmp_path / "logs/compare").iterdir())
+    done = subprocess.run(f"{script} logs/train/runs/* to={folder}", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith(f"error: to={folder}: cannot be made")
