@@ -96,6 +96,7 @@ def test_compose_gives_the_settings_of_the_run(trained, here):
     assert settings(plain_paths) == expected
 
 
+@pytest.mark.slow
 def test_a_run_without_checkpoint_has_its_metrics(here):
     run = train(*SMALL, "callbacks=none", "trainer.max_epochs=1")
     assert 0 < run.metrics["test/accuracy"] < 1
@@ -146,7 +147,7 @@ def test_names_of_others_are_inert(trained, tmp_path):
         (["+model.x._target_=os.system"], "model.x._target_=os.system: is not a class of litlab"),
     ],
 )
-@pytest.mark.parametrize("call", [compose, train])
+@pytest.mark.parametrize("call", [compose, pytest.param(train, marks=pytest.mark.slow)])
 def test_a_mistake_is_one_line(call, words, message, here, capfd):
     with pytest.raises(RequestError) as error:
         call(*words)
