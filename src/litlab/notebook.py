@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,10 @@ def train(*words: str) -> "LoadedRun":
         RunError: the run failed; its directory has a result.json all the same.
         KeyboardInterrupt: it was interrupted, which its result.json says, too.
     """
-    from litlab.distributed.ranks import log_to  # here: importing torch and lightning takes seconds
-    from litlab.load import LoadedRun, read_run
-    from litlab.verbs import train as verb
+    with warnings.catch_warnings():  # libraries set filters when they are imported
+        from litlab.distributed.ranks import log_to  # here: importing torch and lightning takes seconds
+        from litlab.load import LoadedRun, read_run
+        from litlab.verbs import train as verb
 
     ended: list[LoadedRun | Exception] = []
 
