@@ -15,7 +15,7 @@ def test_imports_point_down_only(root, tmp_path):
 
 
 def test_importing_the_upper_floors_imports_no_torch():
-    floors = "litlab, litlab.cli, litlab.config.checks, litlab.config.choices, litlab.runs.result, litlab.runs.report"
+    floors = "litlab, litlab.cli, litlab.notebook, litlab.config.checks, litlab.config.choices, litlab.runs.report"
     code = f"import sys, {floors}; print(*({{'torch', 'lightning', 'torchmetrics', 'sklearn'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

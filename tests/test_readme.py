@@ -23,6 +23,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "make dashboard": "tests/test_makefile.py; tests/callbacks/test_dashboard.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
+    "python scripts/compare.py logs/train/runs/*": "tests/verbs/test_compare.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",
     "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (
         "tests/verbs/test_evaluate.py"
@@ -68,6 +69,17 @@ def test_a_training_runs_as_printed(command, compose, small_fashion, tmp_path, m
     result = train(config)
     assert result.epochs == 1
     assert 0 <= result.metrics["test/accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_as_printed(tmp_path, monkeypatch):
+    import numpy
+
+    monkeypatch.chdir(tmp_path)
+    (cells,) = (block for language, block in BLOCKS if language == "python" and "from litlab import" in block)
+    names = {"images": numpy.zeros((5, 8, 8), "uint8")}
+    exec(cells, names)
+    assert names["run"].predict(names["images"]).shape == (5, 10)
 
 
 def paste(folder):

@@ -47,7 +47,7 @@ def victim(tmp_path_factory):
     """A finished run."""
     folder = tmp_path_factory.mktemp("victim")
     words = ("data=digits", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "threads=1")
-    config = request.compose_train([*words, "~callbacks.pictures", f"paths.run_dir={folder}"])
+    config = request.compose("train", [*words, "~callbacks.pictures", f"paths.run_dir={folder}"])
     config.trainer.enable_progress_bar = False
     with recorded(folder, Result(choices={"data": "digits", "model": "linear"})) as result:
         train(config, result)
@@ -61,8 +61,8 @@ def canary(tmp_path, monkeypatch):
     (tmp_path / "canary_package.py").write_text(f"import pathlib\npathlib.Path({str(file)!r}).touch()\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    composed = request.compose_train([])  # a fifth of a second each time
-    monkeypatch.setattr(request, "compose_train", lambda words: composed if not list(words) else pytest.fail("words"))
+    composed = request.compose("train", [])  # a fifth of a second each time
+    monkeypatch.setattr(request, "compose", lambda name, words: composed if not list(words) else pytest.fail("words"))
     yield file
     assert not file.exists(), "a payload has run"
     assert "canary_package" not in sys.modules

@@ -56,6 +56,18 @@ def test_a_signal_raises_at_once_where_that_is_said():
     assert passed == ["deferred", "swallowed"]
 
 
+def test_in_a_notebook_an_impatient_user_stops_the_run_and_not_the_process(monkeypatch):
+    monkeypatch.setattr(signals, "IMPATIENCE", 0.0)
+    passed = []
+    with pytest.raises(Interrupted), signals.handled(may_exit=False), signals.handled():
+        send(signal.SIGINT)
+        passed.append("recorded")
+        time.sleep(0.01)
+        send(signal.SIGINT)
+        passed.append("too far")
+    assert passed == ["recorded"]
+
+
 def test_a_deferred_signal_waits_for_the_end_of_its_region():
     passed = []
     with pytest.raises(Interrupted), signals.handled(), signals.at_once():

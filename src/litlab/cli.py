@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import logging
 import os
 import sys
 import traceback
@@ -11,16 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from litlab import signals
-from litlab.config.arguments import arguments
-from litlab.config.choices import CONF, help_text
-from litlab.config.hydra_errors import error_location, format_error, hydra_message
-from litlab.errors import Interrupted, RequestError, RunError
+from litlab.config.choices import help_text
+from litlab.errors import TRACEBACK
 from litlab.escape import printable
-from litlab.files import is_full_disk
-
-DEBUG = "LITLAB_TRACEBACK"
-
-Job = Callable[[Any, Any], None]
+from litlab.launch import Job, explain, launch, run_recorded
 
 
 def command(config_name: str, show: str = "print_result") -> Callable[[Job], Callable[[], NoReturn]]:
@@ -48,10 +41,6 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
             sys.exit(code)
 
         def run() -> int:
-            import hydra  # here, so that --help is instant
-
-            from litlab.compat.hydra import VERSION_BASE, composing_with
-            from litlab.config.composition import GuardedLoader
             from litlab.distributed import ranks
 
             if not ranks.is_first_process():
@@ -66,12 +55,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
                 except Exception as error:  # not Interrupted, which ends the sweep
                     codes.append(report_error(error))
 
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
             try:
-                with signals.at_once(), composing_with(GuardedLoader):
-                    ranks.refuse_sweep(sys.argv[1:])
-                    sys.argv[1:] = arguments(sys.argv[1:])
-                    hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(guarded)()
+                launch(config_name, sys.argv[1:], guarded)
             except BaseException as error:
                 codes.append(report_error(error))
             return max(codes)
@@ -93,43 +78,25 @@ def _run_other_process(job: Job) -> int:
 
 
 def record(config: Any, job: Job, show: str = "print_result") -> None:
-    """Check the config, run the job and write result.json whatever happens; print the result, unless a sweep does."""
-    from litlab.config import trust
-    from litlab.config.checks import check
+    """Run the job with a result.json, and print the result; a job of a sweep prints nothing, and does not raise."""
     from litlab.config.job import in_sweep
-    from litlab.distributed.ranks import is_first_process, publish
+    from litlab.distributed.ranks import is_first_process
     from litlab.runs.heartbeat import age
-    from litlab.runs.recording import recorded
-    from litlab.runs.result import Result, request
     from litlab.sweeps.worker import attempt
 
-    run_dir = Path(config.paths.run_dir)
-    logging.captureWarnings(True)  # to train.log, not to the terminal
-    logging.raiseExceptions = False  # no tracebacks about a log on a full disk
-    asked = request(config)
-
-    def run(once: bool = False) -> Result:
-        # A single run counts from the command's start, a sweep's job from its own: its process may have run others.
-        before = 0.0 if once else age()
-        with recorded(run_dir, asked, once, before=before) as result, signals.at_once():
-            trust.check(config)
-            check(config, asked.overrides)  # before importing torch, so that mistakes show at once
-            publish(config)
-            job(config, result)
-        return result
-
     if in_sweep():
-        attempt(config, lambda: run(once=True), failed=print_traceback)
+        attempt(config, lambda: run_recorded(config, job, once=True), failed=print_traceback)
         return
     with signals.handled():
         try:
-            result = run()
+            # A single run counts from the command's start, a sweep's job from its own: its process may have run others.
+            result = run_recorded(config, job, before=age())
         finally:
             signals.ignore()  # the result is final, and so is the exit code
         if is_first_process():
             from litlab.runs import report
 
-            getattr(report, show)(result, run_dir, Path(config.paths.log_dir))
+            getattr(report, show)(result, Path(config.paths.run_dir), Path(config.paths.log_dir))
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -142,35 +109,18 @@ def run_script(main: Callable[[], None]) -> None:
 
 def print_traceback(error: BaseException) -> None:
     """Print the traceback if LITLAB_TRACEBACK=1."""
-    if os.environ.get(DEBUG) == "1":
+    if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
 
 
 def report_error(error: BaseException) -> int:
     """Print an error to stderr, one line per mistake; return its exit code."""
     print_traceback(error)
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return _print_lines("stopped", 130)
-    if isinstance(error, Interrupted):
-        where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
-        if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
-            where += f", and the same command with resume_from={last} continues"
-        if error.run_dir and (error.run_dir / "multirun.yaml").exists():
-            where = f"; the same command with sweep.resume={error.run_dir} continues"
-        return _print_lines(f"stopped{where}", 128 + error.signum)
-    if isinstance(error, RequestError):
-        return _print_lines(str(error), 2)
-    if isinstance(error, RunError):
-        return _print_lines(str(error), 1)
-    if is_full_disk(error):
-        where = getattr(error, "filename", None) or "paths.log_dir"
-        return _print_lines(f"the disk is full ({where}): make room, or set paths.log_dir", 1)
-    message = hydra_message(error)
-    if message is not None:
-        return _print_lines(message, 2)
-    return _print_lines(f"{format_error(error)} ({error_location(error)}; {DEBUG}=1 shows the whole traceback)", 1)
+    message, code = explain(error)
+    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
+        for line in message.splitlines():
+            print(printable(f"error: {line}" if code < 128 else line), file=sys.stderr)
+    return code
 
 
 def print_text(text: str) -> None:
@@ -179,10 +129,3 @@ def print_text(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at exit
-
-
-def _print_lines(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
-        for line in message.splitlines():
-            print(printable(f"error: {line}" if code < 128 else line), file=sys.stderr)
-    return code

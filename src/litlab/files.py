@@ -1,4 +1,4 @@
-"""Atomic writes, reads of what may be no file, and full disks."""
+"""Atomic writes, careful reads, and full disks."""
 
 import errno
 import os
@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # errno: disk or quota full
+MAX_BYTES = 10 * 2**20  # of a file that may be anyone's
 
 
 def write_atomic(path: Path, content: bytes | memoryview, once: bool = False) -> None:
@@ -49,6 +50,19 @@ def read_regular(path: Path, limit: int = -1) -> bytes:
         raise ValueError("not a regular file")
     with path.open("rb") as file:
         return file.read(limit)
+
+
+def read_file(file: Path) -> bytes:
+    """The content of a regular file of at most MAX_BYTES.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is something else.
+    """
+    content = read_regular(file, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES / 2**20:.0f} MiB")
+    return content
 
 
 def is_full_disk(error: BaseException | None) -> bool:

@@ -6,7 +6,8 @@ leaves the lock taken, and the next thread waits forever. So the handler only re
 other processes) runs in `at_once`, where the handler raises.
 
 A signal more than a second after the first comes from an impatient user: the results are written and the process exits
-immediately. Within that second it counts as the same one, because `timeout` and Slurm signal a shell and its child.
+immediately; in somebody else's process, such as a notebook's, it raises instead. Within that second it counts as the
+same one, because `timeout` and Slurm signal a shell and its child.
 """
 
 import contextlib
@@ -38,6 +39,7 @@ class _State:
         self.since = 0.0
         self.at_once = False  # the handler raises
         self.is_ignoring = False
+        self.may_exit = True
         self.last_words: list[Callable[[int], None]] = []
 
 
@@ -45,10 +47,13 @@ _state = _State()
 
 
 @contextlib.contextmanager
-def handled() -> Iterator[None]:
+def handled(may_exit: bool = True) -> Iterator[None]:
     """Record signals in the body, then restore the handlers. No effect outside of the main thread.
 
     SIGHUP stays ignored if it was, as under `nohup`.
+
+    Args:
+        may_exit: whether an impatient user's signal ends the process; if not, it raises Interrupted wherever it comes.
     """
     global _state
     if not _is_main_thread():
@@ -63,7 +68,7 @@ def handled() -> Iterator[None]:
                 _state.depth -= 1
         return
     _state = state = _State()
-    state.depth = 1
+    state.depth, state.may_exit = 1, may_exit
     before = {number: signal.getsignal(number) for number in SIGNALS}
     unraisable = sys.unraisablehook
 
@@ -174,6 +179,8 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         if state.at_once:
             raise Interrupted(signum)
     elif time.monotonic() - state.since > IMPATIENCE:
+        if not state.may_exit:
+            raise Interrupted(state.received)
         _exit_now(state, state.received)
 
 

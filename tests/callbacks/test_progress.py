@@ -1,6 +1,8 @@
 """The progress bar: what it shows on a terminal, and nothing elsewhere."""
 
 import io
+import sys
+import types
 
 import pytest
 from rich.console import Console
@@ -27,6 +29,31 @@ def test_it_shows_epoch_loss_metric_and_speed(fit, monkeypatch):
     for words in ("epoch 1/2", "epoch 2/2", "loss ", "samples/s", "val/accuracy 0."):
         assert words in shown
     assert bar._bar is None  # it is gone at the end
+
+
+def test_a_notebooks_cell_has_a_line_that_is_replaced(fit, monkeypatch):
+    """As IPython's display with a display_id does it: no escape codes, and nothing stays."""
+    shown = []
+
+    class Cell:
+        def update(self, data, raw):
+            shown.append(data["text/plain"])
+
+    def display(data, raw, display_id):
+        assert raw and display_id and not shown
+        cell = Cell()
+        cell.update(data, raw)
+        return cell
+
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
+    bar = Progress()
+    bar._console = Console(force_jupyter=True)
+    bar.enable()
+    fit(*SETTING, callbacks=[bar])
+    assert shown[0].startswith("epoch 1/2 ━") and "val/accuracy 0." in shown[-2] and shown[-1] == ""
+    assert not any("\x1b" in line or "\n" in line for line in shown)
 
 
 @pytest.mark.parametrize("interval", [1000, 0.25])

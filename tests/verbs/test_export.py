@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from sweep_results import job
 
+from litlab.config.composition import compose
 from litlab.errors import RequestError, RunError
 from litlab.load import load_run
 from litlab.runs.recording import recorded
@@ -24,7 +25,6 @@ from litlab.verbs import served
 from litlab.verbs.evaluate import evaluate
 from litlab.verbs.export import check, export
 from litlab.verbs.predict import predict
-from litlab.verbs.request import compose_train
 from litlab.verbs.train import train
 
 OWN = '''
@@ -73,7 +73,7 @@ def own(run, tmp_path, monkeypatch):
 def one_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
     words = ("data=digits", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "callbacks=default")
-    config = compose_train([*words, "~callbacks.pictures", "threads=1", f"paths.run_dir={folder}"])
+    config = compose("train", [*words, "~callbacks.pictures", "threads=1", f"paths.run_dir={folder}"])
     config.trainer.enable_progress_bar = False
     with recorded(folder, Result()) as result:
         train(config, result)

@@ -1,5 +1,6 @@
 """A progress bar."""
 
+import io
 import time
 from typing import Any, cast
 
@@ -14,9 +15,10 @@ INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
 
 
 class Progress(ProgressBar):
-    """Shows epoch, loss, monitored metric and speed, a few times a second; nothing unless the output is a terminal.
+    """Shows epoch, loss, monitored metric and speed, a few times a second, on a terminal or in a notebook's cell.
 
-    It reads only what is on the host already, so drawing does not synchronize a device.
+    Nothing where the output goes elsewhere. In a cell it is a line of text that IPython replaces: rich's own display
+    there needs ipywidgets. It reads only what is on the host already, so drawing does not synchronize a device.
     """
 
     counts_batches = False  # it draws by time; see `litlab.callbacks.calls`
@@ -28,7 +30,8 @@ class Progress(ProgressBar):
         self._drawn = 0.0
         self._samples = 0
         self._console = Console()
-        self._enabled = self._console.is_terminal
+        self._cell: Any = None  # IPython's handle of the line in a notebook
+        self.enable()
 
     def disable(self) -> None:
         """Show nothing; the Trainer calls this on all ranks but the first."""
@@ -36,7 +39,7 @@ class Progress(ProgressBar):
 
     def enable(self) -> None:
         """Show the bar again."""
-        self._enabled = self._console.is_terminal
+        self._enabled = self._console.is_terminal or self._console.is_jupyter
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar."""
@@ -53,7 +56,8 @@ class Progress(ProgressBar):
             transient=True,
         )
         self._task = self._bar.add_task("", epoch="", text="")
-        self._bar.start()
+        if not self._console.is_jupyter:
+            self._bar.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reset the bar."""
@@ -78,7 +82,22 @@ class Progress(ProgressBar):
         if value is not None:
             text += f"  {task.monitor} {float(value):.4f}"
         self._bar.update(self._task, completed=batch_idx + 1, text=text)
-        self._bar.refresh()
+        if self._console.is_jupyter:
+            self._show_in_cell(self._bar)
+        else:
+            self._bar.refresh()
+
+    def _show_in_cell(self, bar: progress.Progress) -> None:
+        from IPython.display import display  # a notebook has it
+
+        plain = Console(file=io.StringIO(), force_jupyter=False, width=100, color_system=None)
+        with plain.capture() as captured:
+            plain.print(bar.get_renderable())
+        shown = {"text/plain": captured.get().rstrip()}
+        if self._cell is None:
+            self._cell = display(shown, raw=True, display_id=True)
+        else:
+            self._cell.update(shown, raw=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Remove the bar."""
@@ -89,6 +108,9 @@ class Progress(ProgressBar):
         self._stop()
 
     def _stop(self) -> None:
+        if self._cell is not None:
+            self._cell.update({"text/plain": ""}, raw=True)
+            self._cell = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

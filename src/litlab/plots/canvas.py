@@ -99,10 +99,15 @@ def pixels(figure: Figure) -> Array:
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def save(image: Array, path: Path) -> None:
-    """Write an image from `pixels` as a PNG file, atomically."""
+def png(image: Array) -> bytes:
+    """An image from `pixels` as the content of a PNG file."""
     from PIL import Image
 
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="png", compress_level=4)
-    write_atomic(path, content.getvalue())
+    return content.getvalue()
+
+
+def save(image: Array, path: Path) -> None:
+    """Write an image from `pixels` as a PNG file, atomically."""
+    write_atomic(path, png(image))

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litlab.plots.canvas import GREY, MAX_LABELS, Array, distinct_names, label_ticks, new_figure
+from litlab.plots.canvas import GREY, MAX_LABELS, Array, distinct_names, label_ticks, new_figure, pixels, png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """The confusion matrix of a split, which shows itself in a notebook's cell; `numpy.asarray` gives the counts.
+
+    Attributes:
+        targets: labels, shape (N,).
+        predicted: labels, shape (N,).
+        class_names: of the labels 0, 1, ...
+        split: that the samples are of, in words.
+    """
+
+    targets: Array
+    predicted: Array
+    class_names: tuple[str, ...]
+    split: str
+
+    @property
+    def counts(self) -> Array:
+        """Samples by actual (rows) and predicted class (columns), int64 of shape (classes, classes)."""
+        return count(self.targets, self.predicted, len(self.class_names))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.counts, dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"confusion matrix of {len(self.targets):,} {self.split} samples: actual (rows), predicted\n{self.counts}"
+        )
+
+    def _repr_png_(self) -> bytes:
+        return png(pixels(confusion_matrix(self.targets, self.predicted, self.class_names, self.split)))
+
+
+def count(targets: Array, predicted: Array, classes: int) -> Array:
+    """The counts of a confusion matrix, as `Confusion.counts`."""
+    from torch import as_tensor
+    from torchmetrics.functional.classification import multiclass_confusion_matrix  # scikit-learn's takes 0.2 s to load
+
+    return multiclass_confusion_matrix(as_tensor(predicted), as_tensor(targets), classes).numpy()
 
 
 def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str], split: str = "test") -> Figure:
@@ -23,11 +65,9 @@ def confusion_matrix(targets: Array, predicted: Array, class_names: Sequence[str
         split: that the samples are of, in words: test, training.
     """
     from matplotlib.colors import PowerNorm
-    from torch import as_tensor
-    from torchmetrics.functional.classification import multiclass_confusion_matrix  # scikit-learn's takes 0.2 s to load
 
     classes = len(class_names)
-    counts = multiclass_confusion_matrix(as_tensor(predicted), as_tensor(targets), classes).numpy()
+    counts = count(targets, predicted, classes)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(max(3.5, 0.62 * classes), 11) + 1
     figure, axes = new_figure(side, side)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
+LINES = ("-", "--", ":", "-.")  # of the named curves: the next when the colours are used up
 MAX_CELLS = 20  # rows or columns of a heatmap with numbers in its cells
 OUTLIER = 20  # times the median distance from the best; a wider range leaves most settings one colour
 
@@ -148,6 +149,31 @@ def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: 
         metric: its name.
     """
     figure, axes = new_figure(8.5 if max(map(len, labels), default=0) > 30 else 7.2, 4.6)
+    _draw_curves(axes, histories, labels, metric)
+    axes.legend(reverse=True, fontsize=8)
+    return figure
+
+
+def curves_beside(panels: Mapping[str, Sequence[Sequence[Array]]], labels: Sequence[str]) -> Figure:
+    """`curves` of several metrics, a panel each, with one legend beside them.
+
+    Args:
+        panels: the histories by metric, as `curves` takes them; a row may have none.
+        labels: of all rows.
+    """
+    figure, _ = new_figure(5.0 * len(panels) + 1.0 + 0.07 * max(map(len, labels)), 4.6, axes=False)
+    widths = [5.0] * len(panels) + [0.6 + 0.07 * max(map(len, labels))]
+    *all_axes, beside = figure.subplots(1, len(panels) + 1, width_ratios=widths)
+    for axes, (metric, histories) in zip(all_axes, panels.items(), strict=True):
+        _draw_curves(axes, histories, labels, metric)
+    named = {label: line for axes in all_axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    beside.set_axis_off()
+    shown = [label for label in labels if label in named]
+    beside.legend([named[label] for label in shown], shown, loc="center left", fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_curves(axes: Axes, histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: str) -> None:
     for number, row in reversed(list(enumerate(histories))):  # the best lies on top
         named = number < len(labels)
         colour = COLOURS[number % len(COLOURS)] if named else GREY
@@ -156,19 +182,21 @@ def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: 
             style: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45} if named and len(row) > 1 else {"linewidth": 1.2}
             style |= {"marker": "."} if known.sum() == 1 else {}
             axes.plot(np.flatnonzero(known) + 1, history[known], color=colour, zorder=1 + named, **style)
-        if not named:
+        if not named or not row:
             continue
         length = min(map(len, row))  # beyond, the mean would be over fewer jobs
         mean = np.mean([history[:length] for history in row], axis=0)
         known = np.isfinite(mean)
-        axes.plot(np.flatnonzero(known) + 1, mean[known], color=colour, linewidth=2, label=labels[number], zorder=3)
+        dashes = LINES[number // len(COLOURS) % len(LINES)]
+        style = {"linestyle": dashes, "marker": "." if known.sum() == 1 else None}
+        axes.plot(
+            np.flatnonzero(known) + 1, mean[known], color=colour, linewidth=2, label=labels[number], zorder=3, **style
+        )
     axes.locator_params("x", integer=True)
     axes.set(xlabel="epoch", ylabel=metric)
     if any(len(row) > 1 for row in histories):
         axes.set_title("thick: the mean over a row's jobs", fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(reverse=True, fontsize=8)
-    return figure
 
 
 def parallel_coordinates(

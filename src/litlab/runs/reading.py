@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from litlab.files import read_regular
+from litlab.files import read_file
 from litlab.runs.result import StoredResult
 
-MAX_BYTES = 10 * 2**20
 MAX_DIGITS = 300  # of an integer; a float ends at 1e308
 MAX_DEPTH = 50  # of nested lists and mappings
 MAX_NAME = 200  # characters of what becomes the name of a column or a file
@@ -39,7 +38,8 @@ def _has_values(value: Any, check: Callable[[Any], bool]) -> bool:
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", lambda value: isinstance(value, dict))),
     **dict.fromkeys(("error", "started", "checkpoint", "test_split", "process.host"), ("text", _is_text)),
-    **dict.fromkeys(("monitor.best", "monitor.epoch", "seconds", "seconds_training"), ("a number", _is_number)),
+    **dict.fromkeys(("monitor.best", "monitor.epoch", "parameters"), ("a number", _is_number)),
+    **dict.fromkeys(("seconds", "seconds_training"), ("a number", _is_number)),
     "overrides": ("a list of texts", lambda value: _is_list(value, _is_text)),
     "swept": ("a list of names", lambda value: _is_list(value, _is_name)),
     "seed": ("a number or text", lambda value: not isinstance(value, dict | list)),
@@ -80,19 +80,6 @@ def read(file: Path) -> StoredResult:
     if process and (process.get("host") is None or process.get("pid") is None):
         raise ValueError("process: must have a host and a pid")
     return result
-
-
-def read_file(file: Path) -> bytes:
-    """The content of a regular file of at most MAX_BYTES.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is something else.
-    """
-    content = read_regular(file, MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES / 2**20:.0f} MiB")
-    return content
 
 
 def _check_depth(result: Any) -> None:

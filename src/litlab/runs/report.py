@@ -1,5 +1,6 @@
-"""The terminal output of a run."""
+"""A run's result to read: on the terminal, and in a notebook."""
 
+import html
 import math
 import os
 import shlex
@@ -30,34 +31,67 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    monitor, metrics = result.monitor, result.metrics
-    choices = {name: choice for name, choice in result.choices.items() if name in ("data", "model", "experiment")}
-    if choices:
-        table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
-    table.add_row("parameters", f"{result.parameters:,}")
-    for name, values in (result.weights or {}).items():
-        table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
-    scale = zip(result.target_std, result.target_mean, strict=True)
-    if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
-        table.add_row("prediction", line)
-    if monitor.best is not None:
-        table.add_row(f"best {monitor.metric}", f"{_metric(monitor.best)}  (epoch {monitor.epoch})")
-    for name, value in metrics.items():
-        if name.startswith(("train/", "test/")):
-            moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
-            remark = "  (mean over the last epoch's steps)" if moving else ""
-            table.add_row(name, _metric(value) + (remark or test_note(result.test_split) * name.startswith("test/")))
-    whole = f"{result.seconds:.1f} since the command was started"  # Python's own end, after this table, is not in it
-    table.add_row("seconds", f"{result.seconds_training:.1f} training, {whole}")
-    if result.samples_per_second:
-        table.add_row("samples/s", f"{result.samples_per_second:,.0f}")
-    table.add_row("run directory", relative(run_dir))
+    for row in rows(result, run_dir):
+        table.add_row(*map(as_text, row))
     if (run_dir / "tensorboard").is_dir():
         table.add_row("curves", f"tensorboard --logdir {quoted(log_dir)}")
     console = Console(soft_wrap=True)
     console.print(table)
     for hint in result.hints:
         console.print(f"hint: {hint}", markup=False, highlight=False)
+
+
+def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
+    """What a run is and came to, as lines of a table; also of one that failed or is still running."""
+    known = vars(result)
+    monitor, metrics = known.get("monitor"), known.get("metrics") or {}
+    if choices := _choices(result):
+        yield "run", "  ".join(choices)
+    if result.error:
+        yield known.get("status", "error"), result.error
+    if "parameters" in known:
+        yield "parameters", f"{result.parameters:,}"
+    for name, values in (result.weights or {}).items():
+        yield f"model.{name}", ", ".join(f"{value:.6g}" for value in values)
+    scale = zip(result.target_std, result.target_mean, strict=True)
+    if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
+        yield "prediction", line
+    if monitor is not None and monitor.best is not None:
+        yield f"best {monitor.metric}", f"{_metric(monitor.best)}  (epoch {monitor.epoch})"
+    for name, value in metrics.items():
+        if name.startswith(("train/", "test/")):
+            moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
+            remark = "  (mean over the last epoch's steps)" if moving else ""
+            yield name, _metric(value) + (remark or test_note(result.test_split) * name.startswith("test/"))
+    if "seconds" in known:
+        # Python's own end, after this table, is not in it
+        training = f"{result.seconds_training:.1f} training, " if "seconds_training" in known else ""
+        yield "seconds", f"{training}{result.seconds:.1f} since the command was started"
+    if known.get("samples_per_second"):
+        yield "samples/s", f"{result.samples_per_second:,.0f}"
+    yield "run directory", relative(run_dir)
+
+
+def _choices(result: Result) -> list[str]:
+    shown = {name: choice for name, choice in result.choices.items() if name in ("data", "model", "experiment")}
+    return [f"{name}={choice}" for name, choice in shown.items() if choice]
+
+
+def one_line(result: Result, run_dir: Path) -> str:
+    """A run in a line: its choices, its status, its metrics and where it lies."""
+    metrics = vars(result).get("metrics") or {}
+    measured = [f"{name} {_metric(value)}" for name, value in metrics.items() if name.startswith("test/")]
+    status = vars(result).get("status", "")
+    text = ", ".join([" ".join([*_choices(result), status]), *measured])
+    return printable(f"<run {text}; {relative(run_dir)}>")
+
+
+def as_html(result: Result, run_dir: Path) -> str:
+    """A run for a notebook's cell: the table of `print_result`, and the hints."""
+    cells = ((html.escape(printable(text)) for text in row) for row in rows(result, run_dir))
+    lines = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in cells)
+    hints = "".join(f"<p>hint: {html.escape(printable(hint))}</p>" for hint in result.hints)
+    return f"<table>{lines}</table>{hints}"
 
 
 def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
@@ -180,9 +214,9 @@ def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> Non
     console.print(table)
 
 
-def _metric(value: float) -> str:
-    """Four decimals; three digits of a small number, four of a huge one; - for NaN."""
-    if math.isnan(value):
+def _metric(value: float | None) -> str:
+    """Four decimals; three digits of a small number, four of a huge one; - for NaN, which result.json has as null."""
+    if value is None or math.isnan(value):
         return "-"
     if abs(value) >= HUGE:
         return f"{value:.4g}"

@@ -27,11 +27,16 @@ def interval(row: Row) -> Interval | None:
     return max(low, lowest), min(high, highest)
 
 
-def comparison(first: Row, second: Row) -> str | None:
+def comparison(first: Row, second: Row, names: tuple[str, str] = ("the first row", "the second row")) -> str | None:
     """Whether one row beats another by more than chance, in a sentence; None if either has fewer than three values.
 
     Paired where both have the same seeds and folds (Student's t), else by Welch's t. The two are usually picked out of
     many rows, so the interval flatters the first.
+
+    Args:
+        first: the better one.
+        second: the other one.
+        names: what the sentence calls them.
     """
     is_comparable = first.metric == second.metric and first.is_complete and second.is_complete
     if not is_comparable or min(first.n, second.n) < MIN_VALUES:
@@ -52,8 +57,8 @@ def comparison(first: Row, second: Row) -> str | None:
     how = f"paired over {len(ours)} {' and '.join(first.replicates)}" if paired else "not paired: the seeds differ"
     by = f"{difference:.2g} (95% interval {low:.2g} to {high:.2g}, {how})"
     if low > 0 and difference:
-        return f"the first row beats the second by {by}"
-    return f"the second row may be as good: the first leads by {by}"
+        return f"{names[0]} beats {names[1].removesuffix(' row')} by {by}"
+    return f"{names[1]} may be as good: {names[0].removesuffix(' row')} leads by {by}"
 
 
 def _of_mean(numbers: Sequence[float], folds: int | None) -> Interval:

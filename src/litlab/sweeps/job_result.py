@@ -45,6 +45,7 @@ class JobResult:
     checkpoint: str | None = None
     seconds: float | None = None
     seconds_training: float | None = None
+    parameters: float | None = None
     test_split: str | None = None
 
     @classmethod

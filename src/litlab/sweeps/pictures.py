@@ -1,6 +1,5 @@
 """The pictures of a leaderboard; which one shows the metric depends on how many settings differ between its rows."""
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,8 +14,7 @@ from litlab.escape import printable
 from litlab.plots.canvas import Array, shortened
 from litlab.plots.setting import Setting
 from litlab.plots.sweep import curves, heatmap, line, parallel_coordinates, scatter
-from litlab.runs.reading import read_file
-from litlab.runs.result import HISTORY
+from litlab.runs.history import read_history
 from litlab.sweeps.job_result import JobResult, comparable, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys, slug
@@ -141,7 +139,7 @@ def _lines(rows: Sequence[Row], across: _Column, groups: _Column | None, metric:
 def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | None":
     """The metric of the jobs over their epochs; None without two curves of two epochs."""
     ranked = sorted(rows, key=lambda row: row.rank or len(rows) + 1)
-    known = ((number, _history(job, metric)) for number, row in enumerate(ranked) for job in row.started_jobs)
+    known = ((number, job_history(job, metric)) for number, row in enumerate(ranked) for job in row.started_jobs)
     histories: dict[int, list[Array]] = defaultdict(list)  # by row
     for number, history in islice((each for each in known if len(each[1]) > 1), MAX_CURVES):
         histories[number].append(history)
@@ -155,11 +153,7 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
     return curves(list(histories.values()), labels, metric)
 
 
-def _history(job: JobResult, metric: str) -> Array:
+def job_history(job: JobResult, metric: str) -> Array:
     """The metric of each epoch of a job, shape (epochs,), NaN where it was not computed; empty if it is unknown."""
-    try:
-        lines = csv.DictReader(read_file(Path(str(job.run_dir), HISTORY)).decode().splitlines())
-        values = [float(line.get(metric) or "nan") for line in lines]
-    except (OSError, ValueError, csv.Error):  # of an earlier version, or anyone's
-        return np.empty(0)
-    return np.array(values) if np.isfinite(values).any() else np.empty(0)
+    values = np.array(read_history(Path(str(job.run_dir))).get(metric, ()), dtype=float)
+    return values if np.isfinite(values).any() else np.empty(0)

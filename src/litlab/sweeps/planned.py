@@ -8,8 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from litlab.files import write_atomic
-from litlab.runs.reading import read_file
+from litlab.files import read_file, write_atomic
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, JobResult
 

@@ -102,14 +102,14 @@ def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path =
     """
     names, *rows = table(board, MAX_ROWS)
     rules = ["---" if name in ("status", "metric") else "---:" for name in names]
-    lines = ["# Leaderboard", "", escape.markdown(headline(board)), "", *map(_markdown_row, [names, rules, *rows])]
+    lines = ["# Leaderboard", "", escape.markdown(headline(board)), "", *map(markdown_row, [names, rules, *rows])]
     if len(board.rows) > MAX_ROWS:
         lines += ["", f"... and {len(board.rows) - MAX_ROWS:,} more rows, in summary.csv"]
     for text in comparisons(board):
-        lines += ["", f"{_capitalized(text)}."]
+        lines += ["", f"{capitalized(text)}."]
     for label, what in winners(board):
         shown = os.path.relpath(what, folder) if isinstance(what, Path) else what
-        lines += ["", f"{escape.markdown(_capitalized(label))}:", "", f"    {escape.printable(shown)}"]
+        lines += ["", f"{escape.markdown(capitalized(label))}:", "", f"    {escape.printable(shown)}"]
     for name in pictures:
         lines += ["", f"![{name}]({name}.png)"]
     if board.warnings:
@@ -117,11 +117,13 @@ def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path =
     return "\n".join([*lines, "", f"Made {board.made:%Y-%m-%d %H:%M:%S %z} from each job's result.json.", ""])
 
 
-def _markdown_row(cells: Iterable[str]) -> str:
+def markdown_row(cells: Iterable[str]) -> str:
+    """A line of a table in Markdown."""
     return f"| {' | '.join(map(escape.markdown, cells))} |"
 
 
-def _capitalized(text: str) -> str:
+def capitalized(text: str) -> str:
+    """A sentence with a capital at its start."""
     return text[0].upper() + text[1:]
 
 

@@ -72,7 +72,7 @@ def as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 ("run_dirs", ";".join(os.path.relpath(str(job.run_dir), folder) for job in row.started_jobs)),
             ]
         )
-    return _csv(lines)
+    return lines_as_csv(lines)
 
 
 def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
@@ -101,10 +101,11 @@ def jobs_as_csv(board: Leaderboard, folder: Path = Path()) -> str:
                 ("error", job.error),
             ]
         )
-    return _csv(lines)
+    return lines_as_csv(lines)
 
 
-def _csv(lines: Sequence[Cells]) -> str:
+def lines_as_csv(lines: Sequence[Cells]) -> str:
+    """CSV with a header; text that a spreadsheet would compute is disarmed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for cells in ([name for name, _ in lines[0]], *([cell for _, cell in line] for line in lines)):

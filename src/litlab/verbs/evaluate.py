@@ -16,6 +16,7 @@ from litlab.callbacks.pictures import Pictures
 from litlab.callbacks.predictions import PredictionsFile
 from litlab.config import trust
 from litlab.config.checks import check
+from litlab.config.composition import compose
 from litlab.config.hydra_errors import suggestion
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
@@ -27,7 +28,7 @@ from litlab.runs.resume import differences
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
-from litlab.verbs.request import Request, compose_train, removed_on_error
+from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.train import describe_environment, prepare_process
 
 SPLITS = ("train", "val", "test")
@@ -133,7 +134,7 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = compose_train([word])
+    composed = compose("train", [word])
     composed.paths.data_dir = config.paths.data_dir
     return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
 

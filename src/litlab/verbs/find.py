@@ -7,9 +7,11 @@ from litlab.escape import one_line, printable
 from litlab.runs import reading
 from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps.folder import REQUEST
-from litlab.sweeps.leaderboard import read_and_rank
+from litlab.sweeps.job_result import JobResult
+from litlab.sweeps.leaderboard import read, read_and_rank
+from litlab.sweeps.rows import Row
 
-EXAMPLE = "such as logs/train/runs/DATE_TIME, or run=last"
+EXAMPLE = "such as logs/train/runs/DATE_TIME, or {}last"
 
 
 def find_run(name: str, log_dir: Path) -> Path:
@@ -22,17 +24,11 @@ def find_run(name: str, log_dir: Path) -> Path:
     Raises:
         RequestError: there is no such run, or it has no checkpoint.
     """
-    folder = Path(name)
-    if name == "last":
-        patterns = (f"train/runs/*/{FILE}", f"train/multiruns/*/*/{FILE}")
-        files = [file for pattern in patterns for file in log_dir.glob(pattern)]
-        if not files:
-            raise RequestError(f"run=last: there is no run in {log_dir}; train one, or set paths.log_dir")
-        folder = max(files, key=lambda file: file.stat().st_mtime).parent
-    elif not name or not folder.is_dir():
-        raise RequestError(f"run={name}: there is no such directory; name a run's, {EXAMPLE}")
-    elif (folder / REQUEST).is_file():
-        folder = _winner(folder)
+    folder = _folder(name, log_dir, "run=")
+    if (folder / REQUEST).is_file():
+        best = _winner(folder, "run=").best_job
+        assert best is not None and best.run_dir is not None  # it has a rank
+        folder = best.run_dir
     result = _read(folder, f"run={name}")
     if not any((folder / "checkpoints").glob("*.ckpt")):
         status = result["status"]
@@ -41,18 +37,48 @@ def find_run(name: str, log_dir: Path) -> Path:
     return folder
 
 
-def _winner(sweep: Path) -> Path:
+def find_jobs(name: str, log_dir: Path) -> list[JobResult]:
+    """The results that a name means, to compare them.
+
+    Args:
+        name: a run's directory, a sweep's (its winner is meant, with all seeds and folds), or `last`.
+        log_dir: of all runs.
+
+    Raises:
+        RequestError: there is no such run, or its result cannot be read.
+    """
+    folder = _folder(name, log_dir, "")
+    if (folder / REQUEST).is_file():
+        return _winner(folder, "").started_jobs
+    _read(folder, name)
+    return read([folder])
+
+
+def _folder(name: str, log_dir: Path, prefix: str) -> Path:
+    folder = Path(name)
+    if name == "last":
+        patterns = (f"train/runs/*/{FILE}", f"train/multiruns/*/*/{FILE}")
+        files = [file for pattern in patterns for file in log_dir.glob(pattern)]
+        if not files:
+            raise RequestError(f"{prefix}last: there is no run in {log_dir}; train one, or set paths.log_dir")
+        return max(files, key=lambda file: file.stat().st_mtime).parent
+    if not name or not folder.is_dir():
+        raise RequestError(f"{prefix}{name}: there is no such directory; name a run's, {EXAMPLE.format(prefix)}")
+    return folder
+
+
+def _winner(sweep: Path, prefix: str) -> Row:
     winners = read_and_rank([sweep]).winners
-    best = winners[0].best_job if winners else None
-    if best is None or best.run_dir is None:
-        raise RequestError(f"run={sweep}: this sweep has no winner so far; name the folder of a job in it")
-    return best.run_dir
+    if not winners:
+        raise RequestError(f"{prefix}{sweep}: this sweep has no winner so far; name the folder of a job in it")
+    return winners[0]
 
 
 def _read(folder: Path, asked: str) -> StoredResult:
+    example = EXAMPLE.format("run=" * asked.startswith("run="))
     try:
         return reading.read(folder / FILE)
     except FileNotFoundError as error:
-        raise RequestError(f"{asked}: is no run's directory, it has no {FILE}; name one, {EXAMPLE}") from error
+        raise RequestError(f"{asked}: is no run's directory, it has no {FILE}; name one, {example}") from error
     except (OSError, ValueError) as error:
         raise RequestError(f"{asked}: its {FILE} cannot be read ({one_line(error)})") from error

@@ -1,20 +1,17 @@
 """What a verb is asked to do with a finished run: `run=RUN`, words of its own, and settings that are to differ."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
 
-from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.choices import CONF
-from litlab.config.composition import GuardedLoader
+from litlab.config.composition import compose
 from litlab.config.hydra_errors import suggestion
 from litlab.errors import RequestError
 from litlab.load import LoadedRun, load_run
@@ -76,16 +73,9 @@ class Request:
         Raises:
             RequestError: there is no such run, or it cannot be opened.
         """
-        here = compose_train(
-            str(each.input_line) for each in self.overrides if each.key_or_group in ("trust", "paths.log_dir")
-        )
+        own = (each.input_line for each in self.overrides if each.key_or_group in ("trust", "paths.log_dir"))
+        here = compose("train", map(str, own))
         return load_run(find_run(self.run, Path(here.paths.log_dir)), trust.trusted(here))
-
-
-def compose_train(words: Iterable[str]) -> DictConfig:
-    """What these words mean for a new run."""
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose("train", list(words))
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+"""From the words of a request to a recorded run, for the command line and for a notebook; and what an error means."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from litlab import signals
+from litlab.config.arguments import arguments
+from litlab.config.choices import CONF
+from litlab.config.hydra_errors import error_location, format_error, hydra_message
+from litlab.errors import TRACEBACK, Interrupted, RequestError, RunError
+from litlab.files import is_full_disk
+
+Job = Callable[[Any, Any], Any]  # of the config and the result, which it fills in
+
+
+def launch(config_name: str, words: Sequence[str], function: Callable[[Any], None]) -> None:
+    """Call `function` with the config that the words ask for, or with that of each job of a sweep.
+
+    As `hydra.main`: the run directory is there, with .hydra. `sys.argv` has the words afterwards.
+
+    Args:
+        config_name: of the YAML in conf/.
+        words: overrides, and Hydra's options.
+        function: called with each composed config; a sweep's jobs may be in other processes.
+
+    Raises:
+        RequestError: the words ask for something that litlab refuses.
+        Exception: Hydra's, see `explain`; or what `function` raises.
+    """
+    import hydra  # here, so that --help is instant
+
+    from litlab.compat.hydra import VERSION_BASE, composing_with
+    from litlab.config.composition import GuardedLoader
+    from litlab.distributed import ranks
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
+    with signals.at_once(), composing_with(GuardedLoader):
+        ranks.refuse_sweep(words)
+        sys.argv[1:] = arguments(words)
+        hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(function)()
+
+
+def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0) -> Any:
+    """Check the config, run the job and write result.json whatever happens.
+
+    Args:
+        config: composed by `launch`.
+        job: fills in the result.
+        once, before: as `litlab.runs.recording.recorded`.
+
+    Returns:
+        the result.
+
+    Raises:
+        BaseException: as `recorded`.
+    """
+    from litlab.config import trust
+    from litlab.config.checks import check
+    from litlab.distributed.ranks import publish
+    from litlab.runs.recording import recorded
+    from litlab.runs.result import request
+
+    logging.captureWarnings(True)  # to train.log, not to the terminal
+    logging.raiseExceptions = False  # no tracebacks about a log on a full disk
+    asked = request(config)
+    with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
+        trust.check(config)
+        check(config, asked.overrides)  # before importing torch, so that mistakes show at once
+        publish(config)
+        job(config, result)
+    return result
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """What to tell the user about an error, one line per mistake, and the exit code that it means."""
+    if isinstance(error, SystemExit):
+        return "", error.code if isinstance(error.code, int) else 1
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", 130
+    if isinstance(error, Interrupted):
+        where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
+        if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
+            where += f", and the same command with resume_from={last} continues"
+        if error.run_dir and (error.run_dir / "multirun.yaml").exists():
+            where = f"; the same command with sweep.resume={error.run_dir} continues"
+        return f"stopped{where}", 128 + error.signum
+    if isinstance(error, RequestError):
+        return str(error), 2
+    if isinstance(error, RunError):
+        return str(error), 1
+    if is_full_disk(error):
+        where = getattr(error, "filename", None) or "paths.log_dir"
+        return f"the disk is full ({where}): make room, or set paths.log_dir", 1
+    message = hydra_message(error)
+    if message is not None:
+        return message, 2
+    return f"{format_error(error)} ({error_location(error)}; {TRACEBACK}=1 shows the whole traceback)", 1
