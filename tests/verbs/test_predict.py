@@ -66,7 +66,7 @@ def blobs(run):
 
     def trained(name="Blobs", **settings):
         data = {"_target_": f"test_predict_own.{name}", "val_size": 20, "test_size": 40, "normalize": True, **settings}
-        return run("data=digits", "model=linear", "trainer.max_epochs=3", data=data, trust=["test_predict_own"])
+        return run("data=digits", "model=linear", "trainer.max_epochs=2", data=data, trust=["test_predict_own"])
 
     return trained
 
@@ -206,7 +206,7 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
 
 
 def test_a_regression_predicts_numbers_in_the_targets_unit(run, tmp_path):
-    directory = run("data=exam_scores", "model=linear")
+    directory = run("data=exam_scores", "model=linear", "data.passes_per_epoch=1")
     (tmp_path / "a.csv").write_text("quiz 3,quiz 1,quiz 2\n75,73,80\n93,93,88\n")
     found = predict([f"run={directory}", f"input={tmp_path}/a.csv", f"output={tmp_path}/new/o.jsonl"])
     expected = litlab.load_run(directory).predict([[73.0, 80.0, 75.0], [93.0, 88.0, 93.0]]).flatten().tolist()
@@ -364,7 +364,7 @@ def test_a_terminal_shows_the_first_rows(capsys, tmp_path):
 @pytest.mark.slow
 def test_a_table_goes_through_a_pipe(root, run):
     """In a process: CSV in, CSV out, which a reader may leave early; and a wrong request."""
-    directory = run("data=exam_scores", "model=linear")
+    directory = run("data=exam_scores", "model=linear", "data.passes_per_epoch=1")
     content = "quiz 1,quiz 2,quiz 3\n" + "73,80,75\n" * 30_000
     command = [sys.executable, root / "scripts/predict.py", f"run={directory}", "input=-"]
     done = subprocess.run(command, input=content, capture_output=True, text=True)
