@@ -29,10 +29,10 @@ def main() -> None:
 
     logging.captureWarnings(True)  # there is no train.log for them
     found = predict(arguments(asked.words))
-    if found.output is None and not sys.stdout.isatty():
-        print_text(as_csv(found.frame).rstrip("\n"))
-    else:
+    if sys.stdout.isatty() or found.output:
         print_predictions(found.frame, found.output, found.seconds)
+    elif len(found.frame):
+        print_text(as_csv(found.frame).rstrip("\n"))
     print_warnings(found.remarks)
     sys.exit(1 if found.faults else 0)
 

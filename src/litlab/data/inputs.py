@@ -66,19 +66,18 @@ class Inputs:
     remarks: list[str] = field(default_factory=list)
 
 
-def open_inputs(names: Sequence[str], spec: DataSpec, key: str = "", invert: bool = False) -> Inputs:
-    """The inputs in files, in a folder (and those below it, sorted), or in a CSV table on stdin.
+def open_inputs(files: Sequence[Path], spec: DataSpec, key: str = "", invert: bool = False) -> Inputs:
+    """The samples in files.
 
     Args:
-        names: paths, patterns such as `shoes/*.png`, or `-` for stdin; several are images.
+        files: images, or one array, or one table; from `find_files`.
         spec: of the data that the run was trained on.
         key: of the array in an .npz file; not needed where it has one, or one called inputs.
         invert: images: white becomes black.
 
     Raises:
-        RequestError: there is no such file, or it is of another kind than the run was trained on.
+        RequestError: a file is of another kind than the run was trained on, or holds nothing.
     """
-    files, remarks = find_files(names)
     kinds = {STDIN if str(file) == STDIN else file.suffix.lower() for file in files}
     others = kinds & {STDIN, *TABLES, *ARRAYS}
     if not others and not kinds & set(SUFFIXES):  # beside images, the decoder says what is none
@@ -94,14 +93,16 @@ def open_inputs(names: Sequence[str], spec: DataSpec, key: str = "", invert: boo
     elif others:
         opened = _array(files[0], spec, key, invert)
     else:
-        opened = _images(files, spec, invert, remarks)
+        opened = _images(files, spec, invert)
     if not opened.count:
         raise RequestError(f"input={_name(files[0])}: has no rows")
     return opened
 
 
 def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files of the names, in order, and a remark about other files in a folder.
+    """The files in paths, in folders and those below them (images, sorted), or of patterns such as `shoes/*.png`.
+
+    `-` means a CSV table on stdin. The second list has a remark about other files in a folder.
 
     Raises:
         RequestError: there is none.
@@ -130,7 +131,7 @@ def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     return files, remarks
 
 
-def _images(files: Sequence[Path], spec: DataSpec, invert: bool, remarks: list[str]) -> Inputs:
+def _images(files: Sequence[Path], spec: DataSpec, invert: bool) -> Inputs:
     look = _appearance(spec)
     if look is None or spec.input_shape[0] not in (1, 3):
         raise RequestError(f"input=: image files; the run was trained on {spec.in_words}: name {_or(ARRAYS + TABLES)}")
@@ -158,7 +159,7 @@ def _images(files: Sequence[Path], spec: DataSpec, invert: bool, remarks: list[s
             pixels, shown = (torch.from_numpy(np.stack(each)) for each in arrays)
             yield Batch(list(names), spec.prepare_files(pixels), faults, _unlike(look, shown))
 
-    return Inputs("filename", len(files), batches, invert, remarks)
+    return Inputs("filename", len(files), batches, invert)
 
 
 def _appearance(spec: DataSpec) -> Appearance | None:

@@ -12,7 +12,7 @@ from torch import Tensor, stack
 
 from litlab import escape
 from litlab.config.hydra_errors import suggestion
-from litlab.data.inputs import Inputs, open_inputs
+from litlab.data.inputs import Inputs, find_files, open_inputs
 from litlab.errors import RequestError
 from litlab.files import write_atomic
 from litlab.load import LoadedRun
@@ -56,7 +56,7 @@ def predict(words: Sequence[str]) -> Predictions:
     """Predict with the tested weights of a run; bad samples are told on stderr and left out.
 
     Args:
-        words: run=RUN (see `find_run`), input=WHAT (see `open_inputs`; several as input=a.png,b.png or input=a.png
+        words: run=RUN (see `find_run`), input=WHAT (see `find_files`; several as input=a.png,b.png or input=a.png
             input=b.png), and perhaps output=FILE, topk=5, batch_size=100, key=NAME, invert=true, overwrite=true,
             threads=2, paths.log_dir=DIR, trust=[package].
 
@@ -66,16 +66,18 @@ def predict(words: Sequence[str]) -> Predictions:
     request = Request.of([word for word in words if not word.startswith("input=")], "a prediction", OWN, CHANGEABLE)
     output = _output(request)
     topk, batch_size, threads = (_whole(request, name) for name in ("topk", "batch_size", "threads"))
+    files, others = find_files(_inputs(words))  # before the weights are read
     run = request.open()
     config = run.config.copy()
     config.threads = threads or config.threads
     prepare_process(config)
     if topk and run.data.class_names is None:
         raise RequestError(f"topk={topk}: a regression predicts numbers, not classes; leave it out")
-    inputs = open_inputs(_inputs(words), run.data, request.own["key"], _flag(request, "invert"))
+    inputs = open_inputs(files, run.data, request.own["key"], _flag(request, "invert"))
     began = time.perf_counter()
     frame, faults, remarks = _predict_all(run, inputs, batch_size or run.data.eval_batch_size, topk or 1)
     seconds = time.perf_counter() - began
+    remarks += others
     if status := vars(run.result).get("status"):
         remarks += [f"the run's status is {status}: these are its best weights so far"] * (status != "completed")
     if output is not None and len(frame):
