@@ -25,7 +25,7 @@ from litlab.tasks.base import Task
 from litlab.tasks.prediction import evaluating
 
 log = logging.getLogger(__name__)
-SAMPLES = 18  # in the picture
+SAMPLES = 12  # in the picture
 
 
 class Dashboard(L.Callback):

@@ -95,7 +95,7 @@ class Task(L.LightningModule):
         self.resume_changes: frozenset[str] = frozenset()  # settings that may differ from the checkpoint's
         self.watches_gradients = False  # whether the norm of the gradients is logged; by a callback
         self._gradient_norm: Tensor | None = None  # of the step that is logged next, before clipping; on the device
-        self._start = 0  # the optimizer steps before the current call
+        self._start = self._every = 0  # optimizer steps before the current call; between two norms (0: none)
         self._rates: list[float] = []  # after each optimizer step of the current call
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -197,8 +197,7 @@ class Task(L.LightningModule):
         )
 
     def _before_update(self) -> None:
-        every = self.trainer.log_every_n_steps
-        if self.watches_gradients and (self._start + len(self._rates) + 1) % every == 0:
+        if self._every and (self._start + len(self._rates) + 1) % self._every == 0:
             weights = (weight for group in self.trainer.optimizers[0].param_groups for weight in group["params"])
             gradients = [weight.grad for weight in weights if weight.grad is not None and not weight.grad.is_sparse]
             self._gradient_norm = get_total_norm(gradients)
@@ -230,6 +229,7 @@ class Task(L.LightningModule):
         trainer, executor, at = self.trainer, self.executor, 0
         chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
         start = step = self._start = trainer.global_step
+        self._every = trainer.log_every_n_steps if self.watches_gradients else 0
         self._rates = []
         while at < len(chunk):
             signals.check()
