@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from litlab import signals
-from litlab.config.arguments import arguments
+from litlab.config.arguments import arguments, resumed
 from litlab.config.choices import CONF, help_text
 from litlab.config.hydra_errors import error_location, format_error, hydra_message
 from litlab.errors import Interrupted, RequestError, RunError
@@ -54,13 +54,13 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
             if not ranks.is_first_process():
                 return _run_other_process(job)
-            codes = [0]
+            codes, again = [0], None
 
             @functools.wraps(job)
             def guarded(config: Any) -> None:
                 # Caught here, because of a sweep's jobs Hydra raises only the first one's error.
                 try:
-                    record(config, job, show)
+                    record(config, job, show, again)
                 except Exception as error:  # not Interrupted, which ends the sweep
                     codes.append(report_error(error))
 
@@ -68,7 +68,12 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
             try:
                 with signals.at_once(), composing_with(GuardedLoader):
                     ranks.refuse_sweep(sys.argv[1:])
-                    sys.argv[1:] = arguments(sys.argv[1:])
+                    sys.argv[1:] = words = arguments(sys.argv[1:])
+                    if (word := resumed(words)) and not word.lstrip("+").startswith("sweep."):
+                        from litlab.verbs.resume import Resumption
+
+                        again = Resumption.of(word, words)
+                        sys.argv[1:] = again.words
                     hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(guarded)()
             except BaseException as error:
                 codes.append(report_error(error))
@@ -90,8 +95,15 @@ def _run_other_process(job: Job) -> int:
     return 0
 
 
-def record(config: Any, job: Job, show: str = "print_result") -> None:
-    """Check the config, run the job and write result.json whatever happens; print the result, unless a sweep does."""
+def record(config: Any, job: Job, show: str = "print_result", again: Any = None) -> None:
+    """Check the config, run the job and write result.json whatever happens; print the result, unless a sweep does.
+
+    Args:
+        config: composed.
+        job: fills in the result.
+        show: the function of `litlab.runs.report` that prints it.
+        again: the `Resumption` of an earlier run, if this goes on with one.
+    """
     from litlab.config import trust
     from litlab.config.checks import check
     from litlab.config.job import in_sweep
@@ -101,14 +113,16 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     from litlab.runs.result import Result, request
     from litlab.sweeps.worker import attempt
 
-    run_dir = Path(config.paths.run_dir)
     logging.captureWarnings(True)  # to train.log, not to the terminal
     logging.raiseExceptions = False  # no tracebacks about a log on a full disk
-    asked = request(config)
+    if again is not None and (config := again.config(config)) is None:
+        return
+    asked = request(config) if again is None else again.begin(config)
+    run_dir = Path(config.paths.run_dir)
 
     def run(once: bool = False) -> Result:
         # A single run counts from the command's start, a sweep's job from its own: its process may have run others.
-        before = 0.0 if once else age()
+        before = 0.0 if once else age() + vars(asked).get("seconds", 0.0)
         with recorded(run_dir, asked, once, before=before) as result, signals.at_once():
             trust.check(config)
             check(config, asked.overrides)  # before importing torch, so that mistakes show at once
@@ -122,6 +136,10 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     with signals.handled():
         try:
             result = run()
+        except RequestError:
+            if again is not None:
+                again.undo()
+            raise
         finally:
             signals.ignore()  # the result is final, and so is the exit code
         if is_first_process():
@@ -153,8 +171,8 @@ def report_error(error: BaseException) -> int:
         return _print_lines("stopped", 130)
     if isinstance(error, Interrupted):
         where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
-        if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
-            where += f", and the same command with resume_from={last} continues"
+        if error.run_dir and (error.run_dir / "checkpoints" / "last.ckpt").exists():
+            where += f", and resume={error.run_dir} continues"
         if error.run_dir and (error.run_dir / "multirun.yaml").exists():
             where = f"; the same command with sweep.resume={error.run_dir} continues"
         return _print_lines(f"stopped{where}", 128 + error.signum)

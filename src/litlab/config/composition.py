@@ -2,14 +2,15 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from litlab.compat.hydra import CheckedLoader
+from litlab.compat.hydra import VERSION_BASE, CheckedLoader, composing_with
 from litlab.config.choices import CONF
 from litlab.config.trust import lies_in, refusal, targets, trusted
 from litlab.errors import RequestError
@@ -24,6 +25,16 @@ HANDLERS = {f"logging.{name}" for name in ("FileHandler", "NullHandler", "Stream
     f"logging.handlers.{name}" for name in ("RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler")
 }
 STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
+
+
+def composed(words: Iterable[str]) -> DictConfig:
+    """conf/train.yaml with overrides, as on the command line.
+
+    Raises:
+        RequestError, HydraException: it cannot be composed.
+    """
+    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
+        return compose("train", list(words))
 
 
 class GuardedLoader(CheckedLoader):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as L
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from lightning.pytorch import Trainer, seed_everything
@@ -20,11 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 from litlab.build import build_data, build_trainer
 from litlab.callbacks.pictures import Pictures
 from litlab.callbacks.predictions import PredictionsFile
-from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.choices import CONF
-from litlab.config.composition import GuardedLoader
+from litlab.config.composition import composed
 from litlab.config.hydra_errors import suggestion
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
@@ -42,7 +40,7 @@ from litlab.verbs.train import describe_environment, prepare_process
 SPLITS = ("train", "val", "test")
 CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them
 # Settings that change no metric of an evaluation, or that it always sets.
-UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust", "trainer.num_nodes")
+UNUSED = ("callbacks", "logger", "paths", "resume", "trust", "trainer.num_nodes")
 SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
 
 
@@ -101,7 +99,9 @@ def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
     """
     began, started = time.perf_counter(), datetime.now().astimezone().isoformat(timespec="seconds")
     request = Request.of(words)
-    here = _compose(each.input_line for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir"))
+    here = composed(
+        str(each.input_line) for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir")
+    )
     directory = find_run(request.run, Path(here.paths.log_dir))
     run = load_run(directory, trust.trusted(here))
     config = changed_config(run, request)
@@ -139,7 +139,7 @@ def changed_config(run: LoadedRun, request: Request) -> DictConfig:
     Raises:
         RequestError: a setting is wrong, or may not be changed.
     """
-    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume_from": None})
+    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume": None})
     for group, word in request.groups.items():
         _choose(config, group, word, run.result.choices.get(group))
     for each in request.overrides:
@@ -170,14 +170,9 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = _compose([word])
-    composed.paths.data_dir = config.paths.data_dir
-    return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
-
-
-def _compose(words: Any) -> DictConfig:
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose("train", list(words))
+    chosen = composed([word])
+    chosen.paths.data_dir = config.paths.data_dir
+    return cast(dict[str, Any], OmegaConf.to_container(chosen[word.partition("=")[0]], resolve=True))
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
