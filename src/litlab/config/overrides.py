@@ -38,4 +38,4 @@ def tune_option(config: DictConfig) -> str:
     used = str(OmegaConf.select(config, "tune._target_")).endswith(".find_lr")
     devices = OmegaConf.select(config, "trainer.devices")
     several = isinstance(devices, int) and devices > 1
-    return "" if used or several or config.get("resume") else "tune=lr"
+    return "" if used or several else "tune=lr"

@@ -137,7 +137,8 @@ def check_changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[st
         RequestError: others differ, which are named; or the state of another class would be needed.
     """
     allowed = config.resume_changes
-    if not isinstance(allowed, bool | ListConfig | None) or not all(isinstance(name, str) for name in allowed or ()):
+    names = {True: (ANY,), False: (), None: ()}.get(allowed) if not isinstance(allowed, ListConfig) else tuple(allowed)
+    if names is None or not all(isinstance(name, str) for name in names):
         raise RequestError(f"resume_changes={allowed}: must be true, or a list of settings, such as [optimizer.lr]")
     changed = differences(before, now)
     for name, (old, new) in changed.items():
@@ -146,7 +147,6 @@ def check_changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[st
                 f"{asked}: was trained with {name}={old}, whose state {new} cannot take over; choose the same "
                 f"{name.partition('.')[0]}"
             )
-    names = (ANY,) if allowed is True else tuple(allowed or ())
     named = [name for name in changed if ANY in names or any(_is_within(name, each) for each in names)]
     follows = {f"${{{name}}}" for name in named}  # such as scheduler.max_lr, which is optimizer.lr by default
     plain: Any = OmegaConf.to_container(config, resolve=False)

@@ -129,11 +129,12 @@ def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict
     calls = math.ceil(at["of"] / size)
     done = calls - math.ceil((at["of"] - at["batches"]) / size)
     epochs = _counts(epoch) | {"ready": epoch + inside}  # the epoch starts again, which calls its start hooks
+    total = _counts(epoch * calls + done) if inside else state["epoch_loop.batch_progress"]["total"]
     unvalidated = _counts(0) | dict.fromkeys(("ready", "started"), int(inside and not at["validated"]))
     return dict(state) | {
         "epoch_progress": {"total": epochs, "current": dict(epochs)},
         "epoch_loop.batch_progress": {
-            "total": _counts(epoch * calls + done),
+            "total": total,
             "current": _counts(done),
             "is_last_batch": inside and at["batches"] == at["of"],
         },

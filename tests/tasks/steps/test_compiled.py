@@ -106,10 +106,10 @@ def test_really_compiled(fit, tmp_path, scheduler):
     ours = fit(*overrides, "task.compile=true")
     assert ours.task.seconds_compiling > 0  # it was compiled
     assert_close(ours.weights, eager.weights)
-    saved = tmp_path / "compiled.ckpt"
+    saved = tmp_path / "checkpoints" / "last.ckpt"
     ours.trainer.save_checkpoint(saved)
     checkpoint = torch.load(saved, weights_only=True)
     assert checkpoint["state_dict"].keys() == eager.weights.keys()
     if scheduler == "none":
-        resumed = fit(*overrides, "trainer.max_epochs=3", f"resume_from={saved}", "task.compile=false")
+        resumed = fit(*overrides, "trainer.max_epochs=3", f"resume={tmp_path}", "task.compile=false")
         assert resumed.trainer.global_step == 15
