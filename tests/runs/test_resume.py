@@ -1,11 +1,16 @@
 """A run goes on from a checkpoint as if it had never stopped, or says in one line why it cannot."""
 
+import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kill_storm import differences
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -13,6 +18,7 @@ from litlab.callbacks.history import History
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
+from litlab.tasks.base import Task
 from litlab.verbs.train import train
 
 SMALL = ("model=linear", "trainer.max_epochs=3")
@@ -119,6 +125,53 @@ def test_a_checkpoint_of_any_step_goes_on(run, same_weights, step, setting):
     end = run(*setting)[1]
     assert same_weights(weights(end), weights(folder))
     assert resumed.metrics == whole.metrics and resumed.steps == whole.steps
+
+
+@pytest.mark.parametrize("size", [1, 16])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        (*DROPOUT, "scheduler=onecycle"),
+        ("model=cnn", "model.channels=[4]", "augmentation=shift", "scheduler=plateau", "scheduler.patience=0"),
+        (*DROPOUT, "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "trainer.max_epochs=9"),
+        ("model=linear", "trainer.accumulate_grad_batches=3", "trainer.val_check_interval=0.5", "data.val_size=300"),
+    ],
+    ids=["onecycle", "cnn", "early stopping", "accumulation"],
+)
+def test_a_run_that_is_killed_within_an_epoch_goes_on_in_its_own_directory(compose, monkeypatch, setting, size):
+    """An error stops it in its seventh call of the second epoch; a checkpoint comes before each call."""
+    setting = [*setting, "data.batch_size=8", "logger=both", f"task.steps_per_execution={size}"]
+    setting += ["trainer.log_every_n_steps=7", "checkpoint_seconds=1e-9"]
+    step, calls = Task.training_step, []
+
+    def dying(self, batches, batch_idx):
+        calls.append(batch_idx)
+        if self.current_epoch == 1 and batch_idx == 6 and len(calls) < 1000:
+            calls.extend(range(1000))
+            raise KeyError("killed")
+        return step(self, batches, batch_idx)
+
+    config = compose(*setting, pictures=False)
+    whole, run = train(config), Path(config.paths.run_dir)
+    broken = compose(*setting, pictures=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyError):
+        patch.setattr(Task, "training_step", dying)
+        train(broken)
+    broken.resume = broken.paths.run_dir
+    assert without_times(train(broken)) == without_times(whole)
+    assert differences(run, Path(broken.paths.run_dir)) == []
+
+
+@pytest.mark.slow
+def test_runs_that_are_killed_at_random_moments_end_as_those_that_are_not(tmp_path):
+    """40 kills: in an epoch, in validation, within the write of a checkpoint, in the test, and at any time."""
+    script = Path(__file__).resolve().parents[1] / "fixtures" / "kill_storm.py"
+    words = [sys.executable, str(script), str(tmp_path), "0"]
+    paths = {"PYTHONPATH": str(script.parents[2] / "src")}
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | paths)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["bad"] == [] and sum(sum(each.values()) for each in report["died"].values()) >= 40
 
 
 @pytest.mark.slow

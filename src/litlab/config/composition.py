@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -28,13 +29,18 @@ STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 
 
 def composed(words: Iterable[str]) -> DictConfig:
-    """conf/train.yaml with overrides, as on the command line.
+    """conf/train.yaml with overrides, as on the command line; also within a job of Hydra's.
 
     Raises:
         RequestError, HydraException: it cannot be composed.
     """
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose("train", list(words))
+    job = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
+            return compose("train", list(words))
+    finally:
+        GlobalHydra.instance().hydra = job
 
 
 class GuardedLoader(CheckedLoader):
