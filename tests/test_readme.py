@@ -22,6 +22,8 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     ". .venv/bin/activate": "nothing to test",
     "tensorboard --logdir logs": "tests/verbs/test_train.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
+    "python scripts/train.py resume=last": "tests/verbs/test_resume.py",
+    "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",
     "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (

@@ -139,6 +139,7 @@ def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback],
             continue
         if isinstance(callback, ModelCheckpoint):
             state = _in_own_folder(callback, state, weights, source)
+            callback.current_score = state["current_score"]  # which its own load_state_dict leaves out
         elif isinstance(callback, EarlyStopping):
             state = dict(state) | {"patience": callback.patience}  # a setting: the run's own
         elif not type(callback).__module__.startswith(("lightning.", "litlab.")):

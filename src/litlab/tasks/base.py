@@ -296,6 +296,7 @@ class Task(L.LightningModule):
         spec = getattr(self.trainer.datamodule, "spec", None)
         checkpoint[SPEC] = spec.as_dict() if isinstance(spec, DataSpec) else None
         checkpoint[position.KEY] = position.state(self)
+        position.settle(checkpoint["loops"]["fit_loop"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before a fit: let Lightning's loops start where the run stopped."""

@@ -142,6 +142,13 @@ def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict
     }
 
 
+def settle(state: dict[str, Any]) -> None:
+    """Remove the traces of a resume from Lightning's loop state, so that it is that of a run that never stopped."""
+    current = state["epoch_progress"]["current"]
+    current["ready"] = max(current["ready"], current["started"])
+    state["epoch_loop.val_loop.batch_progress"]["total"] = _counts(0)
+
+
 def _counts(number: int) -> dict[str, int]:
     return dict.fromkeys(("ready", "started", "processed", "completed"), number)
 
