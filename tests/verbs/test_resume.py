@@ -22,6 +22,7 @@ def tree(folder):
     return {file: file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_in_its_directory_where_that_is_longer(run, command, read_result):
     before, first = tree(run), read_result(run)
     (run / "checkpoints" / ".0123456789abcdef.aside").touch()  # of a process that was killed
@@ -55,6 +56,7 @@ def test_a_finished_run_goes_on_in_its_directory_where_that_is_longer(run, comma
     assert command(f"resume={run}")[1].startswith(f"{run}: is completed, after 2 epochs")
 
 
+@pytest.mark.slow
 def test_the_settings_are_the_runs_whatever_conf_says_now(run, command, read_result):
     config = OmegaConf.load(run / ".hydra" / "config.yaml")
     config.data.eval_batch_size = 77  # as if conf had had it then
