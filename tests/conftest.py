@@ -110,7 +110,8 @@ def fit(compose):
         trainer = build_trainer(config, data)
         trainer.callbacks.extend(callbacks)
         task.steps_per_execution = steps_per_execution(config, trainer, task)
-        trainer.fit(task, datamodule=data, ckpt_path=config.resume_from, weights_only=True)
+        path = Path(config.resume, "checkpoints", "last.ckpt") if config.resume else None
+        trainer.fit(task, datamodule=data, ckpt_path=path, weights_only=True)
         return Fit(config, data, task, trainer)
 
     return fitted

@@ -75,7 +75,9 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "modle=mlp": ("modle:", "(did you mean model?)", "seed"),
     "data.batch_size=0": ("data.batch_size=0:", "64"),
     "seed=null": ("seed=None:", "0"),
-    "resume_from=nowhere.ckpt": ("resume_from=nowhere.ckpt:", "checkpoints/last.ckpt"),
+    "resume=nowhere": ("resume=nowhere: there is no such directory;", "logs/train/runs/DATE_TIME"),
+    "resume=last": ("resume=last: there is no run in ", "set paths.log_dir"),
+    "checkpoint_seconds=-1": ("checkpoint_seconds=-1:", "60"),
     "seed=range(0,3)": ("seed=range(0,3): several values make a sweep; add -m",),
     "nonsense=1": ("nonsense:", "data", "seed"),
     "data.batch_size": ("data.batch_size",),
@@ -220,11 +222,11 @@ def test_options_and_overrides_come_in_any_order(typed):
 
 def test_a_path_that_exists_needs_no_quotes(tmp_path):
     path = tmp_path / "3_lr=0.1,batch_size=32" / "last.ckpt"
-    assert arguments([f"resume_from={path}"]) == [f"resume_from={path}"]
+    assert arguments([f"resume={path}"]) == [f"resume={path}"]
     path.parent.mkdir()
     path.touch()
-    assert arguments([f"resume_from={path}"]) == [f"resume_from='{path}'"]
-    assert arguments([f"resume_from='{path}'"]) == [f"resume_from='{path}'"]
+    assert arguments([f"resume={path}"]) == [f"resume='{path}'"]
+    assert arguments([f"resume='{path}'"]) == [f"resume='{path}'"]
     long = f"seed={','.join(map(str, range(100)))}"  # no path may be that long
     assert arguments(["-m", long]) == ["-m", long]
 
@@ -235,6 +237,7 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
         (["--dryrun"], ("--dryrun", "--help")),
         (["--cfg"], ("--cfg", "--help")),
         (["sweep.resume=logs"], ("sweep.resume=logs:", "-m")),
+        (["resume=logs", "-m", "seed=0,1"], ("resume=logs: goes on with one run,", "leave out -m")),
         (["sweep.resume=nowhere", "-m", "seed=0,1"], ("sweep.resume=nowhere:", "logs/train/multiruns")),
         (["sweep.resume=", "-m", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.resume=", "--dry-run", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),

@@ -22,6 +22,8 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     ". .venv/bin/activate": "nothing to test",
     "make dashboard": "tests/test_makefile.py; tests/callbacks/test_dashboard.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
+    "python scripts/train.py resume=last": "tests/verbs/test_resume.py",
+    "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
     "python scripts/compare.py logs/train/runs/*": "tests/verbs/test_compare.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.history import History
+from litlab.callbacks.last import LastCheckpoint
 from litlab.callbacks.train_evaluation import TrainEvaluation
 from litlab.compat import hydra as compat
 from litlab.compat import lightning
@@ -137,6 +138,7 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     callbacks = build_callbacks(config.callbacks, data, trust)
     if config.evaluate_train == "epoch":
         callbacks.insert(0, TrainEvaluation())
+    callbacks.sort(key=lambda each: not isinstance(each, LastCheckpoint))  # it comes first
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     files = AtomicCheckpointIO()

@@ -48,10 +48,10 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
             codes = [0]
 
             @functools.wraps(job)
-            def guarded(config: Any) -> None:
+            def guarded(config: Any, again: Any) -> None:
                 # Caught here, because of a sweep's jobs Hydra raises only the first one's error.
                 try:
-                    record(config, job, show)
+                    record(config, job, show, again)
                 except Exception as error:  # not Interrupted, which ends the sweep
                     codes.append(report_error(error))
 
@@ -77,7 +77,7 @@ def _run_other_process(job: Job) -> int:
     return 0
 
 
-def record(config: Any, job: Job, show: str = "print_result") -> None:
+def record(config: Any, job: Job, show: str = "print_result", again: Any = None) -> None:
     """Run the job with a result.json, and print the result; a job of a sweep prints nothing, and does not raise."""
     from litlab.config.job import in_sweep
     from litlab.distributed.ranks import is_first_process
@@ -90,10 +90,10 @@ def record(config: Any, job: Job, show: str = "print_result") -> None:
     with signals.handled():
         try:
             # A single run counts from the command's start, a sweep's job from its own: its process may have run others.
-            result = run_recorded(config, job, before=age())
+            result = run_recorded(config, job, before=age(), again=again)
         finally:
             signals.ignore()  # the result is final, and so is the exit code
-        if is_first_process():
+        if result is not None and is_first_process():
             from litlab.runs import report
 
             getattr(report, show)(result, Path(config.paths.run_dir), Path(config.paths.log_dir))

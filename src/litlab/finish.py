@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from torchmetrics.classification import BinaryStatScores, MulticlassStatScores
 
 from litlab.callbacks.history import History
+from litlab.callbacks.last import LastCheckpoint
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import hints_after
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
@@ -53,19 +54,21 @@ def select(task: Task, trainer: Trainer) -> tuple[Monitor, str | None]:
     """
     monitor = Monitor(task.monitor, task.mode)
     saved = [each for each in trainer.callbacks if isinstance(each, ModelCheckpoint) and each.best_model_path]
-    saved.sort(key=lambda each: each.best_model_score is None)  # the last weights come last
-    if saved and saved[0].best_model_score is not None:
-        try:
-            best = read_checkpoint(saved[0].best_model_path)
-        except (FileNotFoundError, UnreadableError) as error:
-            gone = f"{saved[0].best_model_path} is gone"
-            warn_of_lost_weights(str(error) if isinstance(error, UnreadableError) else gone)
-            left = [each.best_model_path for each in saved[1:] if Path(each.best_model_path).is_file()]
-            return monitor, left[0] if left else None
-        task.load_state_dict(best["state_dict"])
-        score = saved[0].best_model_score.item()
-        monitor = Monitor(str(saved[0].monitor), saved[0].mode, score, best["epoch"] + 1)
-    return monitor, saved[0].best_model_path if saved else None
+    scored = next((each for each in saved if each.best_model_score is not None), None)
+    unscored = [each.best_model_path for each in saved if each.best_model_score is None]
+    last = [str(each.path) for each in trainer.callbacks if isinstance(each, LastCheckpoint)]
+    kept = next((path for path in (*last, *unscored) if Path(path).is_file()), None)
+    if scored is None:
+        return monitor, kept
+    try:
+        best = read_checkpoint(scored.best_model_path)
+    except (FileNotFoundError, UnreadableError) as error:
+        gone = f"{scored.best_model_path} is gone"
+        warn_of_lost_weights(str(error) if isinstance(error, UnreadableError) else gone)
+        return monitor, kept
+    task.load_state_dict(best["state_dict"])
+    score = scored.best_model_score.item()
+    return Monitor(str(scored.monitor), scored.mode, score, best["epoch"] + 1), scored.best_model_path
 
 
 def warn_of_lost_weights(what: str) -> None:

@@ -1,5 +1,6 @@
 """From the words of a request to a recorded run, for the command line and for a notebook; and what an error means."""
 
+import functools
 import logging
 import os
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litlab import signals
-from litlab.config.arguments import arguments
+from litlab.config.arguments import arguments, resumed
 from litlab.config.choices import CONF
 from litlab.config.hydra_errors import error_location, format_error, hydra_message
 from litlab.errors import TRACEBACK, Interrupted, RequestError, RunError
@@ -17,7 +18,7 @@ from litlab.files import is_full_disk
 Job = Callable[[Any, Any], Any]  # of the config and the result, which it fills in
 
 
-def launch(config_name: str, words: Sequence[str], function: Callable[[Any], None]) -> None:
+def launch(config_name: str, words: Sequence[str], function: Callable[[Any, Any], None]) -> None:
     """Call `function` with the config that the words ask for, or with that of each job of a sweep.
 
     As `hydra.main`: the run directory is there, with .hydra. `sys.argv` has the words afterwards.
@@ -25,7 +26,8 @@ def launch(config_name: str, words: Sequence[str], function: Callable[[Any], Non
     Args:
         config_name: of the YAML in conf/.
         words: overrides, and Hydra's options.
-        function: called with each composed config; a sweep's jobs may be in other processes.
+        function: called with each composed config, and the `Resumption` of the run that the words resume, or None; a
+            sweep's jobs may be in other processes.
 
     Raises:
         RequestError: the words ask for something that litlab refuses.
@@ -40,20 +42,31 @@ def launch(config_name: str, words: Sequence[str], function: Callable[[Any], Non
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     with signals.at_once(), composing_with(GuardedLoader):
         ranks.refuse_sweep(words)
-        sys.argv[1:] = arguments(words)
-        hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(function)()
+        words, again = arguments(words), None
+        if (word := resumed(words)) and not word.lstrip("+").startswith("sweep."):
+            from litlab.verbs.resume import Resumption
+
+            again = Resumption.of(word, words)
+        sys.argv[1:] = words if again is None else again.words
+
+        @functools.wraps(function)
+        def started(config: Any) -> None:
+            function(config, again)
+
+        hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(started)()
 
 
-def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0) -> Any:
+def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0, again: Any = None) -> Any:
     """Check the config, run the job and write result.json whatever happens.
 
     Args:
         config: composed by `launch`.
         job: fills in the result.
         once, before: as `litlab.runs.recording.recorded`.
+        again: the `Resumption` of an earlier run, if this goes on with one.
 
     Returns:
-        the result.
+        the result; None for a resumed run that has nothing left to do.
 
     Raises:
         BaseException: as `recorded`.
@@ -66,12 +79,20 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0)
 
     logging.captureWarnings(True)  # to train.log, not to the terminal
     logging.raiseExceptions = False  # no tracebacks about a log on a full disk
-    asked = request(config)
-    with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
-        trust.check(config)
-        check(config, asked.overrides)  # before importing torch, so that mistakes show at once
-        publish(config)
-        job(config, result)
+    if again is not None and (config := again.config(config)) is None:
+        return None
+    asked = request(config) if again is None else again.begin(config)
+    before += vars(asked).get("seconds", 0.0)
+    try:
+        with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
+            trust.check(config)
+            check(config, asked.overrides)  # before importing torch, so that mistakes show at once
+            publish(config)
+            job(config, result)
+    except RequestError:
+        if again is not None:
+            again.undo()
+        raise
     return result
 
 
@@ -83,8 +104,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return "stopped", 130
     if isinstance(error, Interrupted):
         where = f"; its result.json is in {error.run_dir}" if error.run_dir else ""
-        if error.run_dir and (last := error.run_dir / "checkpoints" / "last.ckpt").exists():
-            where += f", and the same command with resume_from={last} continues"
+        if error.run_dir and (error.run_dir / "checkpoints" / "last.ckpt").exists():
+            where += f", and resume={error.run_dir} continues"
         if error.run_dir and (error.run_dir / "multirun.yaml").exists():
             where = f"; the same command with sweep.resume={error.run_dir} continues"
         return f"stopped{where}", 128 + error.signum

@@ -45,10 +45,10 @@ def train(*words: str) -> "LoadedRun":
 
     ended: list[LoadedRun | Exception] = []
 
-    def run(config: Any) -> None:
+    def run(config: Any, again: Any) -> None:
         log_to(config.paths.run_dir, rank=0)
         try:
-            run_recorded(config, verb.train)
+            run_recorded(config, verb.train, again=again)
             ended.append(read_run(config.paths.run_dir, config.trust))
         except Exception as error:  # Hydra would print that there is one
             ended.append(error)

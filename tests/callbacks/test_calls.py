@@ -171,4 +171,4 @@ def test_what_a_run_always_has_does_not_slow_it_down(compose, caplog):
     assert steps("trainer.enable_progress_bar=true") == 16
     with caplog.at_level(logging.INFO, logger="litlab"):
         assert steps("+trainer.min_steps=5", "trainer.max_time=00:01:00:00") == 1
-    assert "not task.steps_per_execution, because of trainer.min_steps, Timer" in caplog.text
+    assert "not task.steps_per_execution, because of trainer.min_steps\n" in caplog.text

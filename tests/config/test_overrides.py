@@ -38,7 +38,6 @@ def test_available_settings_have_a_plus_where_the_yaml_lacks_them_and_tuning_whe
         ({"tune": {}}, "tune=lr"),
         ({"tune": {"_target_": "litlab.verbs.tune.find_batch_size"}}, "tune=lr"),
         ({"tune": {"_target_": "litlab.verbs.tune.find_lr"}}, ""),
-        ({"resume_from": "x"}, ""),
         ({"trainer": {"devices": 2}}, ""),
     ]:
         assert tune_option(OmegaConf.create(config)) == option

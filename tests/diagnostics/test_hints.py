@@ -28,7 +28,7 @@ DROPOUT = {"train": [2.4, 2.38, 2.41], "val": [2.39, 2.39, 2.38], "selected": 1.
 TWO_STEPS = {"steps": 2, "train": [2.32], "selected": 0.99}
 BLOWN = {"selected": 173.0, "val": []}
 TOO_HIGH = ": the learning rate is too high: try optimizer.lr=0.1 (or tune=lr, which finds one)"
-TEN, FEW, RESUMED = {"optimizer.lr": 10.0}, {"trainer.overfit_batches": 3}, {"resume_from": "last.ckpt"}
+TEN, FEW = {"optimizer.lr": 10.0}, {"trainer.overfit_batches": 3}
 COLOURS = {"red": 150, "green": 140, "blue": 0}
 LONG = [f"a name of many words, number {number}" for number in (1, 2)]
 SCALES = ("the inputs are on very different or extreme scales (1.09 to 1.43e+03)", ("data.normalize=true",))
@@ -112,7 +112,6 @@ CNN = {"_target_": "litlab.models.cnn.CNN"}
         (SLOW, TINY, "...; it falls, but slowly: try tune=lr, optimizer.lr=1e-08, trainer.max_epochs=10"),
         (SLOW, {"untrained": 2.32, "train": [2.32, 2.32], "selected": 1.0}, "...; it falls, but slowly: try tune=lr"),
         (SLOW, DROPOUT, "...; it falls, but slowly: try tune=lr"),
-        (SLOW | RESUMED, DROPOUT, "...; it falls, but slowly: try optimizer.lr=1e-08, trainer.max_epochs=30"),
         # There were too few steps.
         (HUGE, TWO_STEPS | {"train": [2.32, 2.29]}, "... are too few: try trainer.max_epochs=20, data.batch_size=64"),
         ({}, TWO_STEPS | {"samples": 100}, "...; 2 optimizer steps are too few: ...epochs=10, data.batch_size=4"),

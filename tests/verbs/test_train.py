@@ -106,7 +106,7 @@ def test_the_best_epoch_is_tested_and_the_last_is_kept(run, in_epoch):
     result, run_dir = run(*PLAIN, "trainer.max_epochs=4")
     best, last = (load(run_dir / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
     assert result.monitor.epoch == 2 and best["epoch"] == 1
-    assert last["epoch"] == 3 and last["global_step"] == 80
+    assert last["litlab"]["epoch"] == 4 and last["global_step"] == 80
     assert result.metrics["test/accuracy"] > 0.8
 
 
@@ -117,7 +117,7 @@ def test_without_validation_the_last_weights_are_tested(run):
     assert not any(name.startswith("val/") for name in result.metrics)
     assert [path.name for path in (run_dir / "checkpoints").iterdir()] == ["last.ckpt"]
     assert result.checkpoint == str(run_dir / "checkpoints" / "last.ckpt")
-    assert load(result.checkpoint)["epoch"] == 1
+    assert load(result.checkpoint)["litlab"]["epoch"] == 2
 
 
 def test_without_validation_each_epoch_is_kept(compose, in_epoch):
@@ -136,7 +136,7 @@ def test_without_validation_each_epoch_is_kept(compose, in_epoch):
 def test_resuming_is_going_on(run, same_weights, setting):
     whole, whole_dir = run(*setting, "trainer.max_epochs=4")
     _, half_dir = run(*setting, "trainer.max_epochs=2")
-    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume_from={half_dir}/checkpoints/last.ckpt")
+    resumed, resumed_dir = run(*setting, "trainer.max_epochs=4", f"resume={half_dir}")
     assert (resumed.epochs, resumed.steps) == (4, 80)
     assert same_weights(weights(whole_dir), weights(resumed_dir))
     assert resumed.metrics["train/loss"] == whole.metrics["train/loss"]
@@ -148,7 +148,7 @@ def run_in_parts(run):
 
     def parts(*setting):
         first, folder = run(*setting, "trainer.max_epochs=1")
-        return first, folder, *run(*setting, "trainer.max_epochs=4", f"resume_from={folder}/checkpoints/last.ckpt")
+        return first, folder, *run(*setting, "trainer.max_epochs=4", f"resume={folder}")
 
     return parts
 
@@ -177,7 +177,7 @@ def test_a_run_that_broke_off_is_resumed_with_its_schedule(compose, run, same_we
     with pytest.raises(RunError, match="stop"):
         train(config)
     undo()
-    _, resumed_dir = run(*setting, f"resume_from={config.paths.run_dir}/checkpoints/last.ckpt")
+    _, resumed_dir = run(*setting, f"resume={config.paths.run_dir}")
     assert same_weights(weights(whole_dir), weights(resumed_dir))
 
 
@@ -295,11 +295,11 @@ def test_settings_that_leave_a_part_out(compose, setting):
 
 
 def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypatch, read_result):
-    """Space runs out in the second epoch, in the middle of a file."""
+    """Space runs out after the second epoch, in the middle of a file."""
     save = Trainer.save_checkpoint
 
     def full(self, *args, **kwargs):
-        if self.current_epoch == 1:
+        if self.current_epoch == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         save(self, *args, **kwargs)
 
@@ -309,7 +309,7 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_checkpoint(compose, monkeypa
     with pytest.raises(RunError, match="the disk is full"), recorded(run_dir, Result()) as result:
         train(config, result)
     assert read_result(run_dir)["status"] == "failed"
-    assert load(run_dir / "checkpoints" / "last.ckpt")["epoch"] == 0
+    assert load(run_dir / "checkpoints" / "last.ckpt")["litlab"]["epoch"] == 1
 
 
 @pytest.fixture
@@ -336,18 +336,20 @@ def test_a_disk_that_is_really_full(compose, small_disk, in_epoch):
     with pytest.raises(RunError, match="the disk is full"), recorded(small_disk / "run", Result()) as result:
         train(config, result)
     (checkpoint,) = (small_disk / "run" / "checkpoints").iterdir()
-    assert load(checkpoint)["epoch"] == 0
+    assert load(checkpoint)["litlab"]["epoch"] == 1
 
 
-def test_a_checkpoint_that_does_not_fit_is_refused(compose, root):
-    checkpoint = str(train(compose()).checkpoint).replace("best.ckpt", "last.ckpt")
-    for words, path, message in (
-        (["model=linear"], checkpoint, "weights of another model"),
-        (["trainer.max_epochs=1"], checkpoint, "trainer.max_epochs=1: .* has done 2"),
-        ([], root / "README.md", "is not a checkpoint"),
+def test_a_checkpoint_that_does_not_fit_is_refused(compose):
+    checkpoint = Path(str(train(compose("scheduler=none")).checkpoint)).with_name("last.ckpt")
+    for words, message in (
+        (["model=linear"], "weights of another model"),
+        (["trainer.max_epochs=1"], "trainer.max_epochs=1: .* has done 2"),
+        ([], "is not a checkpoint"),
     ):
+        if not words:
+            checkpoint.write_text("# litlab")
         with pytest.raises(RequestError, match=message):
-            train(compose(*words, f"resume_from={path}"))
+            train(compose(*words, "scheduler=none", f"resume={checkpoint.parent.parent}"))
 
 
 def test_numbers_too_small_for_fast_arithmetic_count_as_zero(run):

@@ -121,7 +121,6 @@ def test_the_range_test_is_of_optimizer_steps_from_the_first_weights(short, monk
         (("tune=lr", "tune.min_lr=1", "tune.max_lr=0.1"), r"tune\.min_lr=1: must be .* below tune\.max_lr=0\.1"),
         (("tune=lr", "tune.steps=5"), r"tune\.steps=5: too few"),
         (("tune=lr", "trainer.fast_dev_run=true"), "tune=lr: not together with debug"),
-        (("tune=lr", "resume_from=last.ckpt"), "tune=lr: not together with resume_from"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(compose, overrides, message):

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import (
     LearningRateFinder,
     ModelCheckpoint,
     StochasticWeightAveraging,
+    Timer,
 )
 
 from litlab.compat.lightning import every_n_train_steps, train_time_interval
@@ -33,7 +34,7 @@ def counts_batches(callback: Any) -> bool:
 
     A class whose hook need not see every batch declares `counts_batches = False`.
     """
-    if not getattr(callback, "counts_batches", True):
+    if not getattr(callback, "counts_batches", True) or isinstance(callback, Timer):  # which looks at the clock
         return False
     if (
         isinstance(callback, ModelCheckpoint)

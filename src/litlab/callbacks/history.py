@@ -37,6 +37,7 @@ class History(L.Callback):
         self._epoch = 0  # the current one, counted from 1; 0: none
         self._started = self._paused = 0.0
         self._validated = False
+        self._is_cut = False  # the last of `epochs` was cut short where a resumed run goes on
 
     @classmethod
     def of(cls, trainer: L.Trainer) -> "History":
@@ -47,6 +48,12 @@ class History(L.Callback):
     def total_seconds(self) -> float:
         """Training time so far, with that of the resumed run."""
         return self._earlier + sum(self.seconds) + (self._elapsed() if self._epoch else 0.0)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A resumed run goes on within the epoch that was cut short."""
+        if self._is_cut:
+            self.epochs.pop()
+            self._is_cut = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """An epoch begins."""
@@ -81,15 +88,19 @@ class History(L.Callback):
         self._validated = True
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the finished epochs, including the one that ends now."""
+        """Keep the finished epochs, including the one that ends now; at the end of training, one that was cut short."""
         done = position(trainer, cast(Task, pl_module).losses.batches)["epoch"]
         ends = [self._metrics(trainer)] if done > len(self.epochs) else []
-        state = {"epochs": [*self.epochs[:done], *ends], "seconds": self.total_seconds}
-        checkpoint["callbacks"][self.state_key] = state
+        is_cut = not self._epoch and len(self.epochs) > done
+        epochs = self.epochs if is_cut else [*self.epochs[:done], *ends]
+        checkpoint["callbacks"][self.state_key] = {
+            "epochs": list(epochs), "cut": is_cut, "seconds": self.total_seconds
+        }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """A resumed run continues the earlier epochs."""
         self.epochs = [{str(name): float(value) for name, value in each.items()} for each in state_dict["epochs"]]
+        self._is_cut = bool(state_dict.get("cut"))
         self._earlier = float(state_dict.get("seconds", 0.0))
 
     def best(self, metric: str, mode: str) -> int | None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import lightning.pytorch as L
 import numpy as np
@@ -125,11 +125,23 @@ class Pictures(L.Callback):
         self._before: Array | None = None
         self._loggers: list[Logger] = []
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the loggers: `litlab.verbs.train` tests without."""
+        self._loggers = trainer.loggers
+
+    def state_dict(self) -> dict[str, Any]:
+        """The untrained model's predictions, for a run that resumes."""
+        return {} if self._before is None else {"before": torch.from_numpy(self._before)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `state_dict` gave it."""
+        if "before" in state_dict:
+            self._before = state_dict["before"].numpy()
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the untrained model's predictions, if it maps one number to one."""
-        self._loggers = trainer.loggers  # `litlab.verbs.train` tests without loggers
         task, data = cast(Task, pl_module), cast(TensorData | None, trainer.datamodule)
-        if not _is_wanted(trainer) or data is None or "fit" not in task.pictures:
+        if not _is_wanted(trainer) or data is None or "fit" not in task.pictures or self._before is not None:
             return
         if math.prod(data.input_shape) == data.num_outputs == 1:
             self._before = predict(task, data.splits["test"].inputs, trainer)

@@ -9,7 +9,7 @@ from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
-RESUME = re.compile(r"\+*sweep\.resume=(?!null$)")
+RESUME = re.compile(r"\+*(sweep\.)?resume=(?!null$)")
 NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
 QUOTES = set("'\"")
 
@@ -34,9 +34,14 @@ def arguments(words: Sequence[str]) -> list[str]:
     if not any(word in ("-m", "--multirun") or word.startswith(("-c", "--cfg")) for word in options):
         if any(DRY_RUN.match(word) for word in overrides):
             options.insert(0, "-m")  # the sweeper does it, so that not even a run directory is left
-        elif resume := next((word for word in overrides if RESUME.match(word)), None):
-            raise RequestError(f"{resume}: resumes a sweep and needs -m; to resume a run, use resume_from")
+        elif (resume := resumed(overrides)) and "sweep." in resume.partition("=")[0]:
+            raise RequestError(f"{resume}: resumes a sweep and needs -m; to resume a run, use resume=RUN")
     return options + overrides
+
+
+def resumed(words: Sequence[str]) -> str | None:
+    """The word that resumes a run or a sweep, if there is one."""
+    return next((word for word in words if RESUME.match(word)), None)
 
 
 def _is_override(word: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra import compose as compose_unguarded
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -29,14 +30,19 @@ STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 
 
 def compose(name: str, words: Iterable[str]) -> DictConfig:
-    """Compose conf/NAME.yaml with overrides, and run nothing.
+    """Compose conf/NAME.yaml with overrides, and run nothing; also within a job of Hydra's.
 
     Raises:
         RequestError: as `GuardedLoader`.
         HydraException: an override is wrong.
     """
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose_unguarded(name, list(words))
+    job = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
+            return compose_unguarded(name, list(words))
+    finally:
+        GlobalHydra.instance().hydra = job
 
 
 class GuardedLoader(CheckedLoader):

@@ -38,5 +38,4 @@ def tune_option(config: DictConfig) -> str:
     used = str(OmegaConf.select(config, "tune._target_")).endswith(".find_lr")
     devices = OmegaConf.select(config, "trainer.devices")
     several = isinstance(devices, int) and devices > 1
-    resumed = config.get("resume_from") or OmegaConf.select(config, "sweep.checkpoint")
-    return "" if used or several or resumed else "tune=lr"
+    return "" if used or several else "tune=lr"

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from litlab.config.values import (
-    ExistingFile,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
@@ -25,7 +24,8 @@ PROGRAM: dict[str, Any] = {
     "seed": Seed,
     "threads": Annotated[int, Range(1, 1024, example=1)] | None,
     "evaluate_train": bool | Literal["epoch"],
-    "resume_from": Annotated[str, ExistingFile("a checkpoint that exists: RUN_DIRECTORY/checkpoints/last.ckpt")] | None,
+    "resume": str | None,
+    "checkpoint_seconds": Annotated[float, Range(0, example=60)],
     "tune.apply": bool,
     "sweep.on_failure": Literal["continue", "stop"],
     "sweep.dry_run": bool,
@@ -51,7 +51,7 @@ RANGES: dict[str, dict[str, Any]] = {
         "patience": NonNegativeInt,
         "cooldown": NonNegativeInt,
         "min_lr": NonNegativeFloat | list[NonNegativeFloat],
-        "last_epoch": Literal[-1],  # to continue, use resume_from
+        "last_epoch": Literal[-1],  # to continue, use resume=RUN
     },
     "torch.optim": {
         "lr": Annotated[float, Range(above=0, example=0.01)],

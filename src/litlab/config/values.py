@@ -69,17 +69,6 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class ExistingFile:
-    """A text that is the path of a file; `words` describe that file."""
-
-    words: str
-
-    def holds(self, value: str) -> bool:
-        """Whether the file is there."""
-        return Path(value).is_file()
-
-
-@dataclass(frozen=True)
 class SizeOrFraction:
     """A number of samples (int) or a fraction of them (float), for `Annotated[int | float, SizeOrFraction(0.1)]`."""
 

@@ -20,6 +20,7 @@ from litlab.data.spec import KEY as SPEC
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
 from litlab.files import read_regular, write_atomic
+from litlab.runs.logs import KEY as LOGS
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ COMMENT = len(MARK) + 2 * hashlib.sha256().digest_size
 LENGTH = COMMENT.to_bytes(2, "little")
 # Read by name, hence harmless; everything else must not contain text (see `trusted_part`).
 KNOWN_KEYS = {"epoch", "global_step", "pytorch-lightning_version", "state_dict", "loops", "callbacks"}
-KNOWN_KEYS |= {"optimizer_states", "lr_schedulers", "litlab", SPEC}
+KNOWN_KEYS |= {"optimizer_states", "lr_schedulers", "litlab", LOGS, SPEC}
 HPARAMS = re.compile("(datamodule_)?(hyper_parameters|hparams_name|hparams_type)")
 
 
@@ -141,6 +142,7 @@ def trusted_part(checkpoint: Mapping[str, Any], callbacks: Iterable[L.Callback],
             continue
         if isinstance(callback, ModelCheckpoint):
             state = _in_own_folder(callback, state, weights, source)
+            callback.current_score = state["current_score"]  # which its own load_state_dict leaves out
         elif isinstance(callback, EarlyStopping):
             state = dict(state) | {"patience": callback.patience}  # a setting: the run's own
         elif not type(callback).__module__.startswith(("lightning.", "litlab.")):
@@ -186,6 +188,7 @@ def _in_own_folder(
     best, worst = (max, min) if callback.mode == "max" else (min, max)
     first, last = best(scores, key=scores.__getitem__), worst(scores, key=scores.__getitem__)
     own |= {"best_k_models": scores, "best_model_path": first, "best_model_score": scores[first]}
+    own |= {"current_score": score} if isinstance(score := state.get("current_score"), Tensor | float) else {}
     return own | {"kth_best_model_path": last, "kth_value": scores[last]}
 
 

@@ -18,7 +18,7 @@ FILE = "result.json"
 HISTORY = "history.csv"  # the metrics of each epoch
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
 # Paths, purpose and trust are not part of a run's identity.
-NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume_from", "resume_changes", "trust")
+NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume", "resume_changes", "trust")
 
 StoredResult = dict[str, Any]  # a result.json as read: by any version of litlab, or by another program
 
@@ -142,7 +142,9 @@ def request(config: DictConfig) -> Result:
         hydra = HydraConfig.get()
         chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
         asked.choices = {group: chosen.get(group) for group in GROUPS}
-        asked.overrides = [word for word in hydra.overrides.task if not word.lstrip("+~").startswith("sweep.")]
+        asked.overrides = [
+            word for word in hydra.overrides.task if not word.lstrip("+~").startswith(("sweep.", "resume="))
+        ]
     seed = config.get("seed")  # perhaps invalid: the checks report it
     asked.seed = str(seed) if OmegaConf.is_config(seed) else seed
     try:

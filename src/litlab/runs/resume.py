@@ -3,36 +3,40 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from litlab.config.job import in_sweep
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
+from litlab.runs.logs import KEY as MARKS
 from litlab.tasks.base import Task
-from litlab.tasks.position import KEY
+from litlab.tasks.position import ANY, KEY
+from litlab.tasks.schedule import AUTO
 
 log = logging.getLogger(__name__)
 
-# Settings, or groups of them, that may change without being named in resume_changes.
+LENGTH = tuple(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"))
+# Settings, or groups of them, that may change without resume_changes.
 IRRELEVANT = (
     # Paths, purpose and logging.
-    *("paths", "reference", "resume_from", "resume_changes", "sweep", "tune", "debug", "trust", "logger"),
-    "evaluate_train",
+    *("paths", "reference", "resume", "resume_changes", "sweep", "tune", "debug", "trust", "logger"),
+    *("evaluate_train", "checkpoint_seconds"),
     *("trainer.log_every_n_steps", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.profiler"),
     *("trainer.default_root_dir", "trainer.detect_anomaly", "trainer.num_sanity_val_steps"),
     "trainer.limit_test_batches",  # the test runs again
     # Device and speed: the weights are the same up to rounding.
     *("threads", "task.steps_per_execution", "task.compile", "data.eval_batch_size"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
-    # Length: `Schedule.check_length` checks whether the learning rate depends on it.
-    *("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.max_time"),
+    *LENGTH,  # whether the learning rate depends on it is checked apart
     "trainer.fast_dev_run",
 )
 OBSERVERS = (  # callbacks that do not change the training
-    *("litlab.callbacks.pictures.Pictures", "litlab.callbacks.progress.Progress"),
+    *(f"litlab.callbacks.{name}" for name in ("pictures.Pictures", "progress.Progress", "last.LastCheckpoint")),
     "litlab.callbacks.baseline_loops.BaselineLoops",
     *(f"lightning.pytorch.callbacks.{name}" for name in ("LearningRateMonitor", "DeviceStatsMonitor", "ModelSummary")),
     *(f"lightning.pytorch.callbacks.{name}" for name in ("RichProgressBar", "TQDMProgressBar", "ThroughputMonitor")),
@@ -40,66 +44,102 @@ OBSERVERS = (  # callbacks that do not change the training
 UNSET = "unset"
 
 
-def checkpoint_to_resume(config: DictConfig, task: Task, trainer: L.Trainer) -> tuple[str | None, frozenset[str]]:
-    """The checkpoint that a run resumes from, None for a fresh start; and `check_resume`'s settings.
+class Resumed(NamedTuple):
+    """What a run goes on from.
+
+    Attributes:
+        checkpoint: the file, or None: from the beginning.
+        changes: the settings that differ from the checkpoint's, and those that may.
+        is_over: whether the training is over, and only the test is left.
+        logs: how far the loggers' files were: see `litlab.runs.logs`.
+    """
+
+    checkpoint: Path | None = None
+    changes: frozenset[str] = frozenset()
+    is_over: bool = False
+    logs: Mapping[str, int] = {}
+
+
+def resumed(config: DictConfig, task: Task, trainer: L.Trainer) -> Resumed:
+    """What the run goes on from: last.ckpt of the directory that `resume` names, if there is one.
 
     A job of a resumed sweep starts fresh where the checkpoint of its earlier attempt does not fit.
 
     Raises:
-        RequestError: as `check_resume`, for the one that the user names.
+        RequestError: it cannot: see `check_resume`.
     """
-    if config.resume_from:
-        return config.resume_from, check_resume(config.resume_from, config, task, trainer)
-    if path := OmegaConf.select(config, "sweep.checkpoint"):
-        try:
-            return path, check_resume(path, config, task, trainer)
-        except RequestError as error:
-            log.warning("this job starts fresh: %s", error)
-    return None, frozenset()
+    if not config.resume:
+        return Resumed()
+    path = Path(config.resume, "checkpoints", "last.ckpt")
+    if not path.exists():
+        log.info("there is no %s: the run starts from the beginning", path)
+        return Resumed()
+    try:
+        return check_resume(path, config, task, trainer)
+    except RequestError as error:
+        if not in_sweep():
+            raise
+        log.warning("this job starts fresh: %s", error)
+        return Resumed()
 
 
-def check_resume(path: str, config: DictConfig, task: Task, trainer: L.Trainer) -> frozenset[str]:
+def check_resume(path: Path, config: DictConfig, task: Task, trainer: L.Trainer) -> Resumed:
     """Check that a run can resume from a checkpoint, before anything is loaded or overwritten.
-
-    Returns:
-        the settings that differ from the checkpoint's, and those in `resume_changes`.
 
     Raises:
         RequestError: it is damaged or no checkpoint of litlab, of another model, of other settings than
             `resume_changes` allows, of a run that has stopped early, or of one that was longer than this one.
     """
-    asked = f"resume_from={path}"
+    asked = f"resume={config.resume}"
     try:
         checkpoint = read_checkpoint(path)
     except UnreadableError as error:
-        raise RequestError(f"{asked}: {error.problem}; use RUN/checkpoints/last.ckpt") from error
+        raise RequestError(f"{asked}: {error}") from error
     except OSError as error:
-        raise RequestError(f"{asked}: cannot be read ({error.strerror}); use RUN/checkpoints/last.ckpt") from error
-    if not {"state_dict", "hyper_parameters", KEY} <= checkpoint.keys():
-        raise RequestError(f"{asked}: is not a checkpoint of litlab; use RUN/checkpoints/last.ckpt")
-    if "optimizer_states" not in checkpoint:
-        raise RequestError(
-            f"{asked}: holds the weights alone (save_weights_only=true), and training needs the optimizer's state, too"
-        )
+        raise RequestError(f"{asked}: {path} cannot be read ({error.strerror})") from error
+    if not {"state_dict", "hyper_parameters", KEY, "optimizer_states"} <= checkpoint.keys():
+        raise RequestError(f"{asked}: {path} is not a checkpoint of litlab")
     shapes = {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
     if shapes != {name: weight.shape for name, weight in task.state_dict().items()}:
-        raise RequestError(f"{asked}: has weights of another model; choose the model that it was trained with")
-    changes = _changes(config, checkpoint["hyper_parameters"], dict(task.hparams), asked)
-    _refuse_stopped(trainer, checkpoint, changes, asked)
+        raise RequestError(f"{asked}: {path} has weights of another model; choose the model that it was trained with")
+    before, now = checkpoint["hyper_parameters"], dict(task.hparams)
+    changes = check_changes(config, before, now, asked)
     at = checkpoint[KEY]
     done = at["epoch"] + (at["batches"] > 0)
     if trainer.max_epochs not in (None, -1) and done > trainer.max_epochs:
+        raise RequestError(f"trainer.max_epochs={trainer.max_epochs}: {config.resume} has done {done}; set more")
+    goes_on = not at.get("over") or is_longer(before, now)
+    if goes_on and at.get("over") and (callback := _stopper(trainer, checkpoint)):
         raise RequestError(
-            f"trainer.max_epochs={trainer.max_epochs}: {path} has done {done}; set more, or leave it out"
+            f"{asked}: has stopped early, after epoch {done}, as {callback.monitor} no longer improved; to train on, "
+            "set a larger callbacks.early_stopping.patience and resume_changes=[callbacks.early_stopping.patience]"
         )
-    return changes
+    return Resumed(path, changes, not goes_on, checkpoint.get(MARKS, {}))
 
 
-def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, Any], asked: str) -> frozenset[str]:
-    """The settings that differ, all of which may; and those in `resume_changes`."""
+def is_longer(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether settings that end a training differ, so that one that is over may go on."""
+    old, new = _flat(before), _flat(now)
+    names = [name for name in (*old, *new) if name in LENGTH or name.startswith("callbacks.")]
+    return any(old.get(name, UNSET) != new.get(name, UNSET) and not _is_observer(name, old, new) for name in names)
+
+
+def check_changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, Any], asked: str) -> frozenset[str]:
+    """The settings that differ, all of which may; and those in `resume_changes` (`ANY`: all).
+
+    Args:
+        config: of the run that resumes, not resolved.
+        before: the earlier settings, resolved.
+        now: those of `config`.
+        asked: what the user has typed.
+
+    Raises:
+        RequestError: others differ, which are named; or the state of another class would be needed.
+    """
     allowed = config.resume_changes
-    if not isinstance(allowed, ListConfig) or not all(isinstance(name, str) for name in allowed):
-        raise RequestError(f"resume_changes={allowed}: must be a list of settings, such as [optimizer.lr]")
+    names = {True: (ANY,), False: (), None: ()}.get(allowed) if not isinstance(allowed, ListConfig) else tuple(allowed)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"resume_changes={allowed}: must be true, or a list of settings, such as [optimizer.lr]")
     changed = differences(before, now)
     for name, (old, new) in changed.items():
         if name in ("model._target_", "optimizer._target_", "scheduler._target_", "task._target_"):
@@ -107,7 +147,7 @@ def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, An
                 f"{asked}: was trained with {name}={old}, whose state {new} cannot take over; choose the same "
                 f"{name.partition('.')[0]}"
             )
-    named = [name for name in changed if any(_is_within(name, each) for each in allowed)]
+    named = [name for name in changed if ANY in names or any(_is_within(name, each) for each in names)]
     follows = {f"${{{name}}}" for name in named}  # such as scheduler.max_lr, which is optimizer.lr by default
     plain: Any = OmegaConf.to_container(config, resolve=False)
     written = _flat(plain)
@@ -117,10 +157,25 @@ def _changes(config: DictConfig, before: Mapping[str, Any], now: Mapping[str, An
             f"{name}={_as_text(changed[name][0])} (now {_as_text(changed[name][1])})" for name in refused
         )
         raise RequestError(
-            f"{asked}: was trained with {changes}; set them as they were, or allow the change with "
-            f"resume_changes=[{','.join(refused)}]"
+            f"{asked}: was trained with {changes}; leave that as it was, or allow the change with resume_changes=true"
         )
-    return frozenset(changed) | frozenset(allowed)
+    _refuse_length(before, now, names, asked)
+    return frozenset(changed) | frozenset(names)
+
+
+def _refuse_length(before: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str], asked: str) -> None:
+    """Refuse another length of the run where the learning rate was planned for the old one."""
+    auto = [name for name, value in (now.get("scheduler") or {}).items() if value == AUTO]
+    if not auto or {ANY, "scheduler"} & {each.partition(".")[0] for each in allowed}:
+        return
+    for name in ("max_epochs", "max_steps"):
+        old, new = before["trainer"].get(name), now["trainer"].get(name)
+        if old != new:
+            raise RequestError(
+                f"{asked}: the learning rate was planned for trainer.{name}={_as_text(old)} "
+                f"(scheduler.{auto[0]}=auto), not for {_as_text(new)}; keep that length, or plan a new schedule with "
+                "resume_changes=[scheduler]"
+            )
 
 
 def _as_text(value: Any) -> str:
@@ -185,15 +240,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _refuse_stopped(trainer: L.Trainer, checkpoint: Mapping[str, Any], changes: frozenset[str], asked: str) -> None:
+def _stopper(trainer: L.Trainer, checkpoint: Mapping[str, Any]) -> EarlyStopping | None:
+    """The callback that has ended the training, unless it has more patience now."""
     for callback in trainer.callbacks:
         state = checkpoint.get("callbacks", {}).get(callback.state_key)
-        if not isinstance(callback, EarlyStopping) or not state:
-            continue
-        eased = any(name.startswith("callbacks.") for name in changes) and state["wait_count"] < callback.patience
-        if (state["stopped_epoch"] or state["wait_count"] >= state["patience"]) and not eased:
-            raise RequestError(
-                f"{asked}: this run has stopped early, after epoch {checkpoint['epoch'] + 1}, as {callback.monitor} no "
-                "longer improved; to train on, set a larger callbacks.early_stopping.patience and "
-                "resume_changes=[callbacks.early_stopping.patience]"
-            )
+        if isinstance(callback, EarlyStopping) and state and state["stopped_epoch"]:
+            eased = state["patience"] < callback.patience and state["wait_count"] < callback.patience
+            return None if eased else callback
+    return None

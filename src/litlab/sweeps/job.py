@@ -33,7 +33,7 @@ class Job:
         identity: equal for jobs of the same settings.
         error: why it cannot be composed.
         folder: its own; of a duplicate, `NO_FOLDER`.
-        resume_from: the last checkpoint of an attempt that was stopped in an earlier session.
+        resume: the folder of an attempt that was stopped in an earlier session, and has a checkpoint.
         result: as it was last read.
         duplicate_of: the job of the same settings that runs in its place.
         is_reported: whether its end has been printed.
@@ -44,7 +44,7 @@ class Job:
     identity: str = ""
     error: Exception | None = None
     folder: Path = NO_FOLDER
-    resume_from: Path | None = None
+    resume: Path | None = None
     result: StoredResult | None = None
     duplicate_of: "Job | None" = None
     is_reported: bool = False
@@ -55,7 +55,7 @@ class Job:
 
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
-        resume = [f"sweep.checkpoint={hydra_quoted(str(self.resume_from))}"] if self.resume_from else []
+        resume = [f"resume={hydra_quoted(str(self.resume))}"] if self.resume else []
         own = [f"sweep.swept={hydra_list(swept)}", f"hydra.sweep.subdir={hydra_quoted(self.folder.name)}"]
         return [*self.overrides, *resume, *own]
 

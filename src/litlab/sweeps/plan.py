@@ -55,7 +55,7 @@ class Plan:
         self.total = total
         self.jobs: list[Job] = []
         self._earlier: dict[str, Path] = {}  # by identity: the folder of a job of an earlier session
-        self._stopped: dict[str, Path] = {}  # by identity: the last checkpoint of one that was stopped
+        self._stopped: dict[str, Path] = {}  # by identity: the folder of one that was stopped
 
     def add(self, job_overrides: Sequence[Sequence[str]]) -> Batch:
         """Compose jobs, and give a folder to those that need one.
@@ -82,13 +82,13 @@ class Plan:
                 started.append(job)
             else:
                 if not job.settings.get("tune"):  # which starts over
-                    job.resume_from = self._stopped.get(job.identity)
+                    job.resume = self._stopped.get(job.identity)
                 pending.append(job)
         self.jobs += jobs
         save(self.folder, self.jobs, self.total or len(self.jobs))
         if done := sum(job.is_reported for job in started):
             print(f"{done} of {len(jobs)} jobs are already completed", flush=True)
-        if resumed := sum(job.resume_from is not None for job in pending):
+        if resumed := sum(job.resume is not None for job in pending):
             print(f"{resumed} of the others resume{'' if resumed > 1 else 's'} from the last checkpoint", flush=True)
         self.claim([job for job in jobs if job.error or job in pending])
         for job in jobs:
@@ -113,8 +113,7 @@ class Plan:
         running = {identities[path]: path for path, result in found if is_alive_elsewhere(result, path / FILE)}
         self._earlier = running | completed
         stopped = {identities[path]: path for path, result in found if result["status"] == "interrupted"}
-        checkpoints = {job: path / "checkpoints" / "last.ckpt" for job, path in stopped.items()}
-        self._stopped = {job: file for job, file in checkpoints.items() if file.is_file()}
+        self._stopped = {job: path for job, path in stopped.items() if (path / "checkpoints" / "last.ckpt").is_file()}
         number = self.total or len(jobs)
         print(f"{number} job{'s' if number != 1 else ''} in {quoted(self.folder)}", flush=True)
         start_clock(self.folder)

@@ -310,10 +310,14 @@ class Task(L.LightningModule):
         spec = getattr(self.trainer.datamodule, "spec", None)
         checkpoint[SPEC] = spec.as_dict() if isinstance(spec, DataSpec) else None
         checkpoint[position.KEY] = position.state(self)
+        position.settle(checkpoint["loops"]["fit_loop"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before a fit: let Lightning's loops start where the run stopped."""
         if position.KEY in checkpoint and is_attached(self) and self.trainer.state.fn == TrainerFn.FITTING:
+            if self.progress.is_over:
+                self.trainer.should_stop = True
+                return
             state = self.progress.resumed = checkpoint[position.KEY]
             loops = checkpoint["loops"]
             loops["fit_loop"] = position.fit_loop(loops["fit_loop"], state, self.steps_per_execution)

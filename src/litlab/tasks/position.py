@@ -21,6 +21,7 @@ from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
 
 KEY = "litlab"  # in a checkpoint
+ANY = "*"  # in `Task.resume_changes`: any setting
 
 
 @dataclass
@@ -30,6 +31,7 @@ class EpochProgress:
     left: int = 0  # batches of the latest `training_step` that max_steps left undone
     validated_at: int | None = None  # batches done at the epoch's latest validation
     resumed: dict[str, Any] | None = None  # a checkpoint's state, until its epoch begins
+    is_over: bool = False  # the training: of a resumed run, only the test is left
 
     def start_epoch(self) -> int:
         """Begin an epoch; returns the batches that are done: in a resumed epoch, those before the checkpoint."""
@@ -46,6 +48,8 @@ def state(task: Any) -> dict[str, Any]:
     at = position(trainer, task.losses.batches)
     shape = None if task.compilation is None else task.compilation.shape
     return at | {
+        "over": task.progress.is_over,
+        "seconds_compiling": task.seconds_compiling,
         "validated": task.progress.validated_at == at["batches"],
         "losses": task.losses.state_dict(),
         "gradients": {name: weight.grad for name, weight in task.named_parameters() if weight.grad is not None},
@@ -63,8 +67,10 @@ def restore(task: Any, state: Mapping[str, Any]) -> None:
     trainer = task.trainer
     if any(name.partition(".")[0] in ("optimizer", "scheduler") for name in task.resume_changes):
         replan(task)
-    elif task.schedule is not None:
-        task.schedule.check_length()
+    elif task.schedule is not None and not task.schedule.has_planned_length:
+        if ANY not in task.resume_changes:
+            task.schedule.refuse_length()
+        replan(task)
     if state["batches"]:
         start_at(trainer, state)
     task.losses.load_state_dict(state["losses"])
@@ -73,6 +79,7 @@ def restore(task: Any, state: Mapping[str, Any]) -> None:
         named[name].grad = gradient.to(named[name].device)
     if task.compilation is not None and state["shape"] is not None:  # the step after an eager first one is compiled
         task.compilation.shape = torch.Size(state["shape"])
+        task.compilation.seconds += state.get("seconds_compiling", 0.0)
     restore_random_state(trainer, state["random"])
 
 
@@ -122,11 +129,12 @@ def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict
     calls = math.ceil(at["of"] / size)
     done = calls - math.ceil((at["of"] - at["batches"]) / size)
     epochs = _counts(epoch) | {"ready": epoch + inside}  # the epoch starts again, which calls its start hooks
+    total = _counts(epoch * calls + done) if inside else state["epoch_loop.batch_progress"]["total"]
     unvalidated = _counts(0) | dict.fromkeys(("ready", "started"), int(inside and not at["validated"]))
     return dict(state) | {
         "epoch_progress": {"total": epochs, "current": dict(epochs)},
         "epoch_loop.batch_progress": {
-            "total": _counts(epoch * calls + done),
+            "total": total,
             "current": _counts(done),
             "is_last_batch": inside and at["batches"] == at["of"],
         },
@@ -134,8 +142,27 @@ def fit_loop(state: Mapping[str, Any], at: Mapping[str, Any], size: int) -> dict
     }
 
 
+def settle(state: dict[str, Any]) -> None:
+    """Remove the traces of a resume from Lightning's loop state, so that it is that of a run that never stopped."""
+    current = state["epoch_progress"]["current"]
+    current["ready"] = max(current["ready"], current["started"])
+    state["epoch_loop.val_loop.batch_progress"]["total"] = _counts(0)
+
+
 def _counts(number: int) -> dict[str, int]:
     return dict.fromkeys(("ready", "started", "processed", "completed"), number)
+
+
+def is_resumable(task: Any) -> bool:
+    """Whether a run can resume from where this one is within an epoch.
+
+    With torch's own loaders it cannot; and a checkpoint has the first device's gradients, not those that several are
+    accumulating.
+    """
+    loader = task.trainer.train_dataloader
+    loader = loader.loader if isinstance(loader, Chunks) else loader
+    whole = task.trainer.world_size == 1 or task.losses.batches % task.accumulate == 0
+    return isinstance(loader, TensorLoader) and whole
 
 
 def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
@@ -148,12 +175,12 @@ def start_at(trainer: L.Trainer, at: Mapping[str, int]) -> None:
     loader = loader.loader if isinstance(loader, Chunks) else loader
     if not isinstance(loader, TensorLoader):
         raise RequestError(
-            f"resume_from: was saved within epoch {at['epoch'] + 1}, and these data have a loader of their own, which "
-            "cannot resume there; use a checkpoint from the end of an epoch"
+            f"resume: last.ckpt was saved within epoch {at['epoch'] + 1}, and these data have a loader of their own, "
+            "which cannot resume there; start the run again"
         )
     if (length := batches_per_epoch(trainer)) != at["of"]:
         raise RequestError(
-            f"resume_from: was saved within an epoch of {at['of']} batches, and this run's has {length}; leave "
+            f"resume: last.ckpt was saved within an epoch of {at['of']} batches, and this run's has {length}; leave "
             "data.batch_size and the data as they were"
         )
     loader.skip = {at["epoch"]: at["batches"]}

@@ -4,7 +4,7 @@ import functools
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import lightning.pytorch as L
 from torch import Tensor
@@ -77,21 +77,23 @@ class Schedule:
             )
         return math.ceil((steps if self.interval == "step" else steps / per_epoch) / self.frequency)
 
-    def check_length(self) -> None:
-        """Call once the scheduler's state is restored from a checkpoint.
+    @property
+    def has_planned_length(self) -> bool:
+        """Whether the scheduler, restored from a checkpoint, was planned for this length of the run."""
+        return all(getattr(self.scheduler, name, self._length) == self._length for name in self._auto)
+
+    def refuse_length(self) -> NoReturn:
+        """Refuse a length for which the scheduler was not planned, so that it would end too early or too late.
 
         Raises:
-            RequestError: it was planned for another length of the run, so it would end too early or too late.
+            RequestError: always.
         """
-        for name in self._auto:
-            planned = getattr(self.scheduler, name, self._length)
-            if planned != self._length:
-                unit = f"{self.interval}s"
-                raise RequestError(
-                    f"trainer.max_epochs: the learning rate was planned for {planned} {unit} (scheduler.{name}=auto), "
-                    f"and this run has {self._length}; resume with that length, or plan a new schedule "
-                    "with resume_changes=[scheduler]"
-                )
+        name = next(name for name in self._auto if getattr(self.scheduler, name, self._length) != self._length)
+        raise RequestError(
+            f"trainer.max_epochs: the learning rate was planned for {getattr(self.scheduler, name)} {self.interval}s "
+            f"(scheduler.{name}=auto), and this run has {self._length}; resume with that length, or plan a new "
+            "schedule with resume_changes=[scheduler]"
+        )
 
     def replanned(self, optimizer: Optimizer, trainer: L.Trainer, accumulate: int) -> LRScheduler:
         """A scheduler with the current settings, advanced to where the run stands.

@@ -34,7 +34,7 @@ from litlab.verbs.train import describe_environment, prepare_process
 SPLITS = ("train", "val", "test")
 CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them
 # Settings that change no metric of an evaluation, or that it always sets.
-UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust", "trainer.num_nodes")
+UNUSED = ("callbacks", "logger", "paths", "resume", "trust", "trainer.num_nodes")
 SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
 
 
@@ -103,7 +103,7 @@ def changed_config(run: LoadedRun, request: Request) -> DictConfig:
     Raises:
         RequestError: a setting is wrong, or may not be changed.
     """
-    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume_from": None})
+    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume": None})
     for group, word in request.groups.items():
         _choose(config, group, word, run.result.choices.get(group))
     for each in request.overrides:

@@ -24,12 +24,12 @@ def find_run(name: str, log_dir: Path) -> Path:
     Raises:
         RequestError: there is no such run, or it has no checkpoint.
     """
-    folder = _folder(name, log_dir, "run=")
+    folder = find_directory(name, log_dir, "run=")
     if (folder / REQUEST).is_file():
         best = _winner(folder, "run=").best_job
         assert best is not None and best.run_dir is not None  # it has a rank
         folder = best.run_dir
-    result = _read(folder, f"run={name}")
+    result = read_result(folder, f"run={name}")
     if not any((folder / "checkpoints").glob("*.ckpt")):
         status = result["status"]
         why = f" ({printable(one_line(result['error']))})" if result.get("error") else ""
@@ -47,14 +47,19 @@ def find_jobs(name: str, log_dir: Path) -> list[JobResult]:
     Raises:
         RequestError: there is no such run, or its result cannot be read.
     """
-    folder = _folder(name, log_dir, "")
+    folder = find_directory(name, log_dir, "")
     if (folder / REQUEST).is_file():
         return _winner(folder, "").started_jobs
-    _read(folder, name)
+    read_result(folder, name)
     return read([folder])
 
 
-def _folder(name: str, log_dir: Path, prefix: str) -> Path:
+def find_directory(name: str, log_dir: Path, prefix: str) -> Path:
+    """The directory that is meant; `last`: the newest run in `log_dir`.
+
+    Raises:
+        RequestError: there is none; `prefix`, such as run=, is what the name follows on the command line.
+    """
     folder = Path(name)
     if name == "last":
         patterns = (f"train/runs/*/{FILE}", f"train/multiruns/*/*/{FILE}")
@@ -74,8 +79,14 @@ def _winner(sweep: Path, prefix: str) -> Row:
     return winners[0]
 
 
-def _read(folder: Path, asked: str) -> StoredResult:
-    example = EXAMPLE.format("run=" * asked.startswith("run="))
+def read_result(folder: Path, asked: str) -> StoredResult:
+    """The result.json of a run.
+
+    Raises:
+        RequestError: it is not there, or cannot be read.
+    """
+    word, equals, _ = asked.partition("=")
+    example = EXAMPLE.format(f"{word}=" * bool(equals))
     try:
         return reading.read(folder / FILE)
     except FileNotFoundError as error:

@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -23,8 +24,9 @@ from litlab.errors import RequestError, RunError
 from litlab.finish import advise, finish
 from litlab.runs.checkpoints import UnreadableError
 from litlab.runs.hparams import log_metrics, session
+from litlab.runs.logs import rewind
 from litlab.runs.result import Result
-from litlab.runs.resume import checkpoint_to_resume
+from litlab.runs.resume import Resumed, resumed
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
@@ -50,12 +52,15 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         return result
     task.steps_per_execution = steps_per_execution(config, trainer, task)
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    task.hparams.update(settings)  # into checkpoints, as plain data
+    task.hparams.update(settings | {"resume": None, "resume_changes": False})  # into checkpoints, as plain data
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
-    checkpoint, task.resume_changes = checkpoint_to_resume(config, task, trainer)
+    earlier = resumed(config, task, trainer)
+    task.resume_changes, task.progress.is_over = earlier.changes, earlier.is_over
+    if config.resume and trainer.is_global_zero:
+        rewind(trainer, Path(config.resume), earlier.logs)
     with signals.deferred(), process_group(trainer, config), session(trainer.loggers, config, result):
         result.environment |= describe_environment(trainer)
-        fit(config, trainer, task, data, result, checkpoint)
+        fit(config, trainer, task, data, result, earlier)
         signals.check()
         loggers, trainer.loggers = trainer.loggers, []  # the curves end here
         unpredicted = finish(config, trainer, task, data, result)
@@ -85,23 +90,21 @@ def is_wanted(record: logging.LogRecord) -> bool:
     return not any(text in record.getMessage() for text in unwanted)
 
 
-def fit(
-    config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result, checkpoint: str | None
-) -> None:
-    """Train the task, from a checkpoint if one is given; a run that fails or is stopped records how far it came."""
+def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, result: Result, earlier: Resumed) -> None:
+    """Train the task, from a checkpoint if there is one; a run that fails or is stopped records how far it came."""
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=earlier.checkpoint, weights_only=True)
     except UnreadableError as error:  # of the best weights beside the checkpoint, or a planted file
-        raise RequestError(f"resume_from={error}") from error
+        raise RequestError(f"resume={config.resume}: {error}") from error
     except DivergedError as error:
         raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
     finally:
         result.update(epochs=trainer.current_epoch, steps=trainer.global_step)
     result.update(**describe_speed(task, trainer))
-    loss = trainer.callback_metrics.get("train/loss")  # none after trainer.max_epochs=0
+    epochs = History.of(trainer).epochs  # none after trainer.max_epochs=0
     # The mean over the last epoch's steps; with evaluate_train, train/loss is that of the tested weights.
     name = "train/loss_epoch" if config.evaluate_train else "train/loss"
-    result.metrics = {} if loss is None else {name: float(loss)}
+    result.metrics = {name: epochs[-1]["train/loss"]} if epochs else {}
 
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:

@@ -51,9 +51,8 @@ def tuned(config: DictConfig, result: Result) -> DictConfig:
         return config
     settings = dict(config.tune)
     apply, name = settings.pop("apply"), f"tune={settings['_target_'].rpartition('find_')[2]}"
-    for asked, wrong in (("resume_from", config.resume_from), ("debug", config.trainer.fast_dev_run)):
-        if wrong:
-            raise RequestError(f"{name}: not together with {asked}; leave one of them out")
+    if config.trainer.fast_dev_run:
+        raise RequestError(f"{name}: not together with debug; leave one of them out")
     started = time.perf_counter()
     found: Found = instantiate("tune", settings, trusted(config))(config, name)
     before, seconds = OmegaConf.select(config, found.setting), time.perf_counter() - started

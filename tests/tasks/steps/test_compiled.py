@@ -98,6 +98,31 @@ def test_a_graph_has_four_steps_whatever_the_schedule(fit, uncompiled, monkeypat
     assert sizes == [1, 4, 4, 4, *[1] * 7]  # of 16 batches, the first eager; and of 4, the last smaller
 
 
+def test_a_run_that_goes_on_within_an_epoch_has_the_graphs_of_an_undisturbed_one(
+    fit, uncompiled, monkeypatch, tmp_path
+):
+    """Checkpoints come between calls of 16 batches; so do the ends by trainer.max_time."""
+    from litlab.callbacks.last import LastCheckpoint
+
+    sizes, run, save = [], CompiledSteps.run, LastCheckpoint._save
+    monkeypatch.setattr(CompiledSteps, "run", lambda self, parts: (sizes.append(len(parts)), run(self, parts))[1])
+
+    def keep(self, trainer):
+        if not trainer.current_epoch and len(saved) == 0 and trainer.global_step == 32:
+            trainer.save_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+            saved.append(len(sizes))
+        save(self, trainer)
+
+    saved = []
+    monkeypatch.setattr(LastCheckpoint, "_save", keep)
+    setting = (PLAIN[0], "scheduler=onecycle", "model.hidden_sizes=[16]", "data.batch_size=16", "task.compile=true")
+    whole = fit(*setting, "checkpoint_seconds=1e-9")
+    wholes, sizes[:] = sizes[saved[0] :], []
+    resumed = fit(*setting, f"resume={tmp_path}")
+    assert sizes == wholes and sizes[:4] == [4, 4, 4, 4]
+    assert all(torch.equal(resumed.weights[name], weight) for name, weight in whole.weights.items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["none", "onecycle"])
 def test_really_compiled(fit, tmp_path, scheduler):
@@ -106,10 +131,10 @@ def test_really_compiled(fit, tmp_path, scheduler):
     ours = fit(*overrides, "task.compile=true")
     assert ours.task.seconds_compiling > 0  # it was compiled
     assert_close(ours.weights, eager.weights)
-    saved = tmp_path / "compiled.ckpt"
+    saved = tmp_path / "checkpoints" / "last.ckpt"
     ours.trainer.save_checkpoint(saved)
     checkpoint = torch.load(saved, weights_only=True)
     assert checkpoint["state_dict"].keys() == eager.weights.keys()
     if scheduler == "none":
-        resumed = fit(*overrides, "trainer.max_epochs=3", f"resume_from={saved}", "task.compile=false")
+        resumed = fit(*overrides, "trainer.max_epochs=3", f"resume={tmp_path}", "task.compile=false")
         assert resumed.trainer.global_step == 15
