@@ -135,7 +135,7 @@ def planted(canary):
 def test_pickles_in_checkpoints(victim, tmp_path, canary, compose, name):
     directory = poisoned(victim, tmp_path, **PICKLES[name](canary))
     shutil.copy(directory / "checkpoints/best.ckpt", directory / "checkpoints/last.ckpt")
-    config = compose("data=digits", "model=linear", f"resume_from={directory}/checkpoints/last.ckpt")
+    config = compose("data=digits", "model=linear", f"resume={directory}")
     said = opened(directory, resume=lambda: train(config))
     assert said.pop("summarize") == "ok"
     assert all(
