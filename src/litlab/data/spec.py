@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from litlab.data.samples import column_axis
+from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 
 KEY = "data_spec"  # in a checkpoint
@@ -75,6 +76,8 @@ class DataSpec:
         Raises:
             RequestError: another shape, or uint8 images where the data set does not say what they are divided by.
         """
+        if isinstance(raw, StoredInputs):  # of the data set itself, which has the right shape
+            return cast(Tensor, raw if self.mean is None else raw.normalized(*self._statistics(raw)))
         try:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:
@@ -97,8 +100,13 @@ class DataSpec:
             raise RequestError("the inputs hold NaN or infinite values")
         if self.mean is None or self.std is None:
             return inputs
+        mean, std = self._statistics(inputs)
+        return (inputs - mean).div_(std)
+
+    def _statistics(self, inputs: Tensor | StoredInputs) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, as they broadcast to inputs."""
         shape = [-1 if axis == column_axis(inputs) else 1 for axis in range(inputs.dim())]
-        return (inputs - torch.tensor(self.mean).view(shape)).div_(torch.tensor(self.std).view(shape))
+        return torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
 
     def _batch(self, inputs: Tensor) -> Tensor:
         """(N, *input_shape), from one sample or several."""

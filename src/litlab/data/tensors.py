@@ -15,6 +15,7 @@ from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.samples import as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
+from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 from litlab.escape import one_line
 
@@ -85,7 +86,8 @@ class TensorData(L.LightningDataModule):
         It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
         Inputs (N, *input_shape); targets (N,), class indices, or numbers (N,) or (N, num_outputs). Any numeric type:
-        `raw_splits` converts to float32, and class indices and tokens to int64.
+        `raw_splits` converts to float32, and class indices and tokens to int64. Inputs of a smaller type, such as
+        uint8, stay so until a batch is taken.
         """
         raise NotImplementedError
 
@@ -140,7 +142,8 @@ class TensorData(L.LightningDataModule):
                 inputs,
                 targets,
             ) in splits.items():  # one at a time to save memory; load() may keep the originals
-                splits[part] = Split((inputs - mean).div_(std), targets)
+                stored = isinstance(inputs, StoredInputs)
+                splits[part] = Split(inputs.normalized(mean, std) if stored else (inputs - mean).div_(std), targets)
         return splits
 
     def raw_splits(self) -> dict[str, Split]:
@@ -212,8 +215,12 @@ class TensorData(L.LightningDataModule):
         return batch
 
 
-def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(inputs: Tensor | StoredInputs) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation along `column_axis`; 1 for constant columns."""
-    over = [axis for axis in range(inputs.dim()) if axis != column_axis(inputs)]
-    std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
+    kept = column_axis(inputs)
+    if isinstance(inputs, StoredInputs):
+        mean, std = inputs.moments(kept)
+    else:
+        over = [axis for axis in range(inputs.dim()) if axis != kept]
+        std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
     return mean, torch.where(std > 0, std, torch.ones_like(std))

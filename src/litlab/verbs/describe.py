@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
+MAX_VALUES = 2**26  # 256 MB as float32
 
 
 def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
 
 def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
     """The description of the splits before normalization, without remarks."""
-    values = columns(data, splits["train"])
+    values = columns(data, spaced(splits["train"]))
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     return {
         "question": question(data),
@@ -61,6 +63,12 @@ def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
         "faults": list(faults(data, splits)),
         "relations": relations(data, splits["train"], hashes["train"], list(values)),
     }
+
+
+def spaced(split: Split) -> Split:
+    """The split or, where its inputs as float32 would take too much memory, evenly spaced samples of it."""
+    step = math.ceil(math.prod(split.inputs.shape) / MAX_VALUES)
+    return split if step <= 1 else split.take(torch.arange(0, len(split.inputs), step))
 
 
 def question(data: TensorData) -> str:
@@ -117,7 +125,8 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
         figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
-    figures["features"] = draw_features(data, Split(inputs[:DRAWN], targets[:DRAWN]), len(inputs))
+    drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))
+    figures["features"] = draw_features(data, Split(inputs[:drawn], targets[:drawn]), len(inputs))
     for name, figure in figures.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
 
@@ -128,7 +137,8 @@ def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     chosen = every
     if len(every) > MAX_PANELS:
         chosen = every[:MAX_PANELS] if data.class_names is not None else [*every[: MAX_PANELS - 1], every[-1]]
-    heading = "Values of the training split" if samples <= DRAWN else f"Values of the first {DRAWN:,} training samples"
+    shown = len(split.inputs)
+    heading = "Values of the training split" if samples <= shown else f"Values of the first {shown:,} training samples"
     if len(chosen) < len(every):
         heading += f": {len(chosen)} of {len(every):,} columns"
     return dataset.feature_histograms({name: values.numpy() for name, values in chosen}, heading)
