@@ -62,6 +62,16 @@ class DataSpec:
         """Classification, binary (two classes with one output) or regression: the task for such targets."""
         return target_kind(self.class_names, self.num_outputs)
 
+    @property
+    def in_words(self) -> str:
+        """The samples: images of 28x28 with 1 channel, or 8 columns."""
+        shape = self.input_shape
+        if len(shape) == 3:
+            return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
+        if len(shape) == 1:
+            return f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
+        return f"samples of {math.prod(shape)} values"
+
     def prepare(self, raw: Any) -> Tensor:
         """Raw inputs as the network takes them: converted, scaled and normalized as in training, to the bit.
 
@@ -84,7 +94,7 @@ class DataSpec:
             raise RequestError(f"the inputs are not a numeric array ({type(raw).__name__})") from error
         inputs = self._batch(given.detach().cpu())
         if self.num_tokens is not None:
-            if inputs.is_floating_point() or inputs.min() < 0 or inputs.max() >= self.num_tokens:
+            if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < self.num_tokens)).all():
                 raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {self.num_tokens - 1}")
             return inputs.to(torch.int64)
         is_pixels = inputs.dtype == torch.uint8 and len(self.input_shape) == 3
@@ -123,7 +133,7 @@ class DataSpec:
                     return batch.reshape(-1, *shape)
                 return batch.permute(0, 3, 1, 2).contiguous()
         raise RequestError(
-            f"the inputs have the shape {given}; the run was trained on {_in_words(shape)}: it must be "
+            f"the inputs have the shape {given}; the run was trained on {self.in_words}: it must be "
             + " or ".join(f"(N, {', '.join(map(str, layout))})" for layout in dict.fromkeys(layouts))
         )
 
@@ -131,13 +141,3 @@ class DataSpec:
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
     """As `DataSpec.target_kind`."""
     return "regression" if class_names is None else "binary" if num_outputs == 1 else "classification"
-
-
-def _in_words(shape: tuple[int, ...]) -> str:
-    if len(shape) == 3:
-        return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
-    return (
-        f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
-        if len(shape) == 1
-        else f"samples of {math.prod(shape)} values"
-    )

@@ -1,0 +1,151 @@
+"""Image files as arrays: PNG, JPEG, BMP and WebP of any kind and size, from anyone."""
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from litlab.errors import RequestError
+from litlab.escape import one_line, printable
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+MAX_PIXELS = 50_000_000  # a camera's image has fewer; decoded, three channels of this are 150 MB
+WHITE = 255.0
+
+Pixels = npt.NDArray[np.uint8]
+Read = TypeVar("Read")
+
+
+class ImageError(RequestError):
+    """A file that is no image that can be read; the message names it."""
+
+
+def decode(file: Path | bytes, channels: int, background: Sequence[float] = (WHITE,)) -> Pixels:
+    """The pixels of an image file, turned as its EXIF orientation says; of an animation, the first picture.
+
+    Grey, palette and colour images become what is asked for (grey: luma, ITU-R 601); 16 bits are scaled to 8.
+
+    Args:
+        file: its path, or its content.
+        channels: 1 (grey) or 3 (red, green, blue).
+        background: behind transparent pixels, 0 to 255, for each channel or for all.
+
+    Returns:
+        uint8, shape (channels, height, width).
+
+    Raises:
+        ImageError: it cannot be read, is damaged or of another format, or has more than 50 million pixels; these are
+            counted in its header, before memory is taken.
+    """
+    mode = {1: "L", 3: "RGB"}[channels]
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"has {image.width:,}x{image.height:,} pixels, more than {MAX_PIXELS:,}")
+            pixels = _opaque(_eight_bits(ImageOps.exif_transpose(image)), background).convert(mode)
+    except Exception as error:  # what PIL raises for hostile files is not documented
+        raise ImageError(f"{_name(file)}: {_reason(error)}") from error
+    array = np.asarray(pixels)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def fit(image: Pixels, size: tuple[int, int], background: Sequence[float]) -> Pixels:
+    """Resize an image (channels, height, width) to `size`, keeping its aspect; centred, padded with `background`.
+
+    Bilinear, over the whole area that a new pixel covers. An image of that size stays as it is.
+
+    Returns:
+        uint8, shape (channels, *size).
+    """
+    channels, height, width = image.shape
+    if (height, width) == size:
+        return image
+    scale = min(size[0] / height, size[1] / width)
+    inner = [min(max(round(scale * side), 1), limit) for side, limit in zip((height, width), size, strict=True)]
+    fitted = np.empty((channels, *size), np.uint8)
+    fitted[:] = np.rint(background).astype(np.uint8).reshape(-1, 1, 1)
+    top, left = ((whole - part) // 2 for whole, part in zip(size, inner, strict=True))
+    for plane, target in zip(image, fitted, strict=True):
+        resized = Image.fromarray(plane).resize((inner[1], inner[0]), Image.Resampling.BILINEAR)
+        target[top : top + inner[0], left : left + inner[1]] = np.asarray(resized)
+    return fitted
+
+
+def decode_all(files: Iterable[Path], read: Callable[[Path], Read]) -> Iterator[tuple[Path, Read | ImageError]]:
+    """Many files, in their order, a few ahead of the reader in a thread per core; one at a time in memory, or so.
+
+    Args:
+        files: their paths.
+        read: such as `functools.partial(decode, channels=1)`, followed by `fit`; what it returns is kept until it is
+            taken.
+
+    Yields:
+        each path with what `read` returned, or with the error that it raised.
+    """
+    threads = os.cpu_count() or 1
+
+    def attempt(file: Path) -> tuple[Path, Read | ImageError]:
+        try:
+            return file, read(file)
+        except ImageError as error:
+            return file, error
+
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Any] = deque()
+        try:
+            for file in files:
+                ahead.append(pool.submit(attempt, file))
+                if len(ahead) > 8 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for each in ahead:
+                each.cancel()
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey images of 16 bits by their high bytes, as PIL itself reads colour images of 16 bits; its own would clip."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+
+
+def _opaque(image: Image.Image, background: Sequence[float]) -> Image.Image:
+    """Composited onto the background; onto its opposite where what is drawn would vanish in it, as black on black."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    colour = [round(value) for value in (background if len(background) == 3 else (*background,) * 3)]
+    flat = _behind(image, colour)
+    drawn, shown = (np.ptp(np.asarray(each), axis=(0, 1)).any() for each in (image.getchannel("A"), flat))
+    vanished = drawn and not shown
+    return _behind(image, [255 - value for value in colour]) if vanished else flat
+
+
+def _behind(image: Image.Image, colour: Sequence[int]) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*colour, 255)), image).convert("RGB")
+
+
+def _name(file: Path | bytes) -> str:
+    return "the image" if isinstance(file, bytes) else printable(str(file))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "is no PNG, JPEG, BMP or WebP image, or is damaged"
+    if isinstance(error, Image.DecompressionBombError):  # PIL's own limit is higher
+        return f"has more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    if isinstance(error, ValueError) and str(error).startswith("has "):
+        return printable(str(error))
+    return f"is damaged ({printable(one_line(error))})"
