@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from litlab.data.appearance import Appearance
 from litlab.data.samples import column_axis
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
@@ -31,6 +32,8 @@ class DataSpec:
         pixel_max: divisor of raw uint8 images; None where the data set does not set it.
         mean, std: of the training split by column or channel, where inputs are normalized.
         eval_batch_size: samples per batch in the run's own validation and test.
+        appearance: of the training images, to which image files are fitted; None for other samples, where `pixel_max`
+            is, and in checkpoints that do not have it.
     """
 
     name: str
@@ -44,17 +47,21 @@ class DataSpec:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     eval_batch_size: int
+    appearance: Appearance | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        plain: dict[str, Any] = _plain(asdict(self))
         return plain | {"target_kind": self.target_kind}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
-        """The inverse of `as_dict`."""
-        values: dict[str, Any] = {each.name: plain[each.name] for each in fields(cls)}
+        """The inverse of `as_dict`; what an older litlab did not write is None."""
+        names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
+        values: dict[str, Any] = {name: plain[name] for name in names}
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        if values.get("appearance") is not None:
+            values["appearance"] = Appearance.from_dict(values["appearance"])
         return cls(**values)
 
     @property
@@ -92,22 +99,29 @@ class DataSpec:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:
             raise RequestError(f"the inputs are not a numeric array ({type(raw).__name__})") from error
-        inputs = self._batch(given.detach().cpu())
+        inputs = self.as_batch(given.detach().cpu())
         if self.num_tokens is not None:
             if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < self.num_tokens)).all():
                 raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {self.num_tokens - 1}")
             return inputs.to(torch.int64)
-        is_pixels = inputs.dtype == torch.uint8 and len(self.input_shape) == 3
-        inputs = inputs.to(torch.float32)
-        if is_pixels and self.pixel_max is not None:
-            inputs = inputs / self.pixel_max
-        elif is_pixels:
+        if inputs.dtype != torch.uint8 or len(self.input_shape) != 3:
+            inputs = inputs.to(torch.float32)
+        elif self.pixel_max is None:
             raise RequestError(
                 f"data={self.name}: uint8 images need its pixel_max, what load() divides them by (255, perhaps), which "
                 "its class does not set; set it and train again, or pass images as load() returns them"
             )
         if not inputs.isfinite().all():
             raise RequestError("the inputs hold NaN or infinite values")
+        return self.scale(inputs)
+
+    def scale(self, inputs: Tensor) -> Tensor:
+        """Valid inputs (N, *input_shape), float32 or pixels, divided and normalized as in training; unchecked.
+
+        Exported models have it in their graph: torch.export cannot trace what depends on values.
+        """
+        if inputs.dtype == torch.uint8:
+            inputs = inputs.to(torch.float32) / self.pixel_max
         if self.mean is None or self.std is None:
             return inputs
         mean, std = self._statistics(inputs)
@@ -118,26 +132,45 @@ class DataSpec:
         shape = [-1 if axis == column_axis(inputs) else 1 for axis in range(inputs.dim())]
         return torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
 
-    def _batch(self, inputs: Tensor) -> Tensor:
-        """(N, *input_shape), from one sample or several."""
-        shape, given = self.input_shape, tuple(inputs.shape)
-        layouts = [shape]
-        if len(shape) == 3:
-            channels, *size = shape
-            layouts.insert(inputs.dtype != torch.uint8, (*size, channels))
+    def layout(self, given: tuple[int, ...], is_bytes: bool) -> tuple[int, ...]:
+        """How samples lie in an array of the shape `given`, one sample or several: `input_shape`, or as files hold it.
+
+        Args:
+            given: the array's shape.
+            is_bytes: it is uint8.
+
+        Raises:
+            RequestError: it holds other samples.
+        """
+        layouts = [self.input_shape]
+        if len(self.input_shape) == 3:
+            channels, *size = self.input_shape
+            layouts.insert(not is_bytes, (*size, channels))
             layouts += [tuple(size)] * (channels == 1)
         for layout in layouts:
             if given == layout or given[1:] == layout:
-                batch = inputs.reshape(-1, *layout)
-                if layout == shape or shape[0] == 1:
-                    return batch.reshape(-1, *shape)
-                return batch.permute(0, 3, 1, 2).contiguous()
+                return layout
         raise RequestError(
             f"the inputs have the shape {given}; the run was trained on {self.in_words}: it must be "
             + " or ".join(f"(N, {', '.join(map(str, layout))})" for layout in dict.fromkeys(layouts))
         )
 
+    def as_batch(self, inputs: Tensor) -> Tensor:
+        """Samples in any `layout`, one or several, as (N, *input_shape)."""
+        layout = self.layout(tuple(inputs.shape), inputs.dtype == torch.uint8)
+        batch = inputs.reshape(-1, *layout)
+        if layout == self.input_shape or self.input_shape[0] == 1:
+            return batch.reshape(-1, *self.input_shape)
+        return batch.permute(0, 3, 1, 2).contiguous()
+
 
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
     """As `DataSpec.target_kind`."""
     return "regression" if class_names is None else "binary" if num_outputs == 1 else "classification"
+
+
+def _plain(value: Any) -> Any:
+    """Lists instead of tuples, at any depth."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

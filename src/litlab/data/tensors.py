@@ -10,6 +10,7 @@ from torch import Tensor
 
 from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
+from litlab.data.appearance import Appearance
 from litlab.data.faults import refuse_faults
 from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.samples import as_splits, column_axis, data_error
@@ -77,6 +78,7 @@ class TensorData(L.LightningDataModule):
         self.test_split = "test"  # or train, once loaded, where the test repeats the training split
         self.splits: dict[str, Split] = {}
         self.statistics: tuple[Tensor, Tensor] | None = None  # mean and standard deviation, where inputs are normalized
+        self.appearance: Appearance | None = None  # of the training split's images
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
@@ -115,6 +117,7 @@ class TensorData(L.LightningDataModule):
             mean=mean,
             std=std,
             eval_batch_size=self.eval_batch_size,
+            appearance=self.appearance,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -136,6 +139,7 @@ class TensorData(L.LightningDataModule):
         if not len(splits["test"].inputs):
             raise RequestError(f"data.test_size={self.test_size}: that leaves no test split; try 0.2")
         refuse_faults(self, splits)
+        self.appearance = Appearance.of(splits["train"].inputs, self.pixel_max)
         if self.normalize:
             self.statistics = mean, std = _statistics(splits["train"].inputs)
             for part, (

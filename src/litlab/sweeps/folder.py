@@ -38,8 +38,7 @@ def claim(config: DictConfig) -> Path:
         if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
             folder.mkdir(exist_ok=True)
         else:
-            names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(2)))
-            folder = next(each for each in map(folder.with_name, names) if _make(each))
+            folder = claim_free(folder)
     name = str(folder.absolute())  # Ray's processes start elsewhere
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.sweep.dir = name
@@ -65,6 +64,12 @@ def resumed(config: DictConfig) -> Path | None:
     else:
         return folder
     raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME")
+
+
+def claim_free(folder: Path) -> Path:
+    """Make a folder, or where it exists the first of FOLDER-2, FOLDER-3, ... that does not."""
+    names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(2)))
+    return next(each for each in map(folder.with_name, names) if _make(each))
 
 
 def _make(folder: Path) -> bool:

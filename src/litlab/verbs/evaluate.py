@@ -1,42 +1,33 @@
 """Measure the weights of a finished run again: on any of its splits, on another device, on other data."""
 
 import hashlib
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as L
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from lightning.pytorch import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from litlab.build import build_data, build_trainer
 from litlab.callbacks.pictures import Pictures
 from litlab.callbacks.predictions import PredictionsFile
-from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.checks import check
-from litlab.config.choices import CONF
-from litlab.config.composition import GuardedLoader
 from litlab.config.hydra_errors import suggestion
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.finish import test
-from litlab.load import LoadedRun, load_run
+from litlab.load import LoadedRun
 from litlab.runs.environment import environment, git_state
 from litlab.runs.result import write
 from litlab.runs.resume import differences
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
-from litlab.verbs.find import find_run
+from litlab.verbs.request import Request, compose_train, removed_on_error
 from litlab.verbs.train import describe_environment, prepare_process
 
 SPLITS = ("train", "val", "test")
@@ -46,44 +37,17 @@ UNUSED = ("callbacks", "logger", "paths", "resume_from", "trust", "trainer.num_n
 SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
 
 
-@dataclass
-class Request:
-    """What an evaluation is asked for: `run=RUN split=SPLIT NAME=VALUE ...`."""
+def request_of(words: Sequence[str]) -> Request:
+    """What an evaluation is asked for: `run=RUN split=SPLIT NAME=VALUE ...`.
 
-    run: str = ""
-    split: str = "test"
-    overrides: list[Override] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, words: Sequence[str]) -> "Request":
-        """Parse the words of the command line.
-
-        Raises:
-            RequestError: a word is none of these, or `run=` is missing.
-            HydraException: an override is not in Hydra's grammar.
-        """
-        own = {name: value for name, _, value in (word.partition("=") for word in words) if name in ("run", "split")}
-        request = cls(own.get("run", ""), own.get("split", "test"))
-        if not request.run:
-            raise RequestError("run=: name the directory of a run, such as run=logs/train/runs/DATE_TIME, or run=last")
-        if request.split not in SPLITS:
-            near = suggestion(request.split, SPLITS)
-            raise RequestError(f"split={request.split}: there is no such split{near}; choose from {', '.join(SPLITS)}")
-        others = [word for word in words if word.partition("=")[0] not in own]
-        request.overrides = OverridesParser.create().parse_overrides(others)
-        for each in request.overrides:
-            if each.is_delete() or each.is_sweep_override() or each.key_or_group.split(".")[0] not in CHANGEABLE:
-                raise RequestError(
-                    f"{each.input_line}: an evaluation takes single values of {', '.join(CHANGEABLE)}; the rest is the "
-                    "run's own"
-                )
-        return request
-
-    @property
-    def groups(self) -> dict[str, str]:
-        """The choices among `overrides`, such as data=mnist, by their group."""
-        words = {each.key_or_group: str(each.input_line) for each in self.overrides}
-        return {name: word for name, word in words.items() if (CONF / name).is_dir()}
+    Raises:
+        RequestError: there is no such split; and as `Request.of`.
+    """
+    request = Request.of(words, "an evaluation", {"split": "test"}, CHANGEABLE)
+    if (split := request.own["split"]) not in SPLITS:
+        near = suggestion(split, SPLITS)
+        raise RequestError(f"split={split}: there is no such split{near}; choose from {', '.join(SPLITS)}")
+    return request
 
 
 def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
@@ -100,22 +64,21 @@ def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
         RequestError: there is no such run, split or setting, or the data do not fit the model.
     """
     began, started = time.perf_counter(), datetime.now().astimezone().isoformat(timespec="seconds")
-    request = Request.of(words)
-    here = _compose(each.input_line for each in request.overrides if each.key_or_group in ("trust", "paths.log_dir"))
-    directory = find_run(request.run, Path(here.paths.log_dir))
-    run = load_run(directory, trust.trusted(here))
+    request = request_of(words)
+    split, run = request.own["split"], request.open()
+    directory = run.directory
     config = changed_config(run, request)
     changed = differences(_plain(run.config), _plain(config), irrelevant=UNUSED)
     prepare_process(config)
     seed_everything(config.seed, verbose=False)
-    data = load_data(config, run, request.split)
-    with _claimed(directory / "evaluations", request) as folder:
-        trainer = _build_trainer(config, data, request.split, folder, run.data.class_names)
+    data = load_data(config, run, split)
+    with removed_on_error(_claim(directory / "evaluations", request)) as folder:
+        trainer = _build_trainer(config, data, split, folder, run.data.class_names)
         metrics = test(trainer, run.task, data)
-        metrics = {name.replace("test/", f"{request.split}/", 1): value for name, value in metrics.items()}
+        metrics = {name.replace("test/", f"{split}/", 1): value for name, value in metrics.items()}
         content = {
             "run": str(directory),
-            "split": request.split,
+            "split": split,
             "samples": len(data.splits["test"].inputs),
             "overrides": [each.input_line for each in request.overrides],
             "changed": {name: {"run": old, "evaluation": new} for name, (old, new) in changed.items()},
@@ -170,14 +133,9 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = _compose([word])
+    composed = compose_train([word])
     composed.paths.data_dir = config.paths.data_dir
     return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
-
-
-def _compose(words: Any) -> DictConfig:
-    with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-        return compose("train", list(words))
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -224,19 +182,12 @@ def _build_trainer(
     return trainer
 
 
-@contextmanager
-def _claimed(parent: Path, request: Request) -> Iterator[Path]:
-    """A new folder, which goes again where the body raises."""
+def _claim(parent: Path, request: Request) -> Path:
     words = {each.key_or_group: str(each.input_line).partition("=")[2] for each in request.overrides}
     names = short_keys([name for name in words if not name.startswith(("paths.", "trust"))])
     settings = {names[name]: words[name] for name in names}
     parent.mkdir(exist_ok=True)
-    folder = claim_job(parent, free_number(parent), {"split": request.split} | settings)
-    try:
-        yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    return claim_job(parent, free_number(parent), {"split": request.own["split"]} | settings)
 
 
 def _remarks(run: LoadedRun, data: TensorData, request: Request, changed: Mapping[str, Any]) -> Iterator[str]:
@@ -244,7 +195,7 @@ def _remarks(run: LoadedRun, data: TensorData, request: Request, changed: Mappin
     if status != "completed":
         yield f"the run's status is {status}: these are the best weights so far"
     resplit = [name for name in changed if name in SPLITTING]
-    if resplit and request.split != "train":
+    if resplit and request.own["split"] != "train":
         yield f"{', '.join(resplit)}: differs, so the run may have been trained on some of these samples"
     if data.class_names is not None and run.data.class_names != tuple(data.class_names):
         yield "the classes have other names than the run's; they are compared by their numbers"
