@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 LOOKED_AT = 10_000  # images of the training split, evenly spaced
-MAX_VALUES = 2**25  # in them, 128 MB as float32
+MAX_VALUES = 2**23  # in them, 32 MB as float32
 CENTRAL = (0.005, 0.995)  # quantiles: the range of 99% of the images
 MARGIN = 50.0  # levels outside of that range at which an image looks unlike them
 WHITE = 255.0

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -54,7 +54,7 @@ class Listing:
     remarks: list[str] = field(default_factory=list)
 
 
-def list_files(root: Path, suffixes: Sequence[str], setting: str, label: str | None = None) -> Listing:
+def list_files(root: Path, suffixes: tuple[str, ...], setting: str, label: str | None = None) -> Listing:
     """The files with these suffixes in a folder.
 
     Hidden files do not count. Links to files, and to the folder of a class, are followed; deeper ones are not.
@@ -120,7 +120,7 @@ def _parts(root: Path) -> dict[str, str]:
 
 
 def _add(
-    listing: Listing, root: Path, folder: str, part: str, suffixes: Sequence[str], asked: str, label: str | None
+    listing: Listing, root: Path, folder: str, part: str, suffixes: tuple[str, ...], asked: str, label: str | None
 ) -> None:
     """Add the files of the folder or, in it, of one split."""
     if (root / folder / METADATA).exists():
@@ -128,21 +128,21 @@ def _add(
         _add_named(listing, root, folder, part, asked, label)
         return
     others: Counter[str] = Counter()
-    classes = [entry for entry in _visible(root / folder) if entry.is_dir()]
-    outside = [entry for entry in _visible(root / folder) if not entry.is_dir()]
+    classes = [entry for entry in _visible(os.path.join(root, folder)) if entry.is_dir()]
+    outside = [entry for entry in _visible(os.path.join(root, folder)) if not entry.is_dir()]
     if outside:
         where = f"directly in {printable(folder or root.name)}"
         listing.remarks.append(f"left out {len(outside):,} files that lie {where}, in no folder of a class")
     empty = []
     for each in classes:
         before = len(listing.entries)
+        of_class = printable(each.name)
         for name in _files(each.path):
-            relative = os.path.relpath(name, root)
-            if name.lower().endswith(tuple(suffixes)):
-                listing.entries.append(Entry(relative, printable(each.name), part))
+            if name.lower().endswith(suffixes):
+                listing.entries.append(Entry(name[len(str(root)) + 1 :], of_class, part))
             else:
                 others[printable(Path(name).suffix.lower() or "no suffix")] += 1
-        empty += [printable(each.name)] * (len(listing.entries) == before)
+        empty += [of_class] * (len(listing.entries) == before)
     if others:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in others.most_common(5))
         listing.remarks.append(f"left out {others.total():,} files of other kinds ({kinds})")
@@ -200,8 +200,7 @@ def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
 
 def _files(folder: str) -> Iterator[str]:
     """The visible files below a folder, sorted; neither pipes nor devices, which would never end."""
-    inner: Iterable[os.DirEntry[str]] = _visible(folder)
-    for entry in inner:
+    for entry in _visible(folder):
         if entry.is_file():
             yield entry.path
         elif entry.is_dir(follow_symlinks=False):

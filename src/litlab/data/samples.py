@@ -1,6 +1,7 @@
 """The samples that `load` returns: their declaration, and conversion to tensors."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -77,6 +78,24 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
     raise data_error(
         data, "load() must return two splits (the second may be None): return Split(inputs, targets), None"
     )
+
+
+def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]:
+    """The splits of data that divide themselves: train and, where they are given, val and test, which may be empty.
+
+    Raises:
+        RequestError: they are not what the data set declares.
+    """
+    try:
+        _check_declaration(data)
+        train = _split(data, "train", *loaded["train"])
+        others = {part: loaded[part] for part in ("val", "test") if part in loaded}
+        return {"train": train} | {
+            part: _split(data, part, *each) if len(each[0]) else train.take(torch.arange(0))
+            for part, each in others.items()
+        }
+    except RequestError as error:
+        raise data_error(data, error) from error
 
 
 def _check_declaration(data: Declaration) -> None:

@@ -19,7 +19,7 @@ class StoredInputs:
     Args:
         stored: shape (M, ...), of any type that float32 holds; of a memory-mapped file as `torch.from_numpy` makes it.
         rows: int64, shape (N,): which of the M; None: all of them.
-        mapped: the file is larger than memory, perhaps: it is read batch by batch, whatever the device.
+        mapped: `stored` is a file, perhaps larger than memory: it is read batch by batch.
         statistics: mean and standard deviation that broadcast to a batch, to normalize it; None: as stored.
         device: of the batches; None: where `stored` lies.
     """
@@ -94,16 +94,21 @@ class StoredInputs:
         return self._with(statistics=(mean.to(self.device), std.to(self.device)))
 
     def to(self, device: torch.device | str) -> "StoredInputs":
-        """For batches on another device: the samples move there, as stored, unless the file is mapped."""
+        """For batches on another device: the samples move there as stored; those of a mapped file if there is room."""
         device = torch.device(device)
         if device == self.device:
             return self
         statistics = None if self.statistics is None else tuple(each.to(device) for each in self.statistics)
         moved: dict[str, Any] = {"device": device, "statistics": statistics}
-        if not self.mapped:
+        if not self.mapped or self._fits(device):
             own = self.stored if self.rows is None else self.stored.index_select(0, self.rows)
             moved |= {"stored": own.to(device), "rows": None}
         return self._with(**moved)
+
+    def _fits(self, device: torch.device) -> bool:
+        """Whether a GPU has room for the samples, and as much again for the work."""
+        needed = 2 * math.prod(self.shape) * self.dtype.itemsize
+        return device.type == "cuda" and needed < torch.cuda.mem_get_info(device)[0]
 
     def cpu(self) -> "StoredInputs":
         """The same on the CPU."""
@@ -136,7 +141,7 @@ class StoredInputs:
             yield self.stored[part] if self.rows is None else self.stored.index_select(0, self.rows[part])
 
     def _batch(self, stored: Tensor) -> Tensor:
-        batch = stored.to(self.device, torch.float32)
+        batch = stored.to(self.device).to(torch.float32)  # moved as bytes
         if self.statistics is None:
             return batch
         mean, std = self.statistics

@@ -1,10 +1,9 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import lightning.pytorch as L
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.appearance import Appearance
 from litlab.data.faults import refuse_faults
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.samples import as_splits, column_axis, data_error
+from litlab.data.samples import as_divided, as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.data.stored import StoredInputs
@@ -82,8 +81,11 @@ class TensorData(L.LightningDataModule):
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
-    def load(self) -> tuple[Split, Split | None]:
+    def load(self) -> tuple[Split, Split | None] | Mapping[str, Split]:
         """The training split and the official test split, or None where `test_size` is to be carved from the first.
+
+        Data that divide themselves return their splits by name, train and others; val and test are carved from train
+        where they are missing.
 
         It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
@@ -161,14 +163,22 @@ class TensorData(L.LightningDataModule):
         except FileNotFoundError as error:
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
-        train, test = as_splits(self, loaded)
-        if getattr(loaded[0][0], "dtype", None) in (torch.uint8, np.uint8):
+        if isinstance(loaded, Mapping):
+            given: Mapping[str, Split | None] = as_divided(self, loaded)
+        else:
+            given = dict(zip(("train", "test"), as_splits(self, loaded), strict=True))
+        train, test = given["train"], given.get("test")
+        assert train is not None
+        if train.inputs.dtype == torch.uint8:
             self.pixel_max = 1.0  # they are not divided
         if test is None and self.test_on_train:
             test, self.test_split = train, "train"
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)
-        if self.folds is not None:
+        val = given.get("val")
+        if val is not None:
+            pass
+        elif self.folds is not None:
             train, val = hold_out_fold(train, self.folds, self.fold, self.split_seed)
         else:
             train, val = carve(train, self.val_size, "val_size", self.split_seed)
