@@ -1,6 +1,7 @@
 """The samples that `load` returns: their declaration, and conversion to tensors."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +77,24 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
     raise data_error(
         data, "load() must return two splits (the second may be None): return Split(inputs, targets), None"
     )
+
+
+def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]:
+    """The splits train, val and test of data that divide themselves; val and test may be empty.
+
+    Raises:
+        RequestError: they are not what the data set declares.
+    """
+    try:
+        _check_declaration(data)
+        train = _split(data, "train", *loaded["train"])
+        empty = Split(train.inputs[:0], train.targets[:0])
+        others = {part: loaded.get(part, empty) for part in ("val", "test")}
+        return {"train": train} | {
+            part: _split(data, part, *each) if len(each[0]) else empty for part, each in others.items()
+        }
+    except RequestError as error:
+        raise data_error(data, error) from error
 
 
 def _check_declaration(data: Declaration) -> None:

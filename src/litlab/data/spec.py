@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from litlab.data.samples import column_axis
 from litlab.errors import RequestError
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 KEY = "data_spec"  # in a checkpoint
 
@@ -30,6 +33,7 @@ class DataSpec:
         pixel_max: divisor of raw uint8 images; None where the data set does not set it.
         mean, std: of the training split by column or channel, where inputs are normalized.
         eval_batch_size: samples per batch in the run's own validation and test.
+        table: how the columns of a table become the inputs, where `input_shape` counts what they become.
     """
 
     name: str
@@ -43,16 +47,22 @@ class DataSpec:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     eval_batch_size: int
+    table: "TableEncoding | None" = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return plain | {"target_kind": self.target_kind}
+        table = None if self.table is None else self.table.as_dict()
+        return plain | {"target_kind": self.target_kind, "table": table}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
         """The inverse of `as_dict`."""
-        values: dict[str, Any] = {each.name: plain[each.name] for each in fields(cls)}
+        values: dict[str, Any] = {each.name: plain[each.name] for each in fields(cls) if each.name != "table"}
+        if plain.get("table") is not None:
+            from litlab.data.encoding import TableEncoding  # late, for polars takes a quarter of a second
+
+            values["table"] = TableEncoding.from_dict(plain["table"])
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**values)
 
@@ -76,7 +86,8 @@ class DataSpec:
 
         Args:
             raw: a tensor, or what numpy takes; one sample, or samples along the first axis. Rows of a table, sequences
-                and tokens as the data set's `load` returns them. Images likewise (channels first), or as image files
+                and tokens as the data set's `load` returns them; of a table with an encoding a frame, a dict of
+                columns, dicts, or rows of its columns' values. Images likewise (channels first), or as image files
                 hold them: uint8 (height, width), or with their channels last.
 
         Returns:
@@ -85,6 +96,8 @@ class DataSpec:
         Raises:
             RequestError: another shape, or uint8 images where the data set does not say what they are divided by.
         """
+        if self.table is not None:
+            return self.table.encode(self.table.frame(raw))
         try:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:

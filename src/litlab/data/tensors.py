@@ -1,7 +1,7 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
 import numpy as np
@@ -12,11 +12,14 @@ from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.faults import refuse_faults
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.samples import as_splits, column_axis, data_error
+from litlab.data.samples import as_divided, as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.errors import RequestError
 from litlab.escape import one_line
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 
 class TensorData(L.LightningDataModule):
@@ -46,6 +49,7 @@ class TensorData(L.LightningDataModule):
     num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
+    table: "TableEncoding | None" = None  # how the columns of a table become the inputs
 
     def __init__(
         self,
@@ -79,8 +83,10 @@ class TensorData(L.LightningDataModule):
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
-    def load(self) -> tuple[Split, Split | None]:
+    def load(self) -> tuple[Split, Split | None] | Mapping[str, Split]:
         """The training split and the official test split, or None where `test_size` is to be carved from the first.
+
+        Data that divide themselves, as by groups or by folders, return the splits by name: train, test and perhaps val.
 
         It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
@@ -113,6 +119,7 @@ class TensorData(L.LightningDataModule):
             mean=mean,
             std=std,
             eval_batch_size=self.eval_batch_size,
+            table=self.table,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -154,6 +161,8 @@ class TensorData(L.LightningDataModule):
         except FileNotFoundError as error:
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
+        if isinstance(loaded, Mapping):
+            return as_divided(self, loaded)
         train, test = as_splits(self, loaded)
         if getattr(loaded[0][0], "dtype", None) in (torch.uint8, np.uint8):
             self.pixel_max = 1.0  # they are not divided
