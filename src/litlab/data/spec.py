@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from litlab.data.appearance import Appearance
 from litlab.data.samples import column_axis
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 KEY = "data_spec"  # in a checkpoint
 
@@ -34,6 +37,7 @@ class DataSpec:
         eval_batch_size: samples per batch in the run's own validation and test.
         appearance: of the training images, to which image files are fitted; None for other samples, where `pixel_max`
             is, and in checkpoints that do not have it.
+        table: how the columns of a table become the inputs, where `input_shape` counts what they become.
     """
 
     name: str
@@ -48,17 +52,23 @@ class DataSpec:
     std: tuple[float, ...] | None
     eval_batch_size: int
     appearance: Appearance | None = None
+    table: "TableEncoding | None" = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
         plain: dict[str, Any] = _plain(asdict(self))
-        return plain | {"target_kind": self.target_kind}
+        table = None if self.table is None else self.table.as_dict()
+        return plain | {"target_kind": self.target_kind, "table": table}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
         """The inverse of `as_dict`; what an older litlab did not write is None."""
         names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
         values: dict[str, Any] = {name: plain[name] for name in names}
+        if values.get("table") is not None:
+            from litlab.data.encoding import TableEncoding  # late, for polars takes a quarter of a second
+
+            values["table"] = TableEncoding.from_dict(values["table"])
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         if values.get("appearance") is not None:
             values["appearance"] = Appearance.from_dict(values["appearance"])
@@ -84,7 +94,8 @@ class DataSpec:
 
         Args:
             raw: a tensor, or what numpy takes; one sample, or samples along the first axis. Rows of a table, sequences
-                and tokens as the data set's `load` returns them. Images likewise (channels first), or as image files
+                and tokens as the data set's `load` returns them; of a table with an encoding a frame, a dict of
+                columns, dicts, or rows of its columns' values. Images likewise (channels first), or as image files
                 hold them: uint8 (height, width), or with their channels last.
 
         Returns:
@@ -95,6 +106,8 @@ class DataSpec:
         """
         if isinstance(raw, StoredInputs):  # of the data set itself, which has the right shape
             return cast(Tensor, raw if self.mean is None else raw.normalized(*self._statistics(raw)))
+        if self.table is not None:
+            return self.table.encode(self.table.frame(raw))
         try:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
 import torch
@@ -18,6 +18,9 @@ from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 from litlab.escape import one_line
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 
 class TensorData(L.LightningDataModule):
@@ -47,6 +50,7 @@ class TensorData(L.LightningDataModule):
     num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
+    table: "TableEncoding | None" = None  # how the columns of a table become the inputs
 
     def __init__(
         self,
@@ -84,8 +88,8 @@ class TensorData(L.LightningDataModule):
     def load(self) -> tuple[Split, Split | None] | Mapping[str, Split]:
         """The training split and the official test split, or None where `test_size` is to be carved from the first.
 
-        Data that divide themselves return their splits by name, train and others; val and test are carved from train
-        where they are missing.
+        Data that divide themselves, as by groups or by folders, return their splits by name, train and others; val and
+        test are carved from train where they are missing.
 
         It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
@@ -120,6 +124,7 @@ class TensorData(L.LightningDataModule):
             std=std,
             eval_batch_size=self.eval_batch_size,
             appearance=self.appearance,
+            table=self.table,
         )
 
     def setup(self, stage: str | None = None) -> None:

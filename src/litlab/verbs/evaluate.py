@@ -17,6 +17,7 @@ from litlab.callbacks.predictions import PredictionsFile
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.hydra_errors import suggestion
+from litlab.data.table import Table
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.finish import test
@@ -133,7 +134,7 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = compose_train([word])
+    composed = compose_train([word, "task=regression"])  # any: a table's own could not be told without its file
     composed.paths.data_dir = config.paths.data_dir
     return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
 
@@ -150,6 +151,8 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     """
     data = build_data(config)
     name = type(data).__name__
+    if isinstance(data, Table):
+        data.encoding = run.data.table  # the run's types and scales, whatever the file suggests
     for what in ("input_shape", "num_outputs", "num_tokens"):
         there, ours = getattr(data, what), getattr(run.data, what)
         if there != ours:
@@ -163,8 +166,9 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     data.prepare_data()
     data.setup()
     inputs, targets = data.splits[split]
+    prepared = inputs if run.data.table is not None else run.data.prepare(inputs)
     # Class weights are computed from the training split's targets; its inputs, not normalized here, are not used.
-    data.splits = {"train": data.splits["train"], "test": Split(run.data.prepare(inputs), targets)}
+    data.splits = {"train": data.splits["train"], "test": Split(prepared, targets)}
     data.normalize = run.data.mean is not None
     data.test_split = split if split != "test" else data.test_split
     return data
