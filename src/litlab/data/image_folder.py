@@ -13,7 +13,7 @@ from litlab.data.faults import some
 from litlab.data.guess import Guess
 from litlab.data.image_cache import Index, open_images
 from litlab.data.images import SUFFIXES
-from litlab.data.listing import Entry, Listing, classes_of, list_files
+from litlab.data.listing import Entry, Listing, classes_of, counted, list_files
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
@@ -91,7 +91,7 @@ class ImageFolder(TensorData):
             raise RequestError(f"{asked}: {error}") from error
         if index.broken:
             broken = some([f"{printable(name)} {problem}" for name, problem in index.broken.items()])
-            listing.remarks.append(f"left out {len(index.broken):,} of {len(names):,} files: {broken}")
+            listing.remarks.append(f"left out {len(index.broken):,} of {counted(len(names))}: {broken}")
         entries = [entry for entry in listing.entries if entry.name not in index.broken]
         if self.folds is not None and any(entry.part == "val" for entry in entries):
             raise RequestError(f"data.folds={self.folds}: {asked} has a validation split of its own; leave folds out")

@@ -103,7 +103,7 @@ def classes_of(listing: Listing, asked: str) -> tuple[str, ...]:
     if unknown:
         listing.entries = [entry for entry in listing.entries if entry.label in names]
         listing.remarks.append(
-            f"left out {unknown.total():,} files of classes that the training files lack: {some(sorted(unknown))}"
+            f"left out {counted(unknown.total())} of classes that the training files lack: {some(sorted(unknown))}"
         )
     return tuple(names)
 
@@ -132,7 +132,7 @@ def _add(
     outside = [entry for entry in _visible(os.path.join(root, folder)) if not entry.is_dir()]
     if outside:
         where = f"directly in {printable(folder or root.name)}"
-        listing.remarks.append(f"left out {len(outside):,} files that lie {where}, in no folder of a class")
+        listing.remarks.append(f"left out {counted(len(outside))} {where}, in no folder of a class")
     empty = []
     for each in classes:
         before = len(listing.entries)
@@ -145,7 +145,7 @@ def _add(
         empty += [of_class] * (len(listing.entries) == before)
     if others:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in others.most_common(5))
-        listing.remarks.append(f"left out {others.total():,} files of other kinds ({kinds})")
+        listing.remarks.append(f"left out {counted(others.total())} of other kinds ({kinds})")
     if empty:
         where = f" in {printable(folder)}" if folder else ""
         listing.remarks.append(f"left out folders without a file that counts{where}: {some(empty)}")
@@ -182,9 +182,14 @@ def _add_named(listing: Listing, root: Path, folder: str, part: str, asked: str,
         else:
             listing.entries.append(Entry(relative, printable(value), part))
     if missing:
-        listing.remarks.append(f"{METADATA} names {len(missing):,} files that are not there: {some(missing)}")
+        listing.remarks.append(f"{METADATA} names {counted(len(missing))} that cannot be found: {some(missing)}")
     if unlabelled:
-        listing.remarks.append(f"left out {unlabelled:,} files without a {printable(chosen)} in {METADATA}")
+        listing.remarks.append(f"left out {counted(unlabelled)} without a {printable(chosen)} in {METADATA}")
+
+
+def counted(number: int) -> str:
+    """1 file, 2,000 files."""
+    return f"{number:,} file{'' if number == 1 else 's'}"
 
 
 def _leaves(name: str) -> bool:

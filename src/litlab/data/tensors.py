@@ -1,6 +1,6 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
@@ -11,6 +11,7 @@ from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.appearance import Appearance
 from litlab.data.faults import refuse_faults
+from litlab.data.guess import Guess
 from litlab.data.loader import Batch, Chunks, TensorLoader
 from litlab.data.samples import as_divided, as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
@@ -51,6 +52,8 @@ class TensorData(L.LightningDataModule):
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
     table: "TableEncoding | None" = None  # how the columns of a table become the inputs
+    guesses: Sequence[Guess] = ()  # conclusions from the user's files
+    remarks: Sequence[str] = ()  # a sentence for each thing that is unusual about them, or left out
 
     def __init__(
         self,

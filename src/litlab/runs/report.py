@@ -5,7 +5,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -28,6 +28,8 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     choices = {name: choice for name, choice in result.choices.items() if name in ("data", "model", "experiment")}
     if choices:
         table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
+    for guess in result.found.get("guesses", ()):
+        table.add_row(f"data: {guess['what']}", as_text(f"{guess['value']} ({guess['reason']})"))
     table.add_row("parameters", f"{result.parameters:,}")
     for name, values in (result.weights or {}).items():
         table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
@@ -50,6 +52,8 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
         table.add_row("curves", f"tensorboard --logdir {quoted(log_dir)}")
     console = Console(soft_wrap=True)
     console.print(table)
+    for remark in result.found.get("remarks", ()):
+        console.print(f"warning: {printable(remark)}", markup=False, highlight=False)
     for hint in result.hints:
         console.print(f"hint: {hint}", markup=False, highlight=False)
 
@@ -59,15 +63,17 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("splits", "classes", "columns"):
+    for title in ("guesses", "splits", "classes", "columns"):
         if rows := found[title]:
-            of = " (training split)" if title == "columns" else ""
-            _print_rows(console, title + of, rows[:MAX_ROWS])
+            of = f" ({found.get('columns of', 'training split')})" if title == "columns" else ""
+            _print_rows(console, title + of, rows[:MAX_ROWS], "left" if title == "guesses" else "right")
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
     for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
+    if "command" in found:
+        console.print(f"train: {printable(found['command'])}", markup=False, highlight=False)
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
@@ -101,10 +107,12 @@ def widen(console: Console, table: Table) -> None:
     console.width = max(given, console.measure(table).maximum)  # the minimum would break "train s" in two
 
 
-def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+def _print_rows(
+    console: Console, title: str, rows: list[dict[str, Any]], justify: Literal["left", "right"] = "right"
+) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(rows[0]):
-        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True, min_width=len(name))
+        table.add_column(Text(name), justify=justify if number else "left", no_wrap=True, min_width=len(name))
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: [kg] in a name is no markup
     widen(console, table)

@@ -1,6 +1,8 @@
 """Describe a data set before training: tables, plots and warnings."""
 
 import math
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,8 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
         result: receives the description.
 
     Returns:
-        `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
+        `question`, `guesses`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`, and
+        the `command` to train, given a result.
 
     Raises:
         RequestError: the data cannot be loaded.
@@ -44,8 +47,9 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
     data.prepare_data()
     splits = data.raw_splits()
     found = look(data, splits)
-    found["remarks"] = data_warnings(config, data, found)
+    found["remarks"] = [*data.remarks, *data_warnings(config, data, found)]
     if result is not None:
+        found["command"] = training_command(data, result.overrides)
         result.found = found
     draw(data, splits, Path(config.paths.run_dir) / "plots")
     return found
@@ -53,22 +57,31 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
 
 def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
     """The description of the splits before normalization, without remarks."""
-    values = columns(data, spaced(splits["train"]))
+    part = spaced(splits["train"])
+    values = columns(data, part)
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     return {
         "question": question(data),
+        "guesses": [guess._asdict() for guess in data.guesses],
         "splits": describe_splits(splits, hashes),
         "classes": describe_classes(data, splits),
         "columns": [describe_column(name, each) for name, each in values.items()],
         "faults": list(faults(data, splits)),
         "relations": relations(data, splits["train"], hashes["train"], list(values)),
-    }
+    } | ({"columns of": f"{len(part.inputs):,} evenly spaced training samples"} if part is not splits["train"] else {})
 
 
 def spaced(split: Split) -> Split:
     """The split or, where its inputs as float32 would take too much memory, evenly spaced samples of it."""
     step = math.ceil(math.prod(split.inputs.shape) / MAX_VALUES)
     return split if step <= 1 else split.take(torch.arange(0, len(split.inputs), step))
+
+
+def training_command(data: TensorData, overrides: Sequence[str]) -> str:
+    """The command that trains on these data, with a model for such samples."""
+    by_axes = {1: "mlp", 2: "cnn1d", 3: "cnn"}
+    model = "embedding_bag" if data.num_tokens is not None else by_axes.get(len(data.input_shape), "mlp")
+    return f"python scripts/train.py {shlex.join([*overrides, f'model={model}'])}"
 
 
 def question(data: TensorData) -> str:
@@ -121,8 +134,9 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
         names = data.class_names
-        titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[:SHOWN]]
-        figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
+        shown = torch.arange(min(SHOWN, len(inputs))) * len(inputs) // min(SHOWN, len(inputs))  # of all classes
+        titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[shown]]
+        figures["samples"] = dataset.image_grid(inputs[shown].numpy(), titles, "Evenly spaced training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
     drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))

@@ -44,6 +44,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
+    if data.guesses:
+        result.found = {"guesses": [guess._asdict() for guess in data.guesses], "remarks": list(data.remarks)}
     trainer = build_trainer(config, data)
     if trainer.world_size > 1 and process_info() is None:
         run_on_ranks(train, config, result, trainer.world_size)
