@@ -118,7 +118,7 @@ class ImageFolder(TensorData):
         return self.opened.decoded.background
 
     @property
-    def guesses(self) -> list[Guess]:
+    def guesses(self) -> list[Guess]:  # type: ignore[override]
         """What the files have decided, why, and the setting that decides otherwise."""
         _, height, width = self.input_shape
         size, channels = self.opened.decoded.reasons
@@ -133,7 +133,7 @@ class ImageFolder(TensorData):
         ]
 
     @property
-    def remarks(self) -> list[str]:
+    def remarks(self) -> list[str]:  # type: ignore[override]
         """A sentence for each kind of files that are left out."""
         return self.opened.listing.remarks
 

@@ -160,6 +160,9 @@ class DataSpec:
             channels, *size = self.input_shape
             layouts.insert(not is_bytes, (*size, channels))
             layouts += [tuple(size)] * (channels == 1)
+        elif len(self.input_shape) == 2:
+            time, channels = self.input_shape
+            layouts += [(channels, time), *[(time,)] * (channels == 1)]
         for layout in layouts:
             if given == layout or given[1:] == layout:
                 return layout
@@ -172,9 +175,10 @@ class DataSpec:
         """Samples in any `layout`, one or several, as (N, *input_shape)."""
         layout = self.layout(tuple(inputs.shape), inputs.dtype == torch.uint8)
         batch = inputs.reshape(-1, *layout)
-        if layout == self.input_shape or self.input_shape[0] == 1:
+        channels = self.input_shape[0 if len(self.input_shape) == 3 else -1]
+        if layout == self.input_shape or channels == 1:
             return batch.reshape(-1, *self.input_shape)
-        return batch.permute(0, 3, 1, 2).contiguous()
+        return batch.permute((0, 3, 1, 2) if len(layout) == 3 else (0, 2, 1)).contiguous()
 
 
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:
