@@ -116,10 +116,12 @@ def judge(targets: np.ndarray, task: str | None = None) -> Labels:
     distinct = np.unique(targets) if whole or (task not in (None, "regression") and targets.ndim == 1) else targets[:0]
     few = targets.dtype.kind in TEXT + "b" or len(distinct) <= max(20, len(targets) // 10)
     kind = "texts" if targets.dtype.kind in TEXT else "whole numbers" if whole else f"{targets.dtype} numbers"
-    if task == "regression" or (task is None and not (whole and few)):
+    suggested = "classification" if whole and few else "regression"
+    as_suggested = task in (None, suggested) or (task == "binary" and suggested == "classification")
+    if (task or suggested) == "regression":
         several = f", {targets.shape[1]} of each sample" if targets.ndim == 2 else ""
-        return Labels("regression", (), distinct[:0], kind + several if task is None else "as task= says")
+        return Labels("regression", (), distinct[:0], kind + several if as_suggested else "as task= says")
     names = tuple(printable(str(each)) for each in distinct.tolist())
     return Labels(
-        "classification", names, distinct, f"{len(names)} different {kind}" if task is None else "as task= says"
+        "classification", names, distinct, f"{len(names)} different {kind}" if as_suggested else "as task= says"
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from litlab.data.appearance import Appearance
 from litlab.data.samples import column_axis
 from litlab.data.stored import StoredInputs
+from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DataSpec:
         appearance: of the training images, to which image files are fitted; None for other samples, where `pixel_max`
             is, and in checkpoints that do not have it.
         table: how the columns of a table become the inputs, where `input_shape` counts what they become.
+        text: how texts become tokens.
     """
 
     name: str
@@ -53,6 +55,7 @@ class DataSpec:
     eval_batch_size: int
     appearance: Appearance | None = None
     table: "TableEncoding | None" = None
+    text: TextEncoding | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
@@ -65,6 +68,9 @@ class DataSpec:
         """The inverse of `as_dict`; what an older litlab did not write is None."""
         names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
         values: dict[str, Any] = {name: plain[name] for name in names}
+        if values.get("text") is not None:
+            text = values["text"]
+            values["text"] = TextEncoding(**text | {"ngrams": tuple(text["ngrams"])})
         if values.get("table") is not None:
             from litlab.data.encoding import TableEncoding  # late, for polars takes a quarter of a second
 
@@ -106,6 +112,8 @@ class DataSpec:
         """
         if isinstance(raw, StoredInputs):  # of the data set itself, which has the right shape
             return cast(Tensor, raw if self.mean is None else raw.normalized(*self._statistics(raw)))
+        if self.text is not None and isinstance(raw, Sequence):
+            return self.text.encode([raw] if isinstance(raw, str) else raw)
         if self.table is not None:
             return self.table.encode(self.table.frame(raw))
         try:

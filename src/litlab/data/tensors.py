@@ -17,6 +17,7 @@ from litlab.data.samples import as_divided, as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.data.stored import StoredInputs
+from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 from litlab.escape import one_line
 
@@ -52,6 +53,7 @@ class TensorData(L.LightningDataModule):
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
     table: "TableEncoding | None" = None  # how the columns of a table become the inputs
+    text: TextEncoding | None = None  # how texts become tokens
     guesses: Sequence[Guess] = ()  # conclusions from the user's files
     remarks: Sequence[str] = ()  # a sentence for each thing that is unusual about them, or left out
 
@@ -128,6 +130,7 @@ class TensorData(L.LightningDataModule):
             eval_batch_size=self.eval_batch_size,
             appearance=self.appearance,
             table=self.table,
+            text=self.text,
         )
 
     def setup(self, stage: str | None = None) -> None:
