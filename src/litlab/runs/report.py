@@ -59,15 +59,19 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("splits", "classes", "columns"):
-        if rows := found[title]:
-            of = " (training split)" if title == "columns" else ""
+    for title in ("head", "types", "splits", "classes", "columns"):
+        if rows := found.get(title, []):
+            of = " (training split)" if title in ("columns", "types") else ""
             _print_rows(console, title + of, rows[:MAX_ROWS])
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
+    for note in found.get("notes", []):
+        console.print(f"note: {note}", markup=False, highlight=False)
     for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
+    if command := found.get("command"):
+        console.print(f"train it: {command}", markup=False, highlight=False)
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:

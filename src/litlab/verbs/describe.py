@@ -1,10 +1,12 @@
 """Describe a data set before training: tables, plots and warnings."""
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -12,7 +14,9 @@ from litlab.build import build_data
 from litlab.data.columns import Row, columns, describe_column
 from litlab.data.faults import faults
 from litlab.data.relations import relations, row_hashes
+from litlab.data.table import Table
 from litlab.data.tensors import Split, TensorData
+from litlab.diagnostics import table_columns
 from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
@@ -40,8 +44,13 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
     """
     data = build_data(config)
     data.prepare_data()
+    if isinstance(data, Table):
+        data.keep_frames = True
     splits = data.raw_splits()
     found = look(data, splits)
+    if isinstance(data, Table):
+        found |= look_at_table(data, found)
+        found["command"] = f"python scripts/train.py {' '.join(typed(config))} model=mlp"
     found["remarks"] = data_warnings(config, data, found)
     if result is not None:
         result.found = found
@@ -61,6 +70,28 @@ def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
         "faults": list(faults(data, splits)),
         "relations": relations(data, splits["train"], hashes["train"], list(values)),
     }
+
+
+def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
+    """What a table has besides: `head`, `types`, and columns in their own units."""
+    frame, encoding = data.frames["train"], data.fitted
+    names = {column.name for column in encoding.columns}
+    equal = [[name for name in group if name in names] for group in found["relations"]["equal columns"]]
+    telling = table_columns.telling_columns(encoding, frame)
+    return {
+        "head": table_columns.first_rows(frame),
+        "types": table_columns.describe_types(encoding, frame.height),
+        "columns": table_columns.describe_numbers(encoding, frame),
+        "notes": list(data.remarks),
+        "relations": found["relations"]
+        | {"equal columns": [group for group in equal if len(group) > 1], "telling columns": telling},
+    }
+
+
+def typed(config: DictConfig) -> list[str]:
+    """The words of the command line that choose the data."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(("data", "task"))]
 
 
 def question(data: TensorData) -> str:
@@ -108,7 +139,7 @@ def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas
 
 
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
-    """Write classes.png, features.png and, for images, samples.png."""
+    """Write classes.png, features.png and, for images, samples.png; for a table, correlations.png."""
     inputs, targets = splits["train"]
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
@@ -117,6 +148,10 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
         figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
+    if isinstance(data, Table):
+        found = table_columns.correlations(data.fitted, data.frames["train"])
+        if len(found["names"]) > 1:
+            figures["correlations"] = dataset.correlation_map(found["names"], found["matrix"])
     figures["features"] = draw_features(data, Split(inputs[:DRAWN], targets[:DRAWN]), len(inputs))
     for name, figure in figures.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
