@@ -9,7 +9,9 @@ import polars as pl
 import torch
 
 from litlab.config.values import PositiveInt, SizeOrFraction
+from litlab.data.column_types import KINDS
 from litlab.data.encoding import TableEncoding
+from litlab.data.faults import some
 from litlab.data.partition import Partition, Rows
 from litlab.data.splits import Split
 from litlab.data.table_file import check_columns, read_table
@@ -18,6 +20,7 @@ from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.escape import printable
 
+PLURAL = {"category": "categories", "text": "texts"}
 STEPS = 250  # optimizer steps in an epoch that passes_per_epoch=auto makes, or more
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
 
@@ -70,6 +73,8 @@ class Table(TensorData):
         passes_per_epoch: PositiveInt | Literal["auto"] = "auto",
         **settings: Any,
     ) -> None:
+        if settings.get("normalize"):
+            raise RequestError("data.normalize=true: a table is scaled by data.scaling; leave it out")
         given = 1 if passes_per_epoch == "auto" else passes_per_epoch
         super().__init__(val_size=val_size, passes_per_epoch=given, **settings)
         refuse_unnamed(file, target, header)
@@ -125,6 +130,17 @@ class Table(TensorData):
     def table(self) -> TableEncoding:  # type: ignore[override]
         """For the `DataSpec`."""
         return self.fitted
+
+    @property
+    def summary(self) -> str:
+        """What the file was taken for, in a line."""
+        target, columns = self.fitted.target, self.fitted.columns
+        kinds = [column.kind for column in columns if column.kind != "drop"]
+        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, kind + 's')}" for kind in KINDS if kind in kinds]
+        left = [printable(column.name) for column in columns if column.kind == "drop"]
+        out = f"; left out: {some(left)}" if left else ""
+        found = f"{printable(self.target)} as {target.task} ({target.reason}); {', '.join(counts)}{out}"
+        return "; ".join([found, *self.remarks, "describe.py shows why"])
 
     # ---- reading
 

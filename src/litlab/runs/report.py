@@ -28,8 +28,6 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
     choices = {name: choice for name, choice in result.choices.items() if name in ("data", "model", "experiment")}
     if choices:
         table.add_row("run", "  ".join(f"{name}={choice}" for name, choice in choices.items() if choice))
-    for guess in result.found.get("guesses", ()):
-        table.add_row(f"data: {guess['what']}", as_text(f"{guess['value']} ({guess['reason']})"))
     table.add_row("parameters", f"{result.parameters:,}")
     for name, values in (result.weights or {}).items():
         table.add_row(f"model.{name}", ", ".join(f"{value:.6g}" for value in values))
@@ -52,8 +50,6 @@ def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
         table.add_row("curves", f"tensorboard --logdir {quoted(log_dir)}")
     console = Console(soft_wrap=True)
     console.print(table)
-    for remark in result.found.get("remarks", ()):
-        console.print(f"warning: {printable(remark)}", markup=False, highlight=False)
     for hint in result.hints:
         console.print(f"hint: {hint}", markup=False, highlight=False)
 
@@ -63,17 +59,21 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("guesses", "splits", "classes", "columns"):
-        if rows := found[title]:
-            of = f" ({found.get('columns of', 'training split')})" if title == "columns" else ""
+    for title in ("head", "types", "guesses", "splits", "classes", "columns"):
+        if rows := found.get(title, []):
+            of = {"columns": f" ({found.get('columns of', 'training split')})", "types": " (training split)"}.get(
+                title, ""
+            )
             _print_rows(console, title + of, rows[:MAX_ROWS], "left" if title == "guesses" else "right")
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
+    for note in found.get("notes", []):
+        console.print(f"note: {note}", markup=False, highlight=False)
     for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
-    if "command" in found:
-        console.print(f"train: {printable(found['command'])}", markup=False, highlight=False)
+    if command := found.get("command"):
+        console.print(f"train it: {command}", markup=False, highlight=False)
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:

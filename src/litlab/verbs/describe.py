@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -15,7 +16,9 @@ from litlab.build import build_data
 from litlab.data.columns import Row, columns, describe_column
 from litlab.data.faults import faults
 from litlab.data.relations import relations, row_hashes
+from litlab.data.table import Table
 from litlab.data.tensors import Split, TensorData
+from litlab.diagnostics import table_columns
 from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
@@ -37,19 +40,24 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
         result: receives the description.
 
     Returns:
-        `question`, `guesses`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`, and
-        the `command` to train, given a result.
+        `question`, `guesses`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `notes` and
+        `remarks`, the `command` to train; of a table also what `look_at_table` adds.
 
     Raises:
         RequestError: the data cannot be loaded.
     """
     data = build_data(config)
     data.prepare_data()
+    if isinstance(data, Table):
+        data.keep_frames = True
     splits = data.raw_splits()
     found = look(data, splits)
-    found["remarks"] = [*data.remarks, *data_warnings(config, data, found)]
+    if isinstance(data, Table):
+        found |= look_at_table(data, found)
+    found["notes"] = list(data.remarks)
+    found["remarks"] = data_warnings(config, data, found)
+    found["command"] = training_command(data, typed(config))
     if result is not None:
-        found["command"] = training_command(data, result.overrides)
         result.found = found
     draw(data, splits, Path(config.paths.run_dir) / "plots")
     return found
@@ -77,11 +85,32 @@ def spaced(split: Split) -> Split:
     return split if step <= 1 else split.take(torch.arange(0, len(split.inputs), step))
 
 
-def training_command(data: TensorData, overrides: Sequence[str]) -> str:
-    """The command that trains on these data, with a model for such samples."""
+def training_command(data: TensorData, words: Sequence[str]) -> str:
+    """The command that trains on these data, chosen by `words`, with a model for such samples."""
     by_axes = {1: "mlp", 2: "cnn1d", 3: "cnn"}
     model = "embedding_bag" if data.num_tokens is not None else by_axes.get(len(data.input_shape), "mlp")
-    return f"python scripts/train.py {shlex.join([*overrides, f'model={model}'])}"
+    return " ".join(["python scripts/train.py", *words, f"model={model}"])
+
+
+def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
+    """What a table has besides: `head`, `types`, and columns in their own units."""
+    frame, encoding = data.frames["train"], data.fitted
+    names = {column.name for column in encoding.columns}
+    equal = [[name for name in group if name in names] for group in found["relations"]["equal columns"]]
+    telling = table_columns.telling_columns(encoding, frame)
+    return {
+        "head": table_columns.first_rows(frame),
+        "types": table_columns.describe_types(encoding, frame.height),
+        "columns": table_columns.describe_numbers(encoding, frame),
+        "relations": found["relations"]
+        | {"equal columns": [group for group in equal if len(group) > 1], "telling columns": telling},
+    }
+
+
+def typed(config: DictConfig) -> list[str]:
+    """The words of the command line that choose the data."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(("data", "task"))]
 
 
 def question(data: TensorData) -> str:
@@ -129,7 +158,7 @@ def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas
 
 
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
-    """Write classes.png, features.png and, for images, samples.png."""
+    """Write classes.png, features.png and, for images, samples.png; for a table, correlations.png."""
     inputs, targets = splits["train"]
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
@@ -139,6 +168,10 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
         figures["samples"] = dataset.image_grid(inputs[shown].numpy(), titles, "Evenly spaced training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
+    if isinstance(data, Table):
+        found = table_columns.correlations(data.fitted, data.frames["train"])
+        if len(found["names"]) > 1:
+            figures["correlations"] = dataset.correlation_map(found["names"], found["matrix"])
     drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))
     figures["features"] = draw_features(data, Split(inputs[:drawn], targets[:drawn]), len(inputs))
     for name, figure in figures.items():
