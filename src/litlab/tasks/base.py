@@ -366,8 +366,11 @@ class Task(L.LightningModule):
         self._log_evaluation("test")
 
     def _log_evaluation(self, prefix: str) -> None:
-        metrics = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
-        self.log_epoch({f"{prefix}/{name}": value for name, value in metrics.items()})
+        self.log_epoch({f"{prefix}/{name}": value for name, value in self.evaluation().items()})
+
+    def evaluation(self) -> dict[str, Tensor]:
+        """Loss and metrics, scalars by name, over the batches since `start_evaluation`."""
+        return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Metrics of an epoch: to Lightning, for callbacks; and to the loggers over optimizer steps.
