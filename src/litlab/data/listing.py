@@ -166,7 +166,7 @@ def _add_named(listing: Listing, root: Path, folder: str, part: str, asked: str,
         raise RequestError(f"{where} has no column {NAMES[0]}, which names the files; {has}")
     chosen = label if label in table.columns else next((by_lower[name] for name in LABELS if name in by_lower), None)
     if chosen is None or (label is not None and label not in table.columns):
-        meant = suggestion(label or "", table.columns)
+        meant = suggestion(label, table.columns) if label else ""
         raise RequestError(f"{where} has no column {printable(label or LABELS[0])}{meant}; {has}; set data.label")
     names = [(name or "").strip() for name in table[named].to_list()]
     labels = [(value or "").strip() for value in table[chosen].to_list()]
