@@ -14,6 +14,7 @@ from litlab.data.guess import Guess
 from litlab.data.image_cache import Index, open_images
 from litlab.data.images import SUFFIXES
 from litlab.data.listing import Entry, Listing, classes_of, counted, list_files
+from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
@@ -74,6 +75,10 @@ class ImageFolder(TensorData):
         self.size = None if sides is None else (int(sides[0]), int(sides[1]))
         self.is_binary = str(task).endswith(".Binary")
 
+    def adopt(self, spec: DataSpec) -> None:
+        """Bring images to the run's size."""
+        self.size = spec.input_shape[1:]  # type: ignore[assignment]
+
     # ---- what the folder declares
 
     @cached_property
@@ -113,7 +118,7 @@ class ImageFolder(TensorData):
         return self.opened.classes
 
     @property
-    def background(self) -> tuple[float, ...]:
+    def background(self) -> tuple[float, ...]:  # type: ignore[override]
         """With which images are padded, in each channel."""
         return self.opened.decoded.background
 

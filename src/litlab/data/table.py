@@ -13,6 +13,7 @@ from litlab.data.column_types import KINDS
 from litlab.data.encoding import TableEncoding
 from litlab.data.faults import some
 from litlab.data.partition import Partition, Rows
+from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.table_file import check_columns, read_table
 from litlab.data.target import TASKS, infer_target, refuse_unnamed
@@ -90,6 +91,10 @@ class Table(TensorData):
         self.frames: dict[str, pl.DataFrame] = {}
 
         del task_from
+
+    def adopt(self, spec: DataSpec) -> None:
+        """Keep the run's types, categories and scales."""
+        self.encoding = spec.table
 
     # ---- what the file declares
 

@@ -1,6 +1,7 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
@@ -53,6 +54,7 @@ class TensorData(L.LightningDataModule):
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
     table: "TableEncoding | None" = None  # how the columns of a table become the inputs
+    background: Sequence[float] | None = None  # of each channel, 0 to 255: with which image files are padded
     text: TextEncoding | None = None  # how texts become tokens
     guesses: Sequence[Guess] = ()  # conclusions from the user's files
     remarks: Sequence[str] = ()  # a sentence for each thing that is unusual about them, or left out
@@ -104,6 +106,9 @@ class TensorData(L.LightningDataModule):
         """
         raise NotImplementedError
 
+    def adopt(self, spec: DataSpec) -> None:
+        """Before anything is read: prepare the user's files as a finished run has, whatever they suggest."""
+
     @property
     def has_validation(self) -> bool:
         """Whether there is a validation split."""
@@ -153,6 +158,8 @@ class TensorData(L.LightningDataModule):
             raise RequestError(f"data.test_size={self.test_size}: that leaves no test split; try 0.2")
         refuse_faults(self, splits)
         self.appearance = Appearance.of(splits["train"].inputs, self.pixel_max)
+        if self.appearance is not None and self.background is not None:
+            self.appearance = replace(self.appearance, background=tuple(self.background))
         if self.normalize:
             self.statistics = mean, std = _statistics(splits["train"].inputs)
             for part, (

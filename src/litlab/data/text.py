@@ -15,6 +15,7 @@ from litlab.data.column_types import as_text
 from litlab.data.faults import some
 from litlab.data.guess import Guess
 from litlab.data.listing import classes_of, counted, list_files
+from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.table_file import read_table
 from litlab.data.target import Target, infer_target
@@ -70,14 +71,17 @@ class Texts(TensorData):
     ) -> None:
         super().__init__(**settings)
         if (file is None) == (root is None):
-            raise RequestError(
-                "data.file=: name a table of texts, such as data.file=reviews.csv; or a folder, data.root"
-            )
+            raise RequestError("data.file=: name a table, such as data.file=reviews.csv, or a folder, data.root")
         if ngrams[0] > ngrams[1]:
             raise RequestError(f"data.ngrams={list(ngrams)}: from and to, such as [1,2]")
+        self.encoding: TextEncoding | None = None  # of a finished run
         self.file, self.root, self.columns = file, root, (text, target)
         self.num_tokens, self.ngrams, self.max_length = num_tokens, (int(ngrams[0]), int(ngrams[1])), max_length
         self.task = str(task).rpartition(".")[2].lower() if task else "classification"
+
+    def adopt(self, spec: DataSpec) -> None:
+        """Make the run's tokens of texts."""
+        self.encoding = spec.text
 
     @cached_property
     def opened(self) -> Opened:
@@ -88,7 +92,8 @@ class Texts(TensorData):
         target = infer_target(labels, self.task)
         everything = [text for texts, _ in parts.values() for text in texts]
         assert self.num_tokens is not None
-        encoding = TextEncoding.fit(everything, self.num_tokens, self.ngrams, self.max_length)
+        fitted = TextEncoding.fit(everything, self.num_tokens, self.ngrams, self.max_length)
+        encoding = self.encoding or fitted
         words = f"{self.ngrams[0]} to {self.ngrams[1]} words each, hashed to {self.num_tokens:,} numbers"
         guesses += [
             Guess("tokens", f"at most {encoding.length:,} per text", words, "data.ngrams=[1,3] data.max_length=1000"),

@@ -17,7 +17,6 @@ from litlab.callbacks.predictions import PredictionsFile
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.hydra_errors import suggestion
-from litlab.data.table import Table
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.finish import test
@@ -151,8 +150,7 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     """
     data = build_data(config)
     name = type(data).__name__
-    if isinstance(data, Table):
-        data.encoding = run.data.table  # the run's types and scales, whatever the file suggests
+    data.adopt(run.data)
     for what in ("input_shape", "num_outputs", "num_tokens"):
         there, ours = getattr(data, what), getattr(run.data, what)
         if there != ours:
