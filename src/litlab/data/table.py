@@ -21,7 +21,8 @@ from litlab.errors import RequestError
 from litlab.escape import printable
 
 PLURAL = {"category": "categories", "text": "texts"}
-STEPS = 250  # optimizer steps in an epoch that passes_per_epoch=auto makes, or more
+# In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data that fewer steps pass.
+STEPS, PASSES = 250, 5
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
 
 
@@ -41,10 +42,11 @@ class Table(TensorData):
         split_column: a column that says train, val or test.
         group: a column whose equal values are in one split only.
         time: a column (a date or a number) in whose order the last rows are the test split.
-        scaling: of numbers: to a normal distribution by their quantiles, or to mean 0 and standard deviation 1.
+        scaling: of numbers: quantile, to a normal distribution by their quantiles; standard, to mean 0 and standard
+            deviation 1; or auto: quantile for those with outliers.
         task: the class of the task, which says whether targets are numbers or classes; None: what they suggest.
         task_from: for composing, see `suggest_task`.
-        passes_per_epoch: see `TensorData`; auto: enough for `STEPS` steps.
+        passes_per_epoch: see `TensorData`; auto: enough for `STEPS` steps, and for small data `PASSES`.
         settings: see `TensorData`.
 
     Attributes:
@@ -66,7 +68,7 @@ class Table(TensorData):
         split_column: str | None = None,
         group: str | None = None,
         time: str | None = None,
-        scaling: Literal["quantile", "standard"] = "quantile",
+        scaling: Literal["auto", "quantile", "standard"] = "auto",
         task: str | None = None,
         task_from: str | None = None,
         val_size: Annotated[int | float, SizeOrFraction(0.1)] = 0,
@@ -176,7 +178,7 @@ class Table(TensorData):
             )
         if self.is_auto:
             steps = math.ceil(len(parts["train"]) / self.batch_size)
-            self.passes_per_epoch = math.ceil(STEPS / steps)
+            self.passes_per_epoch = max(math.ceil(STEPS / steps), PASSES if steps <= STEPS else 1)
         if self.keep_frames:
             self.frames = {part: whole[rows] for part, rows in parts.items()}
         inputs, targets = self.encoding.encode(features), torch.from_numpy(numbers.to_numpy(writable=True))
