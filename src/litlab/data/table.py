@@ -20,7 +20,7 @@ from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.escape import printable
 
-PLURAL = {"category": "categories", "text": "texts"}
+PLURAL = {"category": "categories"}
 # In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data that fewer steps pass.
 STEPS, PASSES = 250, 5
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
@@ -138,7 +138,7 @@ class Table(TensorData):
         """What the file was taken for, in a line."""
         target, columns = self.fitted.target, self.fitted.columns
         kinds = [column.kind for column in columns if column.kind != "drop"]
-        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, kind + 's')}" for kind in KINDS if kind in kinds]
+        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, f'{kind}s')}" for kind in KINDS if kind in kinds]
         left = [printable(column.name) for column in columns if column.kind == "drop"]
         out = f"; left out: {some(left)}" if left else ""
         found = f"{printable(self.target)} as {target.task} ({target.reason}); {', '.join(counts)}{out}"

@@ -66,8 +66,8 @@ def infer_target(values: pl.Series, task: str | None = None) -> Target:
         raise RequestError(f"task=binary: {asked} has {distinct:,} different values; set task=classification")
     if distinct > max(FEW, len(values) / 2):
         raise RequestError(
-            f"{asked}: {distinct:,} different values in {len(values):,} rows ({some_values(values)}) are no classes; name "
-            "another column" + ("" if task is None else ", or leave out task=")
+            f"{asked}: {distinct:,} different values in {len(values):,} rows ({some_values(values)}) are no classes; "
+            "name another column" + ("" if task is None else ", or leave out task=")
         )
     texts = as_text(values).unique()
     in_order = sorted(texts, key=lambda each: (float(each), each)) if _whole(values) else sorted(texts)
