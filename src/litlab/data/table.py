@@ -12,6 +12,7 @@ from litlab.config.values import PositiveInt, SizeOrFraction
 from litlab.data.column_types import KINDS
 from litlab.data.encoding import TableEncoding
 from litlab.data.faults import some
+from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.splits import Split
 from litlab.data.table_file import check_columns, read_table
@@ -21,8 +22,8 @@ from litlab.errors import RequestError
 from litlab.escape import printable
 
 PLURAL = {"category": "categories"}
-# In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data that fewer steps pass.
-STEPS, PASSES = 250, 5
+# In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data of at most LARGE steps.
+STEPS, PASSES, LARGE = 60, 5, 1000
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
 
 
@@ -46,7 +47,7 @@ class Table(TensorData):
             deviation 1; or auto: quantile for those with outliers.
         task: the class of the task, which says whether targets are numbers or classes; None: what they suggest.
         task_from: for composing, see `suggest_task`.
-        passes_per_epoch: see `TensorData`; auto: enough for `STEPS` steps, and for small data `PASSES`.
+        passes_per_epoch: see `TensorData`; auto: `PASSES`, or as many as make `STEPS` steps; 1 of large data.
         settings: see `TensorData`.
 
     Attributes:
@@ -160,9 +161,8 @@ class Table(TensorData):
         target = self.encoding.target if self.encoding else infer_target(whole[self.target].drop_nulls(), self.task)
         numbers = target.encode(whole[self.target])
         if lost := numbers.null_count():
-            self.remarks.append(
-                f"{lost:,} of {len(numbers):,} rows have no {self.target} that counts, and are left out"
-            )
+            left = f"{lost:,} of {len(numbers):,} rows have no {self.target} that counts, and are left out"
+            self.remarks = [*self.remarks, left]
             known = numbers.is_not_null()
             whole, is_test, numbers = whole.filter(known), is_test[known.to_numpy()], numbers.drop_nulls()
         if whole.height < 2:
@@ -176,15 +176,19 @@ class Table(TensorData):
             self.encoding = TableEncoding.fit(
                 features[parts["train"]], target, self.columns, self.drop, self.scaling, self.missing
             )
-        if self.is_auto:
-            steps = math.ceil(len(parts["train"]) / self.batch_size)
-            self.passes_per_epoch = max(math.ceil(STEPS / steps), PASSES if steps <= STEPS else 1)
         if self.keep_frames:
             self.frames = {part: whole[rows] for part, rows in parts.items()}
         inputs, targets = self.encoding.encode(features), torch.from_numpy(numbers.to_numpy(writable=True))
         del features, whole
         everything = Split(inputs, targets)
         return {part: everything.take(torch.from_numpy(rows)) for part, rows in parts.items()}
+
+    def train_dataloader(self) -> TensorLoader | Chunks:
+        """As `TensorData`'s; passes_per_epoch=auto is decided here, for it depends on the batches."""
+        if self.is_auto:
+            batches = math.ceil(len(self.splits["train"].inputs) / self.batch_size)
+            self.passes_per_epoch = max(math.ceil(STEPS / batches), PASSES if batches <= LARGE else 1)
+        return super().train_dataloader()
 
     def _with_test_file(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
         """The rows of both files, and which are of the test file."""
@@ -219,7 +223,7 @@ class Table(TensorData):
         )
         labels = labels.filter(~is_test) if labels is not None and is_test.any() else labels
         parts = partition.divide(labels, own.height, tested)
-        self.remarks += partition.remarks
+        self.remarks = [*self.remarks, *partition.remarks]
         if is_test.any():
             parts["test"] = np.flatnonzero(is_test)
         elif self.test_on_train:
