@@ -31,14 +31,18 @@ def build(config):
 
 
 @pytest.mark.parametrize(("group", "name"), ALL, ids=["=".join(each) for each in ALL])
-def test_every_choice_is_composed_and_built(compose, group, name):
+def test_every_choice_is_composed_and_built(compose, tmp_path, group, name):
     if group == "hydra/launcher":
         pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="make setup EXTRAS=ray")
     refused = []
     # The first data set that this choice fits: model=cnn needs images, task=regression needs a table.
     fixed = group in ("data", "experiment")
     for data in [None] if fixed else DATA:
-        config = compose(*([f"data={data}"] if data else []), f"{group}={name}")
+        words = [*([f"data={data}"] if data else []), f"{group}={name}"]
+        if words == ["data=table"]:
+            (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{n * n},{n}.5\n" for n in range(50)))
+            words += [f"data.file={tmp_path / 't.csv'}", "data.target=y", "task=regression"]
+        config = compose(*words)
         try:
             _, task, trainer = build(config)
         except RequestError as error:

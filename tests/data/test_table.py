@@ -122,6 +122,7 @@ def test_the_task_is_chosen_while_hydra_composes(houses, tmp_path):
     assert config.hydra.runtime.choices["task"] == "regression"
     assert "task=regression" not in config.hydra.overrides.task
     assert config.data.columns == {"area": "category"} and config.optimizer.lr == 0.003
+    config.paths.run_dir = "here"
     check(config)
     assert composed(*words, "data.target=kind").task._target_.endswith("Binary")
     assert composed(*words, "data.target=city").task._target_.endswith("Classification")
