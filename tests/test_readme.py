@@ -31,6 +31,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),
+    **{line: "tests/test_own_table.py" for line in COMMANDS if "data=table" in line},
 }
 
 

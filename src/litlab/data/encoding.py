@@ -18,6 +18,7 @@ from litlab.escape import printable
 ONE_HOT = 40  # categories; of more, the network learns embeddings
 TEXT_FEATURES = 256  # of hashed words
 KNOTS = 200  # of the quantiles that map a number to a normal distribution
+SKEWED = 3.0  # skewness of numbers that scaling=auto maps by their quantiles (an exponential distribution has 2)
 OUTSIDE = 10.0  # standard deviations, where a number is clipped
 PARTS = ("year", "month", "weekday", "hour", "days")  # of a date
 MISSING = "(missing)"
@@ -31,7 +32,7 @@ class Encoder:
         column: the column and its type.
         flagged: whether a further number says that the value is missing, as some are in the training split.
         fill: a number's or date's median, in place of missing values.
-        knots, heights: a number's quantiles, and those of a normal distribution; empty for scaling=standard.
+        knots, heights: a number's quantiles, and those of a normal distribution; empty where it is only standardized.
         mean, std: of the numbers made (of each date part), which are standardized.
         values: of a category: each a number of its own, 0 or 1; or of an embedding, by their index from 1.
         embedded: whether its number is the index of an embedding, 0 for values never seen.
@@ -113,7 +114,7 @@ class TableEncoding:
         target: Target,
         given: Mapping[str, str] = {},
         dropped: Sequence[str] = (),
-        scaling: str = "quantile",
+        scaling: str = "auto",
         missing: Sequence[str] = (),
     ) -> "TableEncoding":
         """Learn types, categories and scales from the training split.
@@ -122,7 +123,7 @@ class TableEncoding:
             frame: its rows, without the target.
             target: of the table.
             given, dropped: as for `infer_columns`.
-            scaling: of numbers: quantile, to a normal distribution; or standard.
+            scaling: of numbers: quantile, to a normal distribution; standard; or auto, by their skewness.
             missing: spellings of a missing value, besides the usual ones.
 
         Raises:
@@ -238,11 +239,18 @@ def _fit(column: Column, values: pl.Series, scaling: str) -> Encoder:
     parts = [part.drop_nulls().to_numpy() for part in _numbers(column, values)]
     is_number = column.kind == "number"
     fill = float(np.median(parts[0])) if is_number and len(parts[0]) else 0.0
-    knots, heights = _quantiles(parts[0]) if is_number and scaling == "quantile" else ((), ())
+    by_quantile = is_number and (scaling == "quantile" or (scaling == "auto" and _is_skewed(parts[0])))
+    knots, heights = _quantiles(parts[0]) if by_quantile else ((), ())
     made = [np.interp(each, knots, heights) if knots else each for each in parts]
     mean = tuple(float(each.mean()) if len(each) else 0.0 for each in made)
     std = tuple(float(each.std()) if len(each) else 0.0 for each in made)
     return Encoder(column, flagged, fill, knots, heights, mean, tuple(each if each > 0 else 1.0 for each in std))
+
+
+def _is_skewed(values: np.ndarray) -> bool:
+    """Whether outliers would decide the mean and the standard deviation."""
+    scaled = (values - values.mean()) / (values.std() or 1.0)
+    return bool(abs((scaled**3).mean()) > SKEWED)
 
 
 def _quantiles(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

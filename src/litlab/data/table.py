@@ -12,6 +12,7 @@ from litlab.config.values import PositiveInt, SizeOrFraction
 from litlab.data.column_types import KINDS
 from litlab.data.encoding import TableEncoding
 from litlab.data.faults import some
+from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
@@ -21,8 +22,9 @@ from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.escape import printable
 
-PLURAL = {"category": "categories", "text": "texts"}
-STEPS = 250  # optimizer steps in an epoch that passes_per_epoch=auto makes, or more
+PLURAL = {"category": "categories"}
+# In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data of at most LARGE steps.
+STEPS, PASSES, LARGE = 60, 5, 1000
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
 
 
@@ -42,10 +44,11 @@ class Table(TensorData):
         split_column: a column that says train, val or test.
         group: a column whose equal values are in one split only.
         time: a column (a date or a number) in whose order the last rows are the test split.
-        scaling: of numbers: to a normal distribution by their quantiles, or to mean 0 and standard deviation 1.
+        scaling: of numbers: quantile, to a normal distribution by their quantiles; standard, to mean 0 and standard
+            deviation 1; or auto: quantile for those with outliers.
         task: the class of the task, which says whether targets are numbers or classes; None: what they suggest.
         task_from: for composing, see `suggest_task`.
-        passes_per_epoch: see `TensorData`; auto: enough for `STEPS` steps.
+        passes_per_epoch: see `TensorData`; auto: `PASSES`, or as many as make `STEPS` steps; 1 of large data.
         settings: see `TensorData`.
 
     Attributes:
@@ -67,7 +70,7 @@ class Table(TensorData):
         split_column: str | None = None,
         group: str | None = None,
         time: str | None = None,
-        scaling: Literal["quantile", "standard"] = "quantile",
+        scaling: Literal["auto", "quantile", "standard"] = "auto",
         task: str | None = None,
         task_from: str | None = None,
         val_size: Annotated[int | float, SizeOrFraction(0.1)] = 0,
@@ -141,7 +144,7 @@ class Table(TensorData):
         """What the file was taken for, in a line."""
         target, columns = self.fitted.target, self.fitted.columns
         kinds = [column.kind for column in columns if column.kind != "drop"]
-        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, kind + 's')}" for kind in KINDS if kind in kinds]
+        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, f'{kind}s')}" for kind in KINDS if kind in kinds]
         left = [printable(column.name) for column in columns if column.kind == "drop"]
         out = f"; left out: {some(left)}" if left else ""
         found = f"{printable(self.target)} as {target.task} ({target.reason}); {', '.join(counts)}{out}"
@@ -163,9 +166,8 @@ class Table(TensorData):
         target = self.encoding.target if self.encoding else infer_target(whole[self.target].drop_nulls(), self.task)
         numbers = target.encode(whole[self.target])
         if lost := numbers.null_count():
-            self.remarks.append(
-                f"{lost:,} of {len(numbers):,} rows have no {self.target} that counts, and are left out"
-            )
+            left = f"{lost:,} of {len(numbers):,} rows have no {self.target} that counts, and are left out"
+            self.remarks = [*self.remarks, left]
             known = numbers.is_not_null()
             whole, is_test, numbers = whole.filter(known), is_test[known.to_numpy()], numbers.drop_nulls()
         if whole.height < 2:
@@ -179,15 +181,19 @@ class Table(TensorData):
             self.encoding = TableEncoding.fit(
                 features[parts["train"]], target, self.columns, self.drop, self.scaling, self.missing
             )
-        if self.is_auto:
-            steps = math.ceil(len(parts["train"]) / self.batch_size)
-            self.passes_per_epoch = math.ceil(STEPS / steps)
         if self.keep_frames:
             self.frames = {part: whole[rows] for part, rows in parts.items()}
         inputs, targets = self.encoding.encode(features), torch.from_numpy(numbers.to_numpy(writable=True))
         del features, whole
         everything = Split(inputs, targets)
         return {part: everything.take(torch.from_numpy(rows)) for part, rows in parts.items()}
+
+    def train_dataloader(self) -> TensorLoader | Chunks:
+        """As `TensorData`'s; passes_per_epoch=auto is decided here, for it depends on the batches."""
+        if self.is_auto:
+            batches = math.ceil(len(self.splits["train"].inputs) / self.batch_size)
+            self.passes_per_epoch = max(math.ceil(STEPS / batches), PASSES if batches <= LARGE else 1)
+        return super().train_dataloader()
 
     def _with_test_file(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
         """The rows of both files, and which are of the test file."""
@@ -222,7 +228,7 @@ class Table(TensorData):
         )
         labels = labels.filter(~is_test) if labels is not None and is_test.any() else labels
         parts = partition.divide(labels, own.height, tested)
-        self.remarks += partition.remarks
+        self.remarks = [*self.remarks, *partition.remarks]
         if is_test.any():
             parts["test"] = np.flatnonzero(is_test)
         elif self.test_on_train:

@@ -66,8 +66,8 @@ def infer_target(values: pl.Series, task: str | None = None) -> Target:
         raise RequestError(f"task=binary: {asked} has {distinct:,} different values; set task=classification")
     if distinct > max(FEW, len(values) / 2):
         raise RequestError(
-            f"task={kind}: {asked} has {distinct:,} different values in {len(values):,} rows ({some_values(values)}): "
-            "those are no classes; name another column"
+            f"{asked}: {distinct:,} different values in {len(values):,} rows ({some_values(values)}) are no classes; "
+            "name another column" + ("" if task is None else ", or leave out task=")
         )
     texts = as_text(values).unique()
     in_order = sorted(texts, key=lambda each: (float(each), each)) if _whole(values) else sorted(texts)
@@ -86,7 +86,7 @@ def _suggestion(values: pl.Series, distinct: int) -> tuple[str, str]:
 
 def _whole(values: pl.Series) -> bool:
     numbers = numbers_in(values)
-    return bool(not numbers.null_count() and (numbers == numbers.round()).all())
+    return values.dtype != pl.Boolean and bool(not numbers.null_count() and (numbers == numbers.round()).all())
 
 
 def suggest_task(settings: Mapping[str, Any]) -> str:

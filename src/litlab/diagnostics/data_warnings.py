@@ -104,7 +104,7 @@ def sample_rules(
     contradictions = relations["contradictions"]
     equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in relations["equal columns"]])
     telling = some(relations["telling columns"])
-    drop = "drop in load()" if data.table is None else "leave out with data.drop"
+    leave = "drop {} in load()" if data.table is None else "leave {} out (data.drop)"
     alike = " (the same up to scale and offset)" if data.table is None else ""
     asked = {"test": ", as data.test_on_train=true asks"} if data.test_on_train else {}
     return [
@@ -113,10 +113,10 @@ def sample_rules(
             f"{contradictions:,} of {train['samples']:,} training samples have the same inputs as one of another "
             "class: no model gets all of them right",
         ),
-        Rule(equal, f"equal columns: {equal}; keep one of each, {drop} the rest"),
+        Rule(equal, f"equal columns: {equal}; keep one of each, {leave.format('the rest')}"),
         Rule(
             telling,
-            f"{telling} gives the target away{alike}: {drop} it, unless it is known before the target is",
+            f"{telling} gives the target away{alike}: {leave.format('it')}, unless it is known before the target is",
         ),
         Rule(
             train["duplicates"],

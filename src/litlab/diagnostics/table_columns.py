@@ -17,6 +17,7 @@ HEAD = 5  # rows shown
 WIDEST = 24  # characters of a cell
 LOOKED_AT = 5_000  # rows in which a column may tell the target
 TELLS = 0.99  # accuracy or R2 of the target, from one column
+OTHERWISE = {"category": "drop", "number": "category", "boolean": "drop", "date": "drop", "text": "drop"}
 DRAWN = 24  # columns in the picture of correlations
 
 
@@ -33,7 +34,9 @@ def describe_types(encoding: TableEncoding, count: int) -> list[Row]:
         wide = [each for each in encoding.encoders if each.column is column and each.embedded]
         kind = "left out" if column.kind == "drop" else f"{column.kind} (embedded)" if wide else column.kind
         name = column.name if column.name.isidentifier() else f"'{column.name}'"
-        override = f"data.columns.{name}=..." if column.kind == "drop" else f"data.drop=[{name}]"
+        override = (
+            f"data.columns.{name}={OTHERWISE.get(column.kind, 'text' if 'text' in column.reason else 'category')}"
+        )
         missing = f"{column.missing / max(count, 1):.1%}" if column.missing else "-"
         rows.append(_row(column.name, kind, column.reason, override, column.distinct, missing))
     return rows
@@ -46,11 +49,16 @@ def _row(name: str, kind: str, reason: str, override: str, distinct: int | None 
 
 def describe_numbers(encoding: TableEncoding, frame: pl.DataFrame) -> list[Row]:
     """Range, mean and spread of the numbers and of a regression's target, in their own units."""
+    values = {name: torch.from_numpy(each) for name, each in numbers(encoding, frame).items()}
+    return [describe_column(*each) for each in values.items()]
+
+
+def numbers(encoding: TableEncoding, frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    """The known values of the numbers, and of a regression's target, by name."""
     chosen = {each.column.name: each.column.name for each in encoding.encoders if each.column.kind == "number"}
     if not encoding.target.classes:
         chosen[TARGET + encoding.target.name] = encoding.target.name
-    values = {name: numbers_in(frame[column]).drop_nulls().to_numpy(writable=True) for name, column in chosen.items()}
-    return [describe_column(name, torch.from_numpy(each)) for name, each in values.items()]
+    return {name: numbers_in(frame[column]).drop_nulls().to_numpy(writable=True) for name, column in chosen.items()}
 
 
 def first_rows(frame: pl.DataFrame) -> list[Row]:

@@ -94,9 +94,10 @@ def correlation_map(names: Sequence[str], matrix: Array) -> Figure:
     figure, axes = new_figure(3 + 0.42 * count, 2 + 0.36 * count)
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     for row, column in np.ndindex(matrix.shape):
-        value = matrix[row, column]
+        value = float(matrix[row, column])
         colour = "white" if abs(value) > 0.6 else "black"
-        axes.text(column, row, f"{value:.1f}".replace("0.", "."), ha="center", va="center", fontsize=7, color=colour)
+        text = f"{round(value, 2) + 0.0:.2f}".replace("0.", ".").removesuffix(".00")  # + 0.0: no minus zero
+        axes.text(column, row, text or "0", ha="center", va="center", fontsize=7, color=colour)
     labels = distinct_names(names)
     axes.set_xticks(range(count), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(count), labels, fontsize=8)

@@ -172,15 +172,19 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
         found = table_columns.correlations(data.fitted, data.frames["train"])
         if len(found["names"]) > 1:
             figures["correlations"] = dataset.correlation_map(found["names"], found["matrix"])
-    drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))
-    figures["features"] = draw_features(data, Split(inputs[:drawn], targets[:drawn]), len(inputs))
+    if not isinstance(data, Table) or table_columns.numbers(data.fitted, data.frames["train"].head(1)):
+        drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))
+        figures["features"] = draw_features(data, Split(inputs[:drawn], targets[:drawn]), len(inputs))
     for name, figure in figures.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
 
 
 def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     """Histograms of the columns of `split`, the first of `samples` samples; only so many columns."""
-    every = list(columns(data, split).items())
+    if isinstance(data, Table):
+        every = list(table_columns.numbers(data.fitted, data.frames["train"].head(DRAWN)).items())
+    else:
+        every = [(name, values.numpy()) for name, values in columns(data, split).items()]
     chosen = every
     if len(every) > MAX_PANELS:
         chosen = every[:MAX_PANELS] if data.class_names is not None else [*every[: MAX_PANELS - 1], every[-1]]
@@ -188,7 +192,7 @@ def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     heading = "Values of the training split" if samples <= shown else f"Values of the first {shown:,} training samples"
     if len(chosen) < len(every):
         heading += f": {len(chosen)} of {len(every):,} columns"
-    return dataset.feature_histograms({name: values.numpy() for name, values in chosen}, heading)
+    return dataset.feature_histograms(dict(chosen), heading)
 
 
 def _shape(tensor: Tensor) -> str:
