@@ -28,6 +28,9 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (
         "tests/verbs/test_evaluate.py"
     ),
+    "python scripts/predict.py run=last input=shoe.png": "tests/verbs/test_predict.py",
+    "python scripts/predict.py run=last input=shoes topk=5 output=shoes.csv": "tests/verbs/test_predict.py",
+    "python scripts/predict.py run=last input=houses.csv output=prices.parquet": "tests/verbs/test_predict.py",
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),

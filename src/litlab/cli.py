@@ -37,7 +37,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
-                sys.exit(_help(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name)))
+                print_text(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
+                sys.exit(0)
             with signals.handled():
                 code = run()
                 signals.ignore()
@@ -171,13 +172,12 @@ def report_error(error: BaseException) -> int:
     return _print_lines(f"{format_error(error)} ({error_location(error)}; {DEBUG}=1 shows the whole traceback)", 1)
 
 
-def _help(text: str) -> int:
-    """Print the help; exit code 0, also when the reader closes the pipe early, as head does."""
+def print_text(text: str) -> None:
+    """Print to stdout, also when the reader closes the pipe early, as head does."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at exit
-    return 0
 
 
 def _print_lines(message: str, code: int) -> int:

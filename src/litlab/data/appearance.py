@@ -11,7 +11,7 @@ from torch import Tensor
 LOOKED_AT = 10_000  # images of the training split, evenly spaced
 MAX_VALUES = 2**23  # in them, 32 MB as float32
 CENTRAL = (0.005, 0.995)  # quantiles: the range of 99% of the images
-MARGIN = 50.0  # levels outside of that range at which an image looks unlike them
+MARGIN = 64.0  # levels outside of that range at which an image looks unlike them
 WHITE = 255.0
 
 
@@ -50,7 +50,10 @@ class Appearance:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Appearance":
         """From plain data, as a checkpoint holds them."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return cls(**values)
 
     def unlike(self, images: Tensor) -> Tensor:
         """Which images (N, channels, height, width), 0 to 255, look unlike the training's: bool, (N,)."""

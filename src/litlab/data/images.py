@@ -4,9 +4,10 @@ import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MAX_PIXELS = 50_000_000  # a camera's image has fewer; decoded, three channels of this are 150 MB
 WHITE = 255.0
 ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap height and width
+CHUNK = 16  # files for a thread at a time: a small image takes less time than handing it over
 
 Pixels = npt.NDArray[np.uint8]
 Read = TypeVar("Read")
@@ -83,9 +85,7 @@ def measure(file: Path) -> Measure:
 
 
 def fit(image: Pixels, size: tuple[int, int], background: Sequence[float]) -> Pixels:
-    """Resize an image (channels, height, width) to `size`, keeping its aspect; centred, padded with `background`.
-
-    Bilinear, over the whole area that a new pixel covers. An image of that size stays as it is.
+    """`resize` an image (channels, height, width) keeping its aspect, centred, and padded with `background`.
 
     Returns:
         uint8, shape (channels, *size).
@@ -98,24 +98,29 @@ def fit(image: Pixels, size: tuple[int, int], background: Sequence[float]) -> Pi
     fitted = np.empty((channels, *size), np.uint8)
     fitted[:] = np.rint(background).astype(np.uint8).reshape(-1, 1, 1)
     top, left = ((whole - part) // 2 for whole, part in zip(size, inner, strict=True))
-    for plane, target in zip(image, fitted, strict=True):
-        resized = Image.fromarray(plane).resize((inner[1], inner[0]), Image.Resampling.BILINEAR)
-        target[top : top + inner[0], left : left + inner[1]] = np.asarray(resized)
+    fitted[:, top : top + inner[0], left : left + inner[1]] = resize(image, (inner[0], inner[1]))
     return fitted
 
 
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """An image (channels, height, width) as (channels, *size); bilinear, over the whole area that a pixel covers."""
+    if image.shape[1:] == size:
+        return image
+    planes = (Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR) for plane in image)
+    return np.stack([np.asarray(plane) for plane in planes])
+
+
 def decode_all(files: Iterable[Path], read: Callable[[Path], Read]) -> Iterator[tuple[Path, Read | ImageError]]:
-    """Many files, in their order, a few ahead of the reader in a thread per core; one at a time in memory, or so.
+    """Many files, in their order, by a thread per core that works some files ahead.
 
     Args:
         files: their paths.
-        read: such as `functools.partial(decode, channels=1)`, followed by `fit`; what it returns is kept until it is
-            taken.
+        read: such as `decode` with its channels, followed by `fit`, so that few large images are in memory.
 
     Yields:
         each path with what `read` returned, or with the error that it raised.
     """
-    threads = os.cpu_count() or 1
+    threads, rest = os.cpu_count() or 1, iter(files)
 
     def attempt(file: Path) -> tuple[Path, Read | ImageError]:
         try:
@@ -124,14 +129,14 @@ def decode_all(files: Iterable[Path], read: Callable[[Path], Read]) -> Iterator[
             return file, error
 
     with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Any] = deque()
+        ahead: deque[Future[list[tuple[Path, Read | ImageError]]]] = deque()
         try:
-            for file in files:
-                ahead.append(pool.submit(attempt, file))
-                if len(ahead) > 8 * threads:
-                    yield ahead.popleft().result()
+            while chunk := list(islice(rest, CHUNK)):
+                ahead.append(pool.submit(lambda files: [attempt(file) for file in files], chunk))
+                if len(ahead) > 2 * threads:
+                    yield from ahead.popleft().result()
             while ahead:
-                yield ahead.popleft().result()
+                yield from ahead.popleft().result()
         finally:
             for each in ahead:
                 each.cancel()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litlab.data.appearance import Appearance
+from litlab.data.appearance import WHITE, Appearance
 from litlab.data.samples import column_axis
 from litlab.data.stored import StoredInputs
 from litlab.data.text_encoding import TextEncoding
@@ -136,12 +136,24 @@ class DataSpec:
             raise RequestError("the inputs hold NaN or infinite values")
         return self.scale(inputs)
 
+    def prepare_files(self, pixels: Tensor) -> Tensor:
+        """Pixels of image files, uint8, (N, *input_shape), 0 to 255, as the network takes them.
+
+        Raises:
+            RequestError: as `prepare`; or the checkpoint does not say what the training images look like.
+        """
+        if self.appearance is None:
+            raise RequestError(f"data={self.name}: the run kept no appearance of its images; train it again")
+        if self.pixel_max is None or self.appearance.levels == WHITE:
+            return self.prepare(pixels)
+        return self.prepare(pixels * (self.appearance.levels / WHITE / self.pixel_max))
+
     def scale(self, inputs: Tensor) -> Tensor:
         """Valid inputs (N, *input_shape), float32 or pixels, divided and normalized as in training; unchecked.
 
         Exported models have it in their graph: torch.export cannot trace what depends on values.
         """
-        if inputs.dtype == torch.uint8:
+        if inputs.dtype == torch.uint8 and self.pixel_max is not None:
             inputs = inputs.to(torch.float32) / self.pixel_max
         if self.mean is None or self.std is None:
             return inputs

@@ -3,17 +3,23 @@
 import math
 import os
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from litlab.escape import printable
 from litlab.runs.result import Result, test_note
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_ROWS = 40  # of a table on the terminal
 HUGE = 1e9  # larger numbers are shown as 1.234e+10
@@ -93,6 +99,52 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
     console.print(f"evaluation: {printable(relative(folder))}", markup=False, highlight=False)
     for remark in content["remarks"]:
         console.print(f"warning: {printable(remark)}", markup=False, highlight=False)
+
+
+def print_predictions(frame: "pl.DataFrame", output: Path | None, seconds: float) -> None:
+    """The first rows of what `verbs.predict` found, and the file with all; of several classes each with its prob."""
+    ranks = sum(name.startswith("prob_") for name in frame.columns)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for name in [*frame.columns[: 1 if ranks else None], *map(str, range(1, ranks + 1))]:
+        is_number = name in frame and frame[name].dtype.is_numeric()
+        table.add_column(as_text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in frame.head(MAX_ROWS).iter_rows(named=True):
+        ranked = [f"{row[f'label_{rank}']} {row[f'prob_{rank}']:.4f}" for rank in range(ranks)]
+        values = row | ({"prob": f"{row['prob']:.4f}"} if "prob" in row else {})
+        cells = [_metric(each) if isinstance(each, float) else str(each) for each in values.values()]
+        table.add_row(*map(as_text, [cells[0], *ranked] if ranks else cells))
+    console = Console(soft_wrap=True)
+    if len(frame):
+        widen(console, table)
+        console.print(table)
+    if len(frame) > MAX_ROWS:
+        where = "in the file" if output else "output=predictions.csv writes all"
+        console.print(f"... and {len(frame) - MAX_ROWS:,} more; {where}", highlight=False)
+    console.print(f"{len(frame):,} predicted in {seconds:.1f} s", highlight=False)
+    if output is not None:
+        console.print(f"predictions: {printable(relative(output))}", markup=False, highlight=False)
+
+
+def print_warnings(remarks: Sequence[str]) -> None:
+    """On stderr: stdout may be a file with results."""
+    for remark in remarks:
+        print(f"warning: {printable(remark)}", file=sys.stderr)
+
+
+@contextmanager
+def counting(total: int) -> Iterator[Callable[[int, Sequence[str]], None]]:
+    """A progress bar on stderr, if that is a terminal: a function that takes what is done, and lines about errors."""
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+
+        def advance(done: int, errors: Sequence[str]) -> None:
+            for line in errors:
+                console.print(f"error: {line}", markup=False, highlight=False)
+            bar.advance(task, done)
+
+        yield advance
 
 
 def as_text(text: str) -> Text:

@@ -15,6 +15,7 @@ from litlab.compat.hydra import VERSION_BASE, composing_with
 from litlab.config import trust
 from litlab.config.choices import CONF
 from litlab.config.composition import GuardedLoader
+from litlab.config.hydra_errors import suggestion
 from litlab.errors import RequestError
 from litlab.load import LoadedRun, load_run
 from litlab.verbs.find import find_run
@@ -56,9 +57,10 @@ class Request:
         overrides = OverridesParser.create().parse_overrides(others)
         for each in overrides:
             if each.is_delete() or each.is_sweep_override() or each.key_or_group.split(".")[0] not in changeable:
-                allowed = ", ".join(changeable)
+                near = suggestion(each.key_or_group, ["run", *own])
                 raise RequestError(
-                    f"{each.input_line}: {verb} takes single values of {allowed}; the rest is the run's own"
+                    f"{each.input_line}: {verb} takes single values of {', '.join(changeable)}; the rest is the run's "
+                    f"own{near}"
                 )
         return cls(run, values, overrides)
 
@@ -75,12 +77,12 @@ class Request:
             RequestError: there is no such run, or it cannot be opened.
         """
         here = compose_train(
-            each.input_line for each in self.overrides if each.key_or_group in ("trust", "paths.log_dir")
+            str(each.input_line) for each in self.overrides if each.key_or_group in ("trust", "paths.log_dir")
         )
         return load_run(find_run(self.run, Path(here.paths.log_dir)), trust.trusted(here))
 
 
-def compose_train(words: Iterable[str | None]) -> DictConfig:
+def compose_train(words: Iterable[str]) -> DictConfig:
     """What these words mean for a new run."""
     with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
         return compose("train", list(words))

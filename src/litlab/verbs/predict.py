@@ -1,0 +1,195 @@
+"""Predictions of a finished run for new inputs: image files, arrays, tables."""
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from torch import Tensor, stack
+
+from litlab import escape
+from litlab.config.hydra_errors import suggestion
+from litlab.data.inputs import Inputs, find_files, open_inputs
+from litlab.errors import RequestError
+from litlab.files import write_atomic
+from litlab.load import LoadedRun
+from litlab.runs.report import counting
+from litlab.tasks.prediction import predict as predict_batch
+from litlab.verbs.request import Request
+from litlab.verbs.train import prepare_process
+
+CHANGEABLE = ("paths", "trust")
+OWN = {name: "" for name in ("input", "output", "topk", "batch_size", "key", "invert", "overwrite", "threads")}
+FORMATS: dict[str, Callable[[pl.DataFrame], bytes]] = {
+    ".csv": lambda frame: as_csv(frame).encode(),
+    ".json": lambda frame: frame.write_json().encode(),
+    ".jsonl": lambda frame: frame.write_ndjson().encode(),
+    ".parquet": lambda frame: _parquet(frame),
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What `predict` found.
+
+    Attributes:
+        frame: a row per good sample: filename or row; index, label and prob of the predicted class, or with several
+            classes index_0, index_1, ..., label_0, ..., prob_0, ... from the most probable, as timm's inference.py
+            writes them; for a regression the predicted values.
+        faults: how many samples were bad; their errors have been printed.
+        remarks: warnings.
+        output: the file that was written.
+        seconds: that reading and predicting took.
+    """
+
+    frame: pl.DataFrame
+    faults: int
+    remarks: list[str]
+    output: Path | None
+    seconds: float
+
+
+def predict(words: Sequence[str]) -> Predictions:
+    """Predict with the tested weights of a run; bad samples are told on stderr and left out.
+
+    Args:
+        words: run=RUN (see `find_run`), input=WHAT (see `find_files`; several as input=a.png,b.png or input=a.png
+            input=b.png), and perhaps output=FILE, topk=5, batch_size=100, key=NAME, invert=true, overwrite=true,
+            threads=2, paths.log_dir=DIR, trust=[package].
+
+    Raises:
+        RequestError: there is no such run or input, or a word is wrong.
+    """
+    request = Request.of([word for word in words if not word.startswith("input=")], "a prediction", OWN, CHANGEABLE)
+    output = _output(request)
+    topk, batch_size, threads = (_whole(request, name) for name in ("topk", "batch_size", "threads"))
+    files, others = find_files(_inputs(words))  # before the weights are read
+    run = request.open()
+    config = run.config.copy()
+    config.threads = threads or config.threads
+    prepare_process(config)
+    if topk and run.data.class_names is None:
+        raise RequestError(f"topk={topk}: a regression predicts numbers, not classes; leave it out")
+    inputs = open_inputs(files, run.data, request.own["key"], _flag(request, "invert"))
+    began = time.perf_counter()
+    frame, faults, remarks = _predict_all(run, inputs, batch_size or run.data.eval_batch_size, topk or 1)
+    seconds = time.perf_counter() - began
+    remarks += others
+    if status := vars(run.result).get("status"):
+        remarks += [f"the run's status is {status}: these are its best weights so far"] * (status != "completed")
+    if output is not None and len(frame):
+        _write(output, FORMATS[output.suffix](frame), _flag(request, "overwrite"))
+    return Predictions(frame, faults, remarks, output if len(frame) else None, seconds)
+
+
+def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> tuple[pl.DataFrame, int, list[str]]:
+    """The table, the number of bad samples, and remarks."""
+    frames, faults, strange, inverted = [], 0, 0, 0
+    with counting(inputs.count) as advance:
+        for batch in inputs.batches(batch_size):
+            if batch.names:
+                named = pl.DataFrame({inputs.kind: batch.names})
+                frames.append(named.hstack(columns(run, predict_batch(run.task, batch.inputs, batch_size), topk)))
+            advance(len(batch.names) + len(batch.faults), batch.faults)
+            faults += len(batch.faults)
+            strange, inverted = strange + batch.unlike[0], inverted + batch.unlike[1]
+    remarks = [*inputs.remarks, *_looks(run, inputs, strange, inverted)]
+    return pl.concat(frames) if frames else pl.DataFrame({inputs.kind: []}), faults, remarks
+
+
+def _looks(run: LoadedRun, inputs: Inputs, strange: int, inverted: int) -> Iterator[str]:
+    """A remark about images that look unlike the training's; `inverted` of them would not, inverted."""
+    look = run.data.appearance
+    if not strange or look is None:
+        return
+    if not inverted:
+        advice = ""
+    elif inputs.inverted:
+        advice = f"; {inverted:,} of them would not without invert=true"
+    else:
+        advice = f"; with invert=true {inverted:,} of them would not"
+    yield (
+        f"{strange:,} of {inputs.count:,} images look unlike those of the training, whose background is "
+        f"{look.background[0]:.0f} and mean brightness {look.brightness[0]:.0f} to {look.brightness[1]:.0f} (0: black, "
+        f"255: white){advice}"
+    )
+
+
+def columns(run: LoadedRun, predictions: Tensor, topk: int) -> pl.DataFrame:
+    """Columns of predictions: of the `topk` most probable classes (all of them, if there are fewer), or of numbers."""
+    names = run.data.class_names
+    if names is None:
+        values = predictions.reshape(len(predictions), -1).numpy()
+        count = values.shape[1]
+        ending = [f" {number}" if count > 1 else "" for number in range(1, count + 1)]
+        return pl.DataFrame({f"predicted {run.data.target_name}{end}": values[:, i] for i, end in enumerate(ending)})
+    if run.data.target_kind == "binary":
+        predictions = stack((1 - predictions, predictions), dim=1)
+    probabilities, classes = (each[:, :topk].numpy() for each in predictions.sort(dim=1, descending=True, stable=True))
+    labels = np.array(names, dtype=object)[classes]
+    ending = [f"_{rank}" if topk > 1 else "" for rank in range(classes.shape[1])]
+    parts = {"index": classes, "label": labels, "prob": probabilities}
+    return pl.DataFrame({f"{part}{end}": each[:, i] for part, each in parts.items() for i, end in enumerate(ending)})
+
+
+def as_csv(frame: pl.DataFrame) -> str:
+    """CSV text, in which names that a spreadsheet or a terminal would obey are disarmed."""
+    texts = [pl.Series(each.name, list(map(escape.csv, each))) for each in frame if each.dtype == pl.String]
+    return frame.with_columns(texts).rename(escape.csv).write_csv()
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    return content.getvalue()
+
+
+def _write(output: Path, content: bytes, overwrite: bool) -> None:
+    try:
+        write_atomic(output, content, once=not overwrite)
+    except FileExistsError as error:
+        raise RequestError(f"output={output}: exists since a moment ago; name another file") from error
+
+
+def _inputs(words: Sequence[str]) -> list[str]:
+    """The names in the words input=...: a path, or several in a list, with or without brackets."""
+    names: list[str] = []
+    for value in (word.partition("=")[2] for word in words if word.startswith("input=")):
+        value = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+        if value and not Path(value).exists():
+            names += [name.strip() for name in value.removeprefix("[").removesuffix("]").split(",") if name.strip()]
+        elif value:
+            names.append(value)
+    return names
+
+
+def _output(request: Request) -> Path | None:
+    """The file to write; checked before anything is predicted."""
+    text = request.own["output"]
+    if not text:
+        return None
+    path, kinds = Path(text).expanduser(), ", ".join(FORMATS)
+    if path.suffix not in FORMATS:
+        near = suggestion(path.suffix, FORMATS) if path.suffix else ""
+        raise RequestError(f"output={escape.printable(text)}: must end with {kinds}{near}")
+    if path.is_dir() or (path.exists() and not _flag(request, "overwrite")):
+        raise RequestError(f"output={escape.printable(text)}: exists; name another file, or add overwrite=true")
+    return path
+
+
+def _whole(request: Request, name: str) -> int | None:
+    if not (text := request.own[name]):
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise RequestError(f"{name}={escape.printable(text)}: must be a whole number from 1, such as {name}=5")
+    return int(text)
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.own[name].lower()
+    if text not in ("", "true", "false"):
+        raise RequestError(f"{name}={escape.printable(text)}: must be true or false")
+    return text == "true"
