@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["automatic", "small_fashion", "command_line"]  # tests/fixtures
+pytest_plugins = ["automatic", "small_fashion", "command_line", "own_files"]  # tests/fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: two workers and their threads would wait for each other

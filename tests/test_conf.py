@@ -32,14 +32,15 @@ def build(config):
 
 
 @pytest.mark.parametrize(("group", "name"), ALL, ids=["=".join(each) for each in ALL])
-def test_every_choice_is_composed_and_built(compose, group, name):
+def test_every_choice_is_composed_and_built(compose, own_files, group, name):
     if group == "hydra/launcher":
         pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="make setup EXTRAS=ray")
     refused = []
     # The first data set that this choice fits: model=cnn needs images, task=regression needs a table.
     fixed = group in ("data", "experiment")
     for data in [None] if fixed else DATA:
-        config = compose(*([f"data={data}"] if data else []), f"{group}={name}")
+        own = own_files.get(data or name, []) if data or group == "data" else []
+        config = compose(*([f"data={data}"] if data else []), f"{group}={name}", *own)
         try:
             _, task, trainer = build(config)
         except RequestError as error:

@@ -26,6 +26,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
     "python scripts/compare.py logs/train/runs/*": "tests/verbs/test_compare.py",
+    "python scripts/describe.py data=image_folder data.root=photos": "tests/verbs/test_describe.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",
     "python scripts/evaluate.py run=last split=val data.eval_batch_size=256 trainer=cpu": (
         "tests/verbs/test_evaluate.py"
@@ -38,6 +39,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
         "tests/test_ddp.py"
     ),
+    **{line: "tests/test_own_table.py" for line in COMMANDS if "data=table" in line},
 }
 
 
@@ -60,8 +62,8 @@ def test_no_command_is_left_out():
 @pytest.mark.parametrize(
     "command", [command for command in TRAININGS if " -m " not in command and command not in ELSEWHERE]
 )
-def test_a_training_runs_as_printed(command, compose, small_fashion, tmp_path, monkeypatch):
-    """On a small copy of the data set and for one epoch."""
+def test_a_training_runs_as_printed(command, compose, small_fashion, own_files, tmp_path, monkeypatch):
+    """On a small copy of the data set, or on such files of one's own, and for one epoch."""
     from litlab.data import idx
     from litlab.verbs.train import train
 
@@ -69,7 +71,15 @@ def test_a_training_runs_as_printed(command, compose, small_fashion, tmp_path, m
     small_fashion.write(tmp_path / "MNIST" / "raw")
     monkeypatch.setitem(idx.SOURCES, "MNIST", idx.Source("MNIST", idx.SOURCES["FashionMNIST"].md5))
     overrides = [word for word in shlex.split(command)[2:] if not word.startswith(("trainer.max_epochs", "-m"))]
-    small = [] if "data=digits" in overrides or any("experiment" in word for word in overrides) else ["data.val_size=8"]
+    own = re.search(r"data=(image_folder|arrays|text|table)", command)
+    if own:
+        monkeypatch.chdir(own_files[None])
+        overrides += [word for word in own_files[own[1]] if word.startswith("task=")]  # which `compose` does not infer
+    small = (
+        []
+        if own or "data=digits" in overrides or any("experiment" in word for word in overrides)
+        else ["data.val_size=8"]
+    )
     config = compose(*overrides, *small, f"paths.data_dir={tmp_path}", "trainer.max_epochs=1")
     result = train(config)
     assert result.epochs == 1

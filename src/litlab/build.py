@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.history import History
@@ -29,6 +30,7 @@ from litlab.distributed import hardware
 from litlab.distributed.devices import refuse_missing_devices, refuse_what_cannot_be_shared
 from litlab.distributed.ranks import process_info
 from litlab.errors import RequestError
+from litlab.models.category_embedding import CategoryEmbedding, embedded_width
 from litlab.runs import loggers
 from litlab.runs.checkpoints import AtomicCheckpointIO
 from litlab.tasks.base import Task
@@ -98,7 +100,7 @@ def instantiate_task(config: DictConfig, data: Declaration) -> Task:
         RequestError: something cannot be built with these settings.
     """
     trust = trusted(config)
-    model = instantiate("model", config.model, trust, **model_arguments(data))
+    model = build_model(config, data)
     return instantiate(
         "task",
         config.task,
@@ -110,6 +112,21 @@ def instantiate_task(config: DictConfig, data: Declaration) -> Task:
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
+
+
+def build_model(config: DictConfig, data: Declaration) -> nn.Module:
+    """The model of a config; with embeddings before it for a table's columns of many categories.
+
+    Raises:
+        RequestError: it cannot be built with these settings.
+    """
+    given = model_arguments(data)
+    table = getattr(data, "table", None)  # foreign data modules lack it
+    embeddings = () if table is None else table.embeddings
+    if embeddings:
+        given["input_shape"] = (embedded_width(data.input_shape[0], embeddings),)
+    model: nn.Module = instantiate("model", config.model, trusted(config), **given)
+    return CategoryEmbedding(model, embeddings) if embeddings else model
 
 
 def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:

@@ -52,11 +52,14 @@ def refusal(data):
     return problem
 
 
-def test_inputs_become_float32_and_tokens_int64():
-    for dtype in [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool]:
-        inputs, targets = raw(Regression(Split(X.to(dtype), VALUES), None))
-        assert inputs.dtype == targets.dtype == torch.float32
-        assert torch.equal(inputs, X.to(dtype).float())
+def test_inputs_become_float32_at_once_or_with_their_batch_and_tokens_int64():
+    for dtype in [torch.float64, torch.int64, torch.int32, torch.float16, torch.bfloat16, torch.uint8, torch.bool]:
+        given = X.to(dtype)
+        inputs, targets = raw(Regression(Split(given, VALUES), None))
+        assert targets.dtype == torch.float32 and torch.equal(inputs[:], given.float())
+        small = dtype.itemsize < 4  # these stay as they are: not a byte is copied
+        assert inputs.dtype == (dtype if small else torch.float32)
+        assert not small or inputs.stored.data_ptr() == given.data_ptr()
     for dtype in [torch.int64, torch.int32, torch.uint8, torch.float32]:
         inputs, _ = raw(Tokens(Split(X.to(dtype), LABELS), None))
         assert inputs.dtype == torch.int64 and torch.equal(inputs, X.long())

@@ -1,6 +1,7 @@
 """Looking at data: counts hold for data made to have each fault. (Warnings: diagnostics/test_data_warnings.py.)"""
 
 import json
+import re
 
 import pytest
 import torch
@@ -161,3 +162,16 @@ def test_the_command_prints_tables_and_leaves_pictures(tmp_path, capsys):
     assert result["status"] == "completed"
     assert [row["samples"] for row in result["splits"]] == [1257, 180, 360]
     assert sum(row["train"] for row in result["classes"]) == 1257
+
+
+def test_the_users_own_images_are_described_with_each_guess(own_files, tmp_path, capsys):
+    words = ["data=image_folder", f"paths.run_dir={tmp_path / 'run'}", *own_files["image_folder"]]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("describe", overrides=words)
+    record(config, describe.describe, "print_description")
+    said = capsys.readouterr().out
+    for words in ("data.size=32, or data.size=[32,48]", "3 x 12 x 10 uint8", "dog"):
+        assert words in said
+    assert re.search(r"size +12x10 +all are 12x10", said)
+    assert said.splitlines()[-1] == "train it: python scripts/train.py model=cnn"  # and, of a command line, its words
+    assert (tmp_path / "run" / "plots" / "samples.png").stat().st_size > 5000

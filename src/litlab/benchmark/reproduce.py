@@ -21,6 +21,7 @@ from litlab.runs.result import StoredResult, test_note
 ROOT = CONF.parent
 RUNS = Path("logs/reproduce")
 DATA, PAGE = "results.json", "RESULTS.md"
+TABLES = "tables"  # in results.json, besides the experiments
 
 HEAD = """\
 # Results
@@ -88,8 +89,7 @@ def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: b
     for name in set(names) - {name for name, _ in failures}:
         if results := list(filter(None, map(completed, (ROOT / RUNS / name).glob("seed*")))):
             measurements[name] = measure(name, results)
-    data = {name: asdict(measurements[name]) for name in known if name in measurements}
-    write_atomic(ROOT / DATA, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+    _write_data({name: asdict(measurements[name]) for name in known if name in measurements}, read_tables(ROOT / DATA))
     write_page()
     if failures:
         raise RunError(
@@ -100,9 +100,42 @@ def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: b
         )
 
 
+def reproduce_tables(names: Sequence[str], seeds: int | None, data_dir: str) -> None:
+    """Measure data=table beside scikit-learn, and update rows in results.json and RESULTS.md, each as it is done.
+
+    Raises:
+        RequestError: there is no such table.
+        RunError: a run failed.
+    """
+    from litlab.benchmark.tables import MODELS, line, measure_tables  # late, for scikit-learn takes a second
+
+    for row in measure_tables(names, ROOT / RUNS / TABLES, ROOT, seeds or 5, data_dir):
+        print(line(row), flush=True)
+        rows = {each["table"]: each for each in (*read_tables(ROOT / DATA), row)}
+        entries = {name: asdict(entry) for name, entry in read(ROOT / DATA).items()}
+        _write_data(entries, [rows[name] for name in MODELS if name in rows])
+        write_page()
+
+
+def read_tables(file: Path) -> list[dict[str, Any]]:
+    """The rows of the tables in results.json; empty without any."""
+    return json.loads(file.read_text(encoding="utf-8")).get(TABLES, []) if file.is_file() else []
+
+
+def _write_data(entries: Mapping[str, Any], tables: Sequence[Any]) -> None:
+    data = dict(entries) | ({TABLES: list(tables)} if tables else {})
+    write_atomic(ROOT / DATA, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+
+
 def write_page() -> None:
     """Write RESULTS.md from results.json and from the purposes and references in conf/experiment."""
-    write_atomic(ROOT / PAGE, page(read(ROOT / DATA), choices()["experiment"]).encode())
+    tables = read_tables(ROOT / DATA)
+    text = page(read(ROOT / DATA), choices()["experiment"])
+    if tables:
+        from litlab.benchmark.tables import section
+
+        text = text.replace("## Commands and sources", section(tables) + "## Commands and sources")
+    write_atomic(ROOT / PAGE, text.encode())
 
 
 def reference(name: str) -> Reference:
@@ -162,7 +195,7 @@ def measure(name: str, results: Sequence[StoredResult]) -> Measurement:
 def read(file: Path) -> dict[str, Measurement]:
     """The measurements in results.json by experiment; empty without the file."""
     data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: Measurement(**entry) for name, entry in data.items()}
+    return {name: Measurement(**entry) for name, entry in data.items() if name != TABLES}
 
 
 def page(measurements: Mapping[str, Measurement], known: Mapping[str, str]) -> str:

@@ -37,7 +37,7 @@ class Tested(NamedTuple):
     """A test split, and a task's predictions for it (`Task.predictions`)."""
 
     data: TensorData
-    inputs: Array
+    inputs: torch.Tensor  # or `StoredInputs`
     targets: Array
     predictions: Array
     before: Array | None  # the untrained model's predictions, where the input is one number
@@ -79,7 +79,8 @@ def draw_mistakes(tested: Tested) -> "Figure | None":
     titles = [
         f"{names[predicted[i]]} ({tested.probabilities[i].max():.1%})\nis {names[tested.targets[i]]}" for i in chosen
     ]
-    return dataset.image_grid(tested.inputs[chosen], titles, "The most confident mistakes: prediction and actual class")
+    shown = np.asarray(tested.inputs[chosen])
+    return dataset.image_grid(shown, titles, "The most confident mistakes: prediction and actual class")
 
 
 def draw_fit(tested: Tested) -> "Figure | None":
@@ -89,7 +90,8 @@ def draw_fit(tested: Tested) -> "Figure | None":
     targets, after, unit, split = tested.numbers
     before = None if tested.before is None else tested.before.ravel()
     name = (tested.data.feature_names or ("input",))[0] + " (normalized)" * tested.data.normalize
-    return regression.fit(tested.inputs.ravel(), targets, before, after, name=name, unit=unit, split=split)
+    inputs = np.asarray(tested.inputs[:]).ravel()
+    return regression.fit(inputs, targets, before, after, name=name, unit=unit, split=split)
 
 
 # The names for a task's `pictures`.
@@ -194,9 +196,11 @@ def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) ->
     """Predict the whole test split again: each device has tested only its part."""
     data = cast(TensorData, trainer.datamodule)
     limit = int(trainer.num_test_batches[0] * data.eval_batch_size)  # limit_test_batches
-    inputs, targets = (tensor[:limit] for tensor in data.splits["test"])
+    inputs, targets = data.splits["test"]
+    if limit < len(inputs):
+        inputs, targets = data.splits["test"].take(torch.arange(limit, device=targets.device))
     before = None if before is None else before[:limit]
-    return Tested(data, inputs.cpu().numpy(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
+    return Tested(data, inputs.cpu(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
 
 
 def _is_wanted(trainer: L.Trainer) -> bool:

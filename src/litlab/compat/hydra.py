@@ -13,7 +13,8 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -77,7 +78,15 @@ def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Hydra's config loader, with a hook for each file that it reads and one for each config that it composes."""
+    """Hydra's config loader, with hooks for what is typed, each file that it reads and each config that it composes."""
+
+    def as_typed(self, overrides: Sequence[str]) -> list[str]:
+        """The overrides to compose with, given those typed."""
+        return list(overrides)
+
+    def choices_by_settings(self, config: DictConfig, is_sweep: bool) -> list[str]:
+        """GROUP=NAME for groups that are null so far, and that the other settings decide."""
+        return []
 
     def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
         """Called with each file.
@@ -92,8 +101,24 @@ class CheckedLoader(ConfigLoaderImpl):
     def check_config(self, config: DictConfig) -> None:
         """Called with each composed config, with its hydra node, before Hydra acts on it."""
 
-    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
-        config = super()._load_configuration_impl(*args, **kwargs)
+    def _load_configuration_impl(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        def compose(words: list[str]) -> DictConfig:
+            return super(CheckedLoader, self)._load_configuration_impl(config_name, words, run_mode, *args, **kwargs)
+
+        words = self.as_typed(overrides)
+        try:
+            config = compose(words)
+            chosen = self.choices_by_settings(config, run_mode == RunMode.MULTIRUN)
+        except HydraException:  # perhaps for settings of a group that is not chosen yet
+            without = [word for word in words if not word.lstrip("+~").startswith("task.")]
+            if without == words or not (chosen := self.choices_by_settings(compose(without), False)):
+                raise
+        if chosen:
+            config = compose([*words, *chosen])
+            typed = config.hydra.overrides.task
+            config.hydra.overrides.task = [word for word in typed if word not in chosen]
         self.check_config(config)
         return config
 

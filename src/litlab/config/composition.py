@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from hydra import compose as compose_unguarded
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from litlab.compat.hydra import VERSION_BASE, CheckedLoader, composing_with
@@ -20,6 +21,7 @@ from litlab.errors import RequestError
 OWN = ("local/", "hydra/")  # the user's own folders of conf/, besides the programs' files at its top
 # What any file may set of Hydra. The rest can run code, and so can some of what is in these: see `_check_hydra`.
 HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
+OPEN = "data.columns."  # a setting that takes new keys
 FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
 
 SAMPLER = re.compile(r"optuna\.samplers\.[A-Z]\w*Sampler")
@@ -51,6 +53,28 @@ class GuardedLoader(CheckedLoader):
     Experiments are shared; `trust` and most of Hydra's settings are the user's, on the command line or in files of this
     clone: conf/NAME.yaml, conf/local and conf/hydra.
     """
+
+    def as_typed(self, overrides: Sequence[str]) -> list[str]:
+        """Let `data.columns`, whose keys are the user's own columns, take new ones without a plus."""
+        return [f"++{word}" if word.startswith(OPEN) else word for word in overrides]
+
+    def choices_by_settings(self, config: DictConfig, is_sweep: bool) -> list[str]:
+        """The task, where none is chosen and the data name a function that suggests it: `data.task_from`.
+
+        Raises:
+            RequestError: it cannot; in a sweep, whose settings differ, the jobs tell.
+        """
+        name = OmegaConf.select(config, "data.task_from")
+        if name is None or "task" in config:
+            return []
+        if not lies_in(str(name), ("litlab.data",)):
+            raise RequestError(f"data.task_from={name}: must be a function of litlab.data")
+        try:
+            return [f"task={get_method(name)(OmegaConf.to_container(config.data))}"]
+        except RequestError:
+            if is_sweep:
+                return []
+            raise
 
     def check_config(self, config: DictConfig) -> None:
         """Check the folders' names and what Hydra is to run.

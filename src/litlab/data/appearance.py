@@ -1,5 +1,6 @@
 """What the images of a training split look like: their background and brightness, for image files to be fitted to."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 LOOKED_AT = 10_000  # images of the training split, evenly spaced
+MAX_VALUES = 2**23  # in them, 32 MB as float32
 CENTRAL = (0.005, 0.995)  # quantiles: the range of 99% of the images
 MARGIN = 64.0  # levels outside of that range at which an image looks unlike them
 WHITE = 255.0
@@ -37,7 +39,8 @@ class Appearance:
         """
         if inputs.dim() != 4 or inputs.shape[1] not in (1, 3) or pixel_max is None:
             return None
-        images = inputs[:: max(len(inputs) // LOOKED_AT, 1)].float() * pixel_max
+        step = max(len(inputs) // LOOKED_AT, math.prod(inputs.shape) // MAX_VALUES, 1)
+        images = inputs[::step].float() * pixel_max
         levels = WHITE if pixel_max >= WHITE or float(images.max()) > pixel_max else pixel_max
         images *= WHITE / levels
         border, brightness = _border(images), images.mean((1, 2, 3))

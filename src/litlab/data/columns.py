@@ -18,7 +18,7 @@ Row = dict[str, Any]  # of a table of splits, classes or columns
 
 def columns(data: TensorData, split: Split) -> dict[str, Tensor]:
     """Values by name: each column or channel (`column_axis`), or all tokens; and the targets of a regression."""
-    inputs, axis = split.inputs, column_axis(split.inputs)
+    inputs, axis = split.inputs[:], column_axis(split.inputs)
     if data.num_tokens is None:
         values = {name: inputs.select(axis, number).flatten() for number, name in enumerate(column_names(data))}
     else:

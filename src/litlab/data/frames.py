@@ -41,6 +41,12 @@ def prepare_frame(spec: DataSpec, frame: pl.DataFrame) -> Rows:
     Raises:
         RequestError: a column is missing, or the run was not trained on a table.
     """
+    if spec.table is not None:  # which fills what is missing, so that no row is bad
+        chosen, extra = match_columns(spec.table.used, frame.columns)
+        known = {column.name for column in spec.table.columns}
+        rows = frame.select(pl.col(column).alias(name) for name, column in chosen.items())
+        inputs = spec.table.encode(spec.table.frame(rows))
+        return Rows(inputs, list(range(len(frame))), {}, [name for name in extra if name.strip() not in known])
     if len(spec.input_shape) != 1:
         raise RequestError(f"a table has rows of columns; the run was trained on {spec.in_words}")
     chosen, extra = match_columns(column_names(spec), frame.columns)

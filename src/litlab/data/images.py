@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MAX_PIXELS = 50_000_000  # a camera's image has fewer; decoded, three channels of this are 150 MB
 WHITE = 255.0
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap height and width
 CHUNK = 16  # files for a thread at a time: a small image takes less time than handing it over
 
 Pixels = npt.NDArray[np.uint8]
@@ -57,6 +58,30 @@ def decode(file: Path | bytes, channels: int, background: Sequence[float] = (WHI
         raise ImageError(f"{_name(file)}: {_reason(error)}") from error
     array = np.asarray(pixels)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+class Measure(NamedTuple):
+    """What the header of an image file says: its size, turned as its EXIF orientation says, and whether it is grey."""
+
+    height: int
+    width: int
+    is_grey: bool
+
+
+def measure(file: Path) -> Measure:
+    """The size and kind of an image file, without decoding it.
+
+    Raises:
+        ImageError: it cannot be read, or is of another format.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            size = image.height, image.width
+            # To look for the orientation of a PNG, PIL would decode it.
+            turned = image.format in ("JPEG", "WEBP") and image.getexif().get(ORIENTATION, 1) in TURNED
+            return Measure(*(size[::-1] if turned else size), image.mode[0] in "1LI")
+    except Exception as error:  # as in `decode`
+        raise ImageError(f"{_name(file)}: {_reason(error)}") from error
 
 
 def fit(image: Pixels, size: tuple[int, int], background: Sequence[float]) -> Pixels:

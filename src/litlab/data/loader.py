@@ -78,9 +78,9 @@ class TensorLoader:
                 else:  # in a quarter of the time of inputs[index]
                     yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
         else:
-            inputs = self.inputs[: self.used].split(self.batch_size)
-            targets = self.targets[: self.used].split(self.batch_size)
-            passes = itertools.chain.from_iterable(zip(inputs, targets, strict=True) for _ in range(self.passes))
+            inputs, targets = self.inputs.split, self.targets[: self.used].split  # the targets end with what is used
+            pairs = (zip(inputs(self.batch_size), targets(self.batch_size), strict=False) for _ in range(self.passes))
+            passes = itertools.chain.from_iterable(pairs)
             yield from itertools.islice(passes, start, None)
 
     def order(self, number: int) -> Tensor:

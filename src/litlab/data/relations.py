@@ -27,15 +27,15 @@ def relations(data: Declaration, split: Split, hashes: Sequence[int], names: Seq
     names = names[: data.input_shape[0]]
     return {
         "contradictions": contradictions(hashes, split.targets) if data.class_names is not None else 0,
-        "equal columns": equal_columns(split.inputs, names) if table else [],
-        "telling columns": telling_columns(split, names) if table else [],
+        "equal columns": equal_columns(split.inputs[:], names) if table else [],
+        "telling columns": telling_columns(Split(split.inputs[:], split.targets), names) if table else [],
     }
 
 
 def row_hashes(inputs: Tensor) -> list[int]:
     """A number per sample, equal for equal inputs (N, ...)."""
-    rows = np.ascontiguousarray(inputs.flatten(1).numpy() + 0.0)  # + 0.0: minus zero is zero
-    return [hash(row.tobytes()) for row in rows]
+    parts = (np.ascontiguousarray(part.flatten(1).numpy() + 0.0) for part in inputs.split(1024))  # -0.0 becomes 0.0
+    return [hash(row.tobytes()) for part in parts for row in part]
 
 
 def contradictions(hashes: Sequence[int], labels: Tensor) -> int:

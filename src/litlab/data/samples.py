@@ -1,13 +1,15 @@
 """The samples that `load` returns: their declaration, and conversion to tensors."""
 
 import math
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from litlab.data.splits import Split
+from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 
 
@@ -28,7 +30,7 @@ def model_arguments(data: Any) -> dict[str, Any]:
     return given if tokens is None else given | {"num_tokens": tokens}
 
 
-def column_axis(inputs: Tensor) -> int:
+def column_axis(inputs: Tensor | StoredInputs) -> int:
     """The axis of the columns, which are normalized separately.
 
     Columns of a table (N, F), channels of a sequence (N, time, channels) or of images (N, channels, height, width).
@@ -78,6 +80,24 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
     )
 
 
+def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]:
+    """The splits of data that divide themselves: train and, where they are given, val and test, which may be empty.
+
+    Raises:
+        RequestError: they are not what the data set declares.
+    """
+    try:
+        _check_declaration(data)
+        train = _split(data, "train", *loaded["train"])
+        others = {part: loaded[part] for part in ("val", "test") if part in loaded}
+        return {"train": train} | {
+            part: _split(data, part, *each) if len(each[0]) else train.take(torch.arange(0))
+            for part, each in others.items()
+        }
+    except RequestError as error:
+        raise data_error(data, error) from error
+
+
 def _check_declaration(data: Declaration) -> None:
     shape: Any = data.input_shape
     if not isinstance(shape, tuple) or not shape:
@@ -112,12 +132,18 @@ def _split(data: Declaration, part: str, inputs: Any, targets: Any) -> Split:
     targets = _as_numbers(data, part, targets) if data.class_names is None else _as_labels(data, part, targets)
     if data.num_tokens is not None:
         return Split(_as_int64(part, "token", inputs, data.num_tokens), targets)
-    return Split(inputs.to(torch.float32), targets)
+    if isinstance(inputs, StoredInputs):
+        return Split(cast(Tensor, inputs), targets)
+    # What is smaller than float32 stays as it is: uint8 images would take four times the memory.
+    small = inputs.dtype.itemsize < torch.float32.itemsize
+    return Split(cast(Tensor, StoredInputs(inputs)) if small else inputs.to(torch.float32), targets)
 
 
 def _as_tensor(what: str, values: Any) -> Tensor:
     """(N, ...) of any numeric type, on the CPU; without a copy where torch can share the memory."""
     kind = type(values).__name__
+    if isinstance(values, StoredInputs):
+        return cast(Tensor, values)
     is_tensor = isinstance(values, Tensor)
     if values.layout is not torch.strided if is_tensor else hasattr(values, "toarray"):  # scipy's sparse matrices
         dense = ".to_dense()" if is_tensor else ".toarray()"

@@ -83,7 +83,7 @@ def _state_of_files(path: str) -> list[tuple[str, int, int]]:
 
 def _versions(splits: Splits) -> list[int] | None:
     """In-place changes of each tensor; None if one does not count them."""
-    tensors = [tensor for split in splits.values() for tensor in split]
+    tensors = [getattr(each, "stored", each) for split in splits.values() for each in split]
     return None if any(map(torch.is_inference, tensors)) else [version(tensor) for tensor in tensors]
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -11,7 +11,12 @@ from torch import Tensor
 
 from litlab.data.appearance import WHITE, Appearance
 from litlab.data.samples import column_axis, column_names
+from litlab.data.stored import StoredInputs
+from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 KEY = "data_spec"  # in a checkpoint
 
@@ -33,6 +38,8 @@ class DataSpec:
         eval_batch_size: samples per batch in the run's own validation and test.
         appearance: of the training images, to which image files are fitted; None for other samples, where `pixel_max`
             is, and in checkpoints that do not have it.
+        table: how the columns of a table become the inputs, where `input_shape` counts what they become.
+        text: how texts become tokens.
     """
 
     name: str
@@ -47,11 +54,14 @@ class DataSpec:
     std: tuple[float, ...] | None
     eval_batch_size: int
     appearance: Appearance | None = None
+    table: "TableEncoding | None" = None
+    text: TextEncoding | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts and lists, which a checkpoint holds under weights_only=True; with `target_kind`."""
         plain: dict[str, Any] = _plain(asdict(self))
-        return plain | {"target_kind": self.target_kind}
+        table = None if self.table is None else self.table.as_dict()
+        return plain | {"target_kind": self.target_kind, "table": table}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "DataSpec":
@@ -62,6 +72,13 @@ class DataSpec:
         """
         names = [each.name for each in fields(cls) if each.name in plain or each.default is MISSING]
         values: dict[str, Any] = {name: plain[name] for name in names}
+        if values.get("text") is not None:
+            text = values["text"]
+            values["text"] = TextEncoding(**text | {"ngrams": tuple(text["ngrams"])})
+        if values.get("table") is not None:
+            from litlab.data.encoding import TableEncoding  # late, for polars takes a quarter of a second
+
+            values["table"] = TableEncoding.from_dict(values["table"])
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         if values.get("appearance") is not None:
             values["appearance"] = Appearance.from_dict(values["appearance"])
@@ -94,7 +111,8 @@ class DataSpec:
 
         Args:
             raw: a tensor, or what numpy takes; one sample, or samples along the first axis. Rows of a table, sequences
-                and tokens as the data set's `load` returns them. Images likewise (channels first), or as image files
+                and tokens as the data set's `load` returns them; of a table with an encoding a frame, a dict of
+                columns, dicts, or rows of its columns' values. Images likewise (channels first), or as image files
                 hold them: uint8 (height, width), or with their channels last.
 
         Returns:
@@ -103,6 +121,12 @@ class DataSpec:
         Raises:
             RequestError: another shape, or uint8 images where the data set does not say what they are divided by.
         """
+        if isinstance(raw, StoredInputs):  # of the data set itself, which has the right shape
+            return cast(Tensor, raw if self.mean is None else raw.normalized(*self._statistics(raw)))
+        if self.text is not None and isinstance(raw, Sequence):
+            return self.text.encode([raw] if isinstance(raw, str) else raw)
+        if self.table is not None:
+            return self.table.encode(self.table.frame(raw))
         try:
             given = raw if isinstance(raw, Tensor) else torch.as_tensor(np.require(raw, requirements=("C", "W")))
         except (TypeError, ValueError, RuntimeError) as error:
@@ -144,8 +168,13 @@ class DataSpec:
             inputs = inputs.to(torch.float32) / self.pixel_max
         if self.mean is None or self.std is None:
             return inputs
+        mean, std = self._statistics(inputs)
+        return (inputs - mean).div_(std)
+
+    def _statistics(self, inputs: Tensor | StoredInputs) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, as they broadcast to inputs."""
         shape = [-1 if axis == column_axis(inputs) else 1 for axis in range(inputs.dim())]
-        return (inputs - torch.tensor(self.mean).view(shape)).div_(torch.tensor(self.std).view(shape))
+        return torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
 
     def layout(self, given: tuple[int, ...], is_bytes: bool) -> tuple[int, ...]:
         """How samples lie in an array of the shape `given`, one sample or several: `input_shape`, or as files hold it.
@@ -162,6 +191,9 @@ class DataSpec:
             channels, *size = self.input_shape
             layouts.insert(not is_bytes, (*size, channels))
             layouts += [tuple(size)] * (channels == 1)
+        elif len(self.input_shape) == 2:
+            time, channels = self.input_shape
+            layouts += [(channels, time), *[(time,)] * (channels == 1)]
         for layout in layouts:
             if given == layout or given[1:] == layout:
                 return layout
@@ -174,9 +206,10 @@ class DataSpec:
         """Samples in any `layout`, one or several, as (N, *input_shape)."""
         layout = self.layout(tuple(inputs.shape), inputs.dtype == torch.uint8)
         batch = inputs.reshape(-1, *layout)
-        if layout == self.input_shape or self.input_shape[0] == 1:
+        channels = self.input_shape[0 if len(self.input_shape) == 3 else -1]
+        if layout == self.input_shape or channels == 1:
             return batch.reshape(-1, *self.input_shape)
-        return batch.permute(0, 3, 1, 2).contiguous()
+        return batch.permute((0, 3, 1, 2) if len(layout) == 3 else (0, 2, 1)).contiguous()
 
 
 def target_kind(class_names: Sequence[str] | None, num_outputs: int) -> str:

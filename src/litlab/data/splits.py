@@ -6,18 +6,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 
 
 class Split(NamedTuple):
-    """One split: inputs (N, ...), float32 or tokens, int64; targets (N,) or (N, K), float32, or classes (N,), int64."""
+    """One split: inputs (N, ...), float32 or tokens, int64; targets (N,) or (N, K), float32, or classes (N,), int64.
+
+    Inputs of a smaller type, such as uint8, are `StoredInputs` in place of a tensor; `inputs[:]` is a tensor of both.
+    """
 
     inputs: Tensor
     targets: Tensor
 
     def take(self, index: Tensor) -> "Split":
-        """The samples of these indices, copied."""
-        return Split(self.inputs[index], self.targets[index])
+        """The samples of these indices, copied; stored inputs are not."""
+        stored = isinstance(self.inputs, StoredInputs)
+        return Split(self.inputs.take(index) if stored else self.inputs[index], self.targets[index])
 
 
 def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Split, Split]:
@@ -28,7 +33,7 @@ def carve(split: Split, size: int | float, setting: str, seed: int) -> tuple[Spl
     """
     total = len(split.inputs)
     if not size:
-        return split, Split(split.inputs[:0], split.targets[:0])
+        return split, split.take(torch.arange(0))
     if total == 1:
         otherwise = "set 0" if setting == "val_size" else "load() must return more"
         raise RequestError(f"data.{setting}={size}: cannot split 1 sample; {otherwise}")

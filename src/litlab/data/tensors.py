@@ -1,10 +1,10 @@
 """The base class of all data sets: loading, splitting, normalizing, and batches from memory."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,12 +12,18 @@ from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.appearance import Appearance
 from litlab.data.faults import refuse_faults
+from litlab.data.guess import Guess
 from litlab.data.loader import Batch, Chunks, TensorLoader
-from litlab.data.samples import as_splits, column_axis, data_error
+from litlab.data.samples import as_divided, as_splits, column_axis, data_error
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
+from litlab.data.stored import StoredInputs
+from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 from litlab.escape import one_line
+
+if TYPE_CHECKING:
+    from litlab.data.encoding import TableEncoding
 
 
 class TensorData(L.LightningDataModule):
@@ -47,6 +53,11 @@ class TensorData(L.LightningDataModule):
     num_tokens: int | None = None  # the inputs are tokens, int64, from 0 to num_tokens - 1; None: float32 numbers
     target_name: str = "target"  # of a regression, with its unit
     pixel_max: float | None = None  # by which `load` divides uint8 pixels, such as 255
+    table: "TableEncoding | None" = None  # how the columns of a table become the inputs
+    background: Sequence[float] | None = None  # of each channel, 0 to 255: with which image files are padded
+    text: TextEncoding | None = None  # how texts become tokens
+    guesses: Sequence[Guess] = ()  # conclusions from the user's files
+    remarks: Sequence[str] = ()  # a sentence for each thing that is unusual about them, or left out
 
     def __init__(
         self,
@@ -81,15 +92,22 @@ class TensorData(L.LightningDataModule):
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
         self.shared: Callable[[object, Callable[[], dict[str, Split]]], dict[str, Split]] | None = None
 
-    def load(self) -> tuple[Split, Split | None]:
+    def load(self) -> tuple[Split, Split | None] | Mapping[str, Split]:
         """The training split and the official test split, or None where `test_size` is to be carved from the first.
+
+        Data that divide themselves, as by groups or by folders, return their splits by name, train and others; val and
+        test are carved from train where they are missing.
 
         It must depend on the settings and on files alone: jobs of a sweep with the same ones share the result.
 
         Inputs (N, *input_shape); targets (N,), class indices, or numbers (N,) or (N, num_outputs). Any numeric type:
-        `raw_splits` converts to float32, and class indices and tokens to int64.
+        `raw_splits` converts to float32, and class indices and tokens to int64. Inputs of a smaller type, such as
+        uint8, stay so until a batch is taken.
         """
         raise NotImplementedError
+
+    def adopt(self, spec: DataSpec) -> None:
+        """Before anything is read: prepare the user's files as a finished run has, whatever they suggest."""
 
     @property
     def has_validation(self) -> bool:
@@ -116,6 +134,8 @@ class TensorData(L.LightningDataModule):
             std=std,
             eval_batch_size=self.eval_batch_size,
             appearance=self.appearance,
+            table=self.table,
+            text=self.text,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -138,13 +158,16 @@ class TensorData(L.LightningDataModule):
             raise RequestError(f"data.test_size={self.test_size}: that leaves no test split; try 0.2")
         refuse_faults(self, splits)
         self.appearance = Appearance.of(splits["train"].inputs, self.pixel_max)
+        if self.appearance is not None and self.background is not None:
+            self.appearance = replace(self.appearance, background=tuple(self.background))
         if self.normalize:
             self.statistics = mean, std = _statistics(splits["train"].inputs)
             for part, (
                 inputs,
                 targets,
             ) in splits.items():  # one at a time to save memory; load() may keep the originals
-                splits[part] = Split((inputs - mean).div_(std), targets)
+                stored = isinstance(inputs, StoredInputs)
+                splits[part] = Split(inputs.normalized(mean, std) if stored else (inputs - mean).div_(std), targets)
         return splits
 
     def raw_splits(self) -> dict[str, Split]:
@@ -158,14 +181,22 @@ class TensorData(L.LightningDataModule):
         except FileNotFoundError as error:
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
-        train, test = as_splits(self, loaded)
-        if getattr(loaded[0][0], "dtype", None) in (torch.uint8, np.uint8):
+        if isinstance(loaded, Mapping):
+            given: Mapping[str, Split | None] = as_divided(self, loaded)
+        else:
+            given = dict(zip(("train", "test"), as_splits(self, loaded), strict=True))
+        train, test = given["train"], given.get("test")
+        assert train is not None
+        if train.inputs.dtype == torch.uint8:
             self.pixel_max = 1.0  # they are not divided
         if test is None and self.test_on_train:
             test, self.test_split = train, "train"
         elif test is None:
             train, test = carve(train, self.test_size, "test_size", self.split_seed)
-        if self.folds is not None:
+        val = given.get("val")
+        if val is not None:
+            pass
+        elif self.folds is not None:
             train, val = hold_out_fold(train, self.folds, self.fold, self.split_seed)
         else:
             train, val = carve(train, self.val_size, "val_size", self.split_seed)
@@ -216,8 +247,12 @@ class TensorData(L.LightningDataModule):
         return batch
 
 
-def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(inputs: Tensor | StoredInputs) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation along `column_axis`; 1 for constant columns."""
-    over = [axis for axis in range(inputs.dim()) if axis != column_axis(inputs)]
-    std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
+    kept = column_axis(inputs)
+    if isinstance(inputs, StoredInputs):
+        mean, std = inputs.moments(kept)
+    else:
+        over = [axis for axis in range(inputs.dim()) if axis != kept]
+        std, mean = torch.std_mean(inputs, dim=over, correction=0, keepdim=True)
     return mean, torch.where(std > 0, std, torch.ones_like(std))

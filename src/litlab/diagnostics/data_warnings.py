@@ -44,7 +44,8 @@ def data_warnings(config: DictConfig, data: TensorData, description: Mapping[str
     return advice(
         [
             *(Rule(True, f"training refuses these data: {each}") for each in [*description["faults"], *untested]),
-            *column_rules(config, data, description["columns"]),
+            # A table's encoding leaves constants out, and scales the rest.
+            *([] if data.table is not None else column_rules(config, data, description["columns"])),
             *sample_rules(config, data, splits, description["relations"]),
             *class_rules(config, counts, data.has_validation),
             Rule(turned, turned),
@@ -103,6 +104,8 @@ def sample_rules(
     contradictions = relations["contradictions"]
     equal = some([" = ".join(names[:5]) + " = ..." * (len(names) > 5) for names in relations["equal columns"]])
     telling = some(relations["telling columns"])
+    leave = "drop {} in load()" if data.table is None else "leave {} out (data.drop)"
+    alike = " (the same up to scale and offset)" if data.table is None else ""
     asked = {"test": ", as data.test_on_train=true asks"} if data.test_on_train else {}
     return [
         Rule(
@@ -110,11 +113,10 @@ def sample_rules(
             f"{contradictions:,} of {train['samples']:,} training samples have the same inputs as one of another "
             "class: no model gets all of them right",
         ),
-        Rule(equal, f"equal columns: {equal}; keep one of each, drop the rest in load()"),
+        Rule(equal, f"equal columns: {equal}; keep one of each, {leave.format('the rest')}"),
         Rule(
             telling,
-            f"{telling} gives the target away (the same up to scale and offset): drop it in load(), unless it is known "
-            "before the target is",
+            f"{telling} gives the target away{alike}: {leave.format('it')}, unless it is known before the target is",
         ),
         Rule(
             train["duplicates"],

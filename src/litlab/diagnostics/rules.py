@@ -126,7 +126,8 @@ def scale_rule(config: DictConfig, data: TensorData) -> Rule:
 
 def input_scales(data: TensorData, rows: Sequence[Row]) -> str:
     """What is wrong with the scales of inputs that are not normalized; empty if nothing is."""
-    found = "" if data.normalize else bad_scales(quantities(data, rows), SPREAD)
+    scaled = data.normalize or data.table is not None
+    found = "" if scaled else bad_scales(quantities(data, rows), SPREAD)
     return found and f"the inputs are on very different or extreme scales ({found})"
 
 

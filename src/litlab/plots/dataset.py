@@ -83,6 +83,29 @@ def class_histogram(counts: Mapping[str, Array], class_names: Sequence[str]) -> 
     return figure
 
 
+def correlation_map(names: Sequence[str], matrix: Array) -> Figure:
+    """Correlations as colours, with their numbers where there is room.
+
+    Args:
+        names: of the K columns.
+        matrix: (K, K), -1 to 1.
+    """
+    count = len(names)
+    figure, axes = new_figure(3 + 0.42 * count, 2 + 0.36 * count)
+    image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    for row, column in np.ndindex(matrix.shape):
+        value = float(matrix[row, column])
+        colour = "white" if abs(value) > 0.6 else "black"
+        text = f"{round(value, 2) + 0.0:.2f}".replace("0.", ".").removesuffix(".00")  # + 0.0: no minus zero
+        axes.text(column, row, text or "0", ha="center", va="center", fontsize=7, color=colour)
+    labels = distinct_names(names)
+    axes.set_xticks(range(count), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(count), labels, fontsize=8)
+    axes.set_title("Correlations (training split)")
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    return figure
+
+
 def _many_classes(counts: Mapping[str, Array]) -> Figure:
     """A panel for each split: the colours of bars thinner than a pixel would mix in a common one."""
     figure, _ = new_figure(7, 5, axes=False)

@@ -99,15 +99,20 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("splits", "classes", "columns"):
-        if rows := found[title]:
-            of = " (training split)" if title == "columns" else ""
-            _print_rows(console, title + of, rows[:MAX_ROWS])
+    for title in ("head", "types", "guesses", "splits", "classes", "columns"):
+        if rows := found.get(title, []):
+            about = found.get("columns of", "training split") if title == "columns" else "training split"
+            of = f" ({about})" if title in ("columns", "types") else ""
+            _print_rows(console, title + of, rows[:MAX_ROWS], left=title in ("head", "types", "guesses"))
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
+    for note in found.get("notes", []):
+        console.print(f"note: {note}", markup=False, highlight=False)
     for remark in found["remarks"]:
         console.print(f"warning: {remark}", markup=False, highlight=False)
+    if command := found.get("command"):
+        console.print(f"train it: {command}", markup=False, highlight=False)
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
@@ -204,10 +209,12 @@ def widen(console: Console, table: Table) -> None:
     console.width = max(given, console.measure(table).maximum)  # the minimum would break "train s" in two
 
 
-def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+def _print_rows(console: Console, title: str, rows: list[dict[str, Any]], left: bool = False) -> None:
     table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(rows[0]):
-        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True, min_width=len(name))
+        table.add_column(
+            Text(name), justify="right" if number and not left else "left", no_wrap=True, min_width=len(name)
+        )
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: [kg] in a name is no markup
     widen(console, table)

@@ -58,7 +58,7 @@ class Result:
         git: `commit`, and whether code or configs differ from it (`dirty`).
         environment: versions, platform, device and threads.
         process: host, pid and start of the process that writes the file.
-        found: results of other programs than training, merged into the file's keys.
+        found: results of other programs than training, and what the data have concluded; merged into the file's keys.
         tuned, suggested: the setting that `tune` found and its value: applied, or only shown.
         parameters: number of weights.
         epochs: trained so far, also in a failed run.

@@ -57,7 +57,11 @@ class Composer:
         groups = [each for each in parsed if is_group(loader, each.key_or_group)]
         chosen = tuple(each.input_line or "" for each in groups)
         if chosen not in self._chosen:
-            self._chosen[chosen] = self._choose(chosen)
+            try:
+                self._chosen[chosen] = self._choose(chosen)
+            except RequestError:  # where further settings decide a choice
+                chosen, groups = tuple(overrides), parsed
+                self._chosen[chosen] = self._choose(chosen)
         plain, hydra = self._chosen[chosen]
         HydraConfig.instance().cfg = hydra  # type: ignore[assignment]  # as its own set_config does
         composed = copy.deepcopy(plain)

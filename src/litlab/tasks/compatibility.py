@@ -23,7 +23,7 @@ def check_model(config: DictConfig, data: Declaration) -> None:
     if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in parameters):
         raise RequestError(
             f"model: {model.__name__} takes numbers, and the inputs of these data are tokens; use a model whose "
-            "__init__ takes num_tokens, such as one with an nn.Embedding"
+            "__init__ takes num_tokens, such as model=embedding_bag"
         )
 
 

@@ -1,10 +1,14 @@
 """Describe a data set before training: tables, plots and warnings."""
 
 import math
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -12,7 +16,9 @@ from litlab.build import build_data
 from litlab.data.columns import Row, columns, describe_column
 from litlab.data.faults import faults
 from litlab.data.relations import relations, row_hashes
+from litlab.data.table import Table
 from litlab.data.tensors import Split, TensorData
+from litlab.diagnostics import table_columns
 from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
+MAX_VALUES = 2**26  # 256 MB as float32
 
 
 def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]:
@@ -33,16 +40,23 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
         result: receives the description.
 
     Returns:
-        `question`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `remarks`.
+        `question`, `guesses`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `notes` and
+        `remarks`, the `command` to train; of a table also what `look_at_table` adds.
 
     Raises:
         RequestError: the data cannot be loaded.
     """
     data = build_data(config)
     data.prepare_data()
+    if isinstance(data, Table):
+        data.keep_frames = True
     splits = data.raw_splits()
     found = look(data, splits)
+    if isinstance(data, Table):
+        found |= look_at_table(data, found)
+    found["notes"] = list(data.remarks)
     found["remarks"] = data_warnings(config, data, found)
+    found["command"] = training_command(data, typed(config))
     if result is not None:
         result.found = found
     draw(data, splits, Path(config.paths.run_dir) / "plots")
@@ -51,16 +65,52 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
 
 def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
     """The description of the splits before normalization, without remarks."""
-    values = columns(data, splits["train"])
+    part = spaced(splits["train"])
+    values = columns(data, part)
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     return {
         "question": question(data),
+        "guesses": [guess._asdict() for guess in data.guesses],
         "splits": describe_splits(splits, hashes),
         "classes": describe_classes(data, splits),
         "columns": [describe_column(name, each) for name, each in values.items()],
         "faults": list(faults(data, splits)),
         "relations": relations(data, splits["train"], hashes["train"], list(values)),
+    } | ({"columns of": f"{len(part.inputs):,} evenly spaced training samples"} if part is not splits["train"] else {})
+
+
+def spaced(split: Split) -> Split:
+    """The split or, where its inputs as float32 would take too much memory, evenly spaced samples of it."""
+    step = math.ceil(math.prod(split.inputs.shape) / MAX_VALUES)
+    return split if step <= 1 else split.take(torch.arange(0, len(split.inputs), step))
+
+
+def training_command(data: TensorData, words: Sequence[str]) -> str:
+    """The command that trains on these data, chosen by `words`, with a model for such samples."""
+    by_axes = {1: "mlp", 2: "cnn1d", 3: "cnn"}
+    model = "embedding_bag" if data.num_tokens is not None else by_axes.get(len(data.input_shape), "mlp")
+    return " ".join(["python scripts/train.py", *words, f"model={model}"])
+
+
+def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
+    """What a table has besides: `head`, `types`, and columns in their own units."""
+    frame, encoding = data.frames["train"], data.fitted
+    names = {column.name for column in encoding.columns}
+    equal = [[name for name in group if name in names] for group in found["relations"]["equal columns"]]
+    telling = table_columns.telling_columns(encoding, frame)
+    return {
+        "head": table_columns.first_rows(frame),
+        "types": table_columns.describe_types(encoding, frame.height),
+        "columns": table_columns.describe_numbers(encoding, frame),
+        "relations": found["relations"]
+        | {"equal columns": [group for group in equal if len(group) > 1], "telling columns": telling},
     }
+
+
+def typed(config: DictConfig) -> list[str]:
+    """The words of the command line that choose the data."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(("data", "task"))]
 
 
 def question(data: TensorData) -> str:
@@ -108,30 +158,41 @@ def class_counts(data: TensorData, splits: dict[str, Split]) -> dict[str, canvas
 
 
 def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
-    """Write classes.png, features.png and, for images, samples.png."""
+    """Write classes.png, features.png and, for images, samples.png; for a table, correlations.png."""
     inputs, targets = splits["train"]
     figures = {}
     if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
         names = data.class_names
-        titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[:SHOWN]]
-        figures["samples"] = dataset.image_grid(inputs[:SHOWN].numpy(), titles, "The first training samples")
+        shown = torch.arange(min(SHOWN, len(inputs))) * len(inputs) // min(SHOWN, len(inputs))  # of all classes
+        titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[shown]]
+        figures["samples"] = dataset.image_grid(inputs[shown].numpy(), titles, "Evenly spaced training samples")
     if data.class_names is not None:
         figures["classes"] = dataset.class_histogram(class_counts(data, splits), data.class_names)
-    figures["features"] = draw_features(data, Split(inputs[:DRAWN], targets[:DRAWN]), len(inputs))
+    if isinstance(data, Table):
+        found = table_columns.correlations(data.fitted, data.frames["train"])
+        if len(found["names"]) > 1:
+            figures["correlations"] = dataset.correlation_map(found["names"], found["matrix"])
+    if not isinstance(data, Table) or table_columns.numbers(data.fitted, data.frames["train"].head(1)):
+        drawn = min(DRAWN, max(1, MAX_VALUES // math.prod(data.input_shape)))
+        figures["features"] = draw_features(data, Split(inputs[:drawn], targets[:drawn]), len(inputs))
     for name, figure in figures.items():
         canvas.save(canvas.pixels(figure), folder / f"{name}.png")
 
 
 def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     """Histograms of the columns of `split`, the first of `samples` samples; only so many columns."""
-    every = list(columns(data, split).items())
+    if isinstance(data, Table):
+        every = list(table_columns.numbers(data.fitted, data.frames["train"].head(DRAWN)).items())
+    else:
+        every = [(name, values.numpy()) for name, values in columns(data, split).items()]
     chosen = every
     if len(every) > MAX_PANELS:
         chosen = every[:MAX_PANELS] if data.class_names is not None else [*every[: MAX_PANELS - 1], every[-1]]
-    heading = "Values of the training split" if samples <= DRAWN else f"Values of the first {DRAWN:,} training samples"
+    shown = len(split.inputs)
+    heading = "Values of the training split" if samples <= shown else f"Values of the first {shown:,} training samples"
     if len(chosen) < len(every):
         heading += f": {len(chosen)} of {len(every):,} columns"
-    return dataset.feature_histograms({name: values.numpy() for name, values in chosen}, heading)
+    return dataset.feature_histograms(dict(chosen), heading)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -134,7 +134,8 @@ def _choose(config: DictConfig, group: str, word: str, before: str | None) -> No
 
 
 def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    composed = compose("train", [word])
+    # A task, any: a table's own could not be told without its file.
+    composed = compose("train", [word, "task=regression"])
     composed.paths.data_dir = config.paths.data_dir
     return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
 
@@ -151,6 +152,7 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     """
     data = build_data(config)
     name = type(data).__name__
+    data.adopt(run.data)
     for what in ("input_shape", "num_outputs", "num_tokens"):
         there, ours = getattr(data, what), getattr(run.data, what)
         if there != ours:
@@ -164,8 +166,9 @@ def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:
     data.prepare_data()
     data.setup()
     inputs, targets = data.splits[split]
+    prepared = inputs if run.data.table is not None else run.data.prepare(inputs)
     # Class weights are computed from the training split's targets; its inputs, not normalized here, are not used.
-    data.splits = {"train": data.splits["train"], "test": Split(run.data.prepare(inputs), targets)}
+    data.splits = {"train": data.splits["train"], "test": Split(prepared, targets)}
     data.normalize = run.data.mean is not None
     data.test_split = split if split != "test" else data.test_split
     return data

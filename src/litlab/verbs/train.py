@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import after_divergence
 from litlab.distributed.group import process_group
 from litlab.distributed.processes import run_on_ranks
-from litlab.distributed.ranks import RENDEZVOUS, process_info
+from litlab.distributed.ranks import RENDEZVOUS, is_first_process, process_info
 from litlab.errors import RequestError, RunError
 from litlab.finish import advise, finish
 from litlab.runs.checkpoints import UnreadableError
@@ -31,6 +32,8 @@ from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
 from litlab.verbs.tune import tuned
+
+log = logging.getLogger(__name__)
 
 
 def train(config: DictConfig, result: Result | None = None) -> Result:
@@ -46,6 +49,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
+    note_data(data, result)
     trainer = build_trainer(config, data)
     if trainer.world_size > 1 and process_info() is None:
         run_on_ranks(train, config, result, trainer.world_size)
@@ -82,6 +86,23 @@ def prepare_process(config: DictConfig) -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_wanted)
     # Lightning expects a stateful loader; here the task keeps the position.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
+
+
+def note_data(data: TensorData, result: Result) -> None:
+    """Say what the user's own files were taken for, and record it with the reasons."""
+    if data.table is not None:
+        result.update(columns=[asdict(column) for column in data.table.columns], target=asdict(data.table.target))
+        lines = [f"data: {getattr(data, 'summary', '')}"]
+    elif data.guesses:
+        result.found |= {"guesses": [guess._asdict() for guess in data.guesses], "notes": list(data.remarks)}
+        lines = [f"data: {'; '.join(f'{each.what} {each.value} ({each.reason})' for each in data.guesses)}"]
+        lines += [f"note: {remark}" for remark in data.remarks]
+    else:
+        return
+    for line in lines:
+        log.info(line)
+        if not in_sweep() and is_first_process():
+            print(line, flush=True)
 
 
 def is_wanted(record: logging.LogRecord) -> bool:
