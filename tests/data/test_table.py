@@ -125,7 +125,9 @@ def test_the_task_is_chosen_while_hydra_composes(houses, tmp_path):
     config.paths.run_dir = "here"
     check(config)
     assert composed(*words, "data.target=kind").task._target_.endswith("Binary")
-    assert composed(*words, "data.target=city").task._target_.endswith("Classification")
+    city = composed(*words, "data.target=city").task
+    assert city._target_.endswith("Classification") and (city.monitor, city.mode) == ("val/loss", "min")
+    assert composed(*words, "data.target=city", "task.monitor=val/f1").task.monitor == "val/f1"
     asked = composed(*words, "data.target=kind", "task=classification", "optimizer=sgd")
     assert build_data(asked).num_outputs == 2 and asked.optimizer.lr == 0.1
     with pytest.raises(RequestError, match=r"^data\.target=prize: there is no such column \(did you mean price\?\)"):

@@ -85,7 +85,7 @@ class CheckedLoader(ConfigLoaderImpl):
         return list(overrides)
 
     def choices_by_settings(self, config: DictConfig, is_sweep: bool) -> list[str]:
-        """GROUP=NAME for groups that are null so far, and that the other settings decide."""
+        """Overrides that choose groups which are null so far, and which the other settings decide."""
         return []
 
     def check_file(self, name: str, source: Path, is_primary: bool, config: DictConfig) -> None:
@@ -116,7 +116,7 @@ class CheckedLoader(ConfigLoaderImpl):
             if without == words or not (chosen := self.choices_by_settings(compose(without), False)):
                 raise
         if chosen:
-            config = compose([*words, *chosen])
+            config = compose([*chosen, *words])
             typed = config.hydra.overrides.task
             config.hydra.overrides.task = [word for word in typed if word not in chosen]
         self.check_config(config)

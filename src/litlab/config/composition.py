@@ -59,7 +59,7 @@ class GuardedLoader(CheckedLoader):
         return [f"++{word}" if word.startswith(OPEN) else word for word in overrides]
 
     def choices_by_settings(self, config: DictConfig, is_sweep: bool) -> list[str]:
-        """The task, where none is chosen and the data name a function that suggests it: `data.task_from`.
+        """The task, where none is chosen and the data name a function that suggests overrides: `data.task_from`.
 
         Raises:
             RequestError: it cannot; in a sweep, whose settings differ, the jobs tell.
@@ -70,7 +70,7 @@ class GuardedLoader(CheckedLoader):
         if not lies_in(str(name), ("litlab.data",)):
             raise RequestError(f"data.task_from={name}: must be a function of litlab.data")
         try:
-            return [f"task={get_method(name)(OmegaConf.to_container(config.data))}"]
+            return list(get_method(name)(OmegaConf.to_container(config.data)))
         except RequestError:
             if is_sweep:
                 return []

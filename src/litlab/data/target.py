@@ -89,8 +89,10 @@ def _whole(values: pl.Series) -> bool:
     return values.dtype != pl.Boolean and bool(not numbers.null_count() and (numbers == numbers.round()).all())
 
 
-def suggest_task(settings: Mapping[str, Any]) -> str:
-    """The task that the target column of a table suggests.
+def suggest_task(settings: Mapping[str, Any]) -> list[str]:
+    """The overrides that choose the task which the target column of a table suggests.
+
+    Weights of classes are selected by the loss: among few rows, many epochs have the same accuracy.
 
     Args:
         settings: of data=table.
@@ -102,7 +104,8 @@ def suggest_task(settings: Mapping[str, Any]) -> str:
     refuse_unnamed(file, target, header)
     check_columns(settings, column_names(str(file), header))
     missing = tuple(map(str, settings.get("missing") or ()))
-    return infer_target(target_column(str(file), str(target), missing, header)).task
+    found = infer_target(target_column(str(file), str(target), missing, header))
+    return [f"task={found.task}", *(["task.monitor=val/loss", "task.mode=min"] if found.classes else [])]
 
 
 def refuse_unnamed(file: str | None, target: str | None, header: bool = True) -> None:
