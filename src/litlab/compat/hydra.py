@@ -55,7 +55,12 @@ def runs_here(launcher: Any) -> bool:
     """Whether a launcher runs jobs one after the other in this process, as Hydra's own does."""
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # late: looking for plugins loads it anew
 
-    return isinstance(launcher, BasicLauncher)
+    return isinstance(launcher, BasicLauncher) or stacks_jobs(launcher)
+
+
+def stacks_jobs(launcher: Any) -> bool:
+    """Whether a launcher is litlab's own, whose jobs are trained as stacks."""
+    return type(launcher).__module__ == "hydra_plugins.litlab_launchers"
 
 
 def is_from_plugin(launcher: Any, name: str) -> bool:
