@@ -105,7 +105,6 @@ class Member:
     def start(self, dtype: torch.dtype, batches: int) -> None:
         """Build the optimizer and the schedule, which here only say how settings change."""
         self.optimizer: Optimizer = self.task.make_optimizer([torch.nn.Parameter(torch.zeros(1, dtype=dtype))])
-        self.optimizer.step()  # schedules check for it
         if self.task.schedule is not None:
             # What a schedule asks of the Trainer: the length of the run.
             trainer: Any = SimpleNamespace(
@@ -113,6 +112,7 @@ class Member:
                 max_epochs=self.config.trainer.max_epochs, max_steps=-1,
             )  # fmt: skip
             self.task.schedule.start(self.optimizer, trainer, 1)
+        self.optimizer.step()  # without a gradient: schedules check for it
 
     def constants(self, update: Any, epoch: int, steps: int) -> list[tuple[float, ...]]:
         """Those of each step of an epoch."""
@@ -182,9 +182,10 @@ class StackedTraining:
         on_gpu = str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self.dtype = torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
-        self.tasks = [member.task.to(self.device, self.dtype) for member in members]
-        for task in self.tasks:
+        self.tasks = [member.task for member in members]
+        for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
+            (task.double() if self.dtype == torch.float64 else task).to(self.device)
         self._build()
 
     def _build(self) -> None:
@@ -287,10 +288,9 @@ class StackedTraining:
         for number in alive:
             self.tasks[number].start_evaluation()
         val = self.data.splits["val"]
+        loader: Any = TensorLoader(self._moved(val.inputs), self._moved(val.targets), self.data.eval_batch_size)
         self.network.training = False
-        for inputs, targets in TensorLoader(
-            self._moved(val.inputs), self._moved(val.targets), self.data.eval_batch_size
-        ):
+        for inputs, targets in loader:
             signals.check()
             outputs = self.network(inputs.unsqueeze(0))
             for number in alive:

@@ -9,7 +9,7 @@ from litlab.sweeps.job import Job
 MOST = 32  # members of a stack; more gain little
 
 # Settings in which members may differ. The rest must be the same: it changes shapes, data or the number of steps.
-FREE = ("seed", "optimizer.lr", "optimizer.momentum", "optimizer.weight_decay", "optimizer.betas")
+FREE: tuple[str, ...] = ("seed", "optimizer.lr", "optimizer.momentum", "optimizer.weight_decay", "optimizer.betas")
 FREE += ("task.label_smoothing", "task.monitor", "task.mode", "model.dropout", "trainer.gradient_clip_val")
 FREE += ("scheduler", "callbacks", "logger", "evaluate_train")
 
@@ -44,7 +44,7 @@ def refusal(settings: Mapping[str, Any]) -> str | None:
     for group in ("augmentation", "tune"):
         if settings.get(group):
             return f"{group}: changes the training of each job in its own way"
-    return next(filter(None, (_refused(*each, settings) for each in settings["callbacks"].items())), None)
+    return next(filter(None, (_refused(name, each, settings) for name, each in settings["callbacks"].items())), None)
 
 
 def _refused(name: str, callback: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,13 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from litlab.tasks.steps.stacked import NotStackableError
 
 # Settings of torch's optimizers that a stack does not have, at the values at which they do nothing.
-IDLE = {"dampening": 0, "maximize": False, "amsgrad": False, "capturable": False, "differentiable": False}
+IDLE: dict[str, Any] = {
+    "dampening": 0,
+    "maximize": False,
+    "amsgrad": False,
+    "capturable": False,
+    "differentiable": False,
+}
 IDLE |= {"foreach": None, "fused": None}
 
 
