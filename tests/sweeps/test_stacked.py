@@ -1,6 +1,5 @@
 """Jobs trained as a stack leave what each would have left alone: weights, optimizer, random state, metrics, history."""
 
-import json
 from pathlib import Path
 
 import pytest

@@ -114,7 +114,6 @@ def groups(settings: Sequence[Mapping[str, Any]], most: int) -> list[list[int]]:
         found.setdefault(key(each), []).append(index)
     parts = []
     for indices in found.values():
-        number = -(-len(indices) // most)
-        size = -(-len(indices) // number)  # as even as can be
-        parts += [indices[start : start + size] for start in range(0, len(indices), size)]
+        number, size = -(-len(indices) // most), len(indices)  # of stacks as even as can be
+        parts += [indices[size * part // number : size * (part + 1) // number] for part in range(number)]
     return sorted(parts)
