@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities.memory import is_oom_error
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.optim import Optimizer
@@ -19,6 +20,7 @@ from litlab import signals
 from litlab.build import build_data, build_task
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
+from litlab.escape import one_line
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 from litlab.tasks.stacked import stacked_objective
@@ -57,23 +59,25 @@ class Stack:
     def replay(self, number: int) -> Replay | None:
         """The training of a job; None if it has to train alone."""
         if self._replays is None:
-            self._replays = self._train()
+            self._replays = _train(self.configs)
         return self._replays[number]
 
-    def _train(self) -> list[Replay | None]:
-        try:
-            return list(StackedTraining(self.configs).run())
-        except NotStackableError as reason:
-            tell(f"{len(self.configs)} jobs are trained one by one, not as a stack: {reason}")
-        except Exception as error:  # the jobs will meet the same one by one, if it is theirs
-            log.exception("the stack failed")
-            tell(f"{len(self.configs)} jobs are trained one by one, as their stack failed: {error!r}")
-        return [None] * len(self.configs)
 
-
-def tell(line: str) -> None:
-    """Tell on the terminal what is not stacked."""
-    print(line, flush=True)
+def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
+    """The training of each job, None if it has to train alone: then a line on the terminal says why."""
+    number = len(configs)
+    try:
+        return list(StackedTraining(configs).run())
+    except NotStackableError as reason:
+        why = f"not as a stack: {reason}"
+    except Exception as error:  # the jobs will meet the same one by one, if it is theirs
+        log.exception("the stack failed")
+        why = "" if is_oom_error(error) and number > 1 else f"as their stack failed: {one_line(error)}"
+    if why:
+        print(f"{number} jobs are trained one by one, {why}", flush=True)
+        return [None] * number
+    print(f"out of memory: half of {number} jobs are trained at once", flush=True)
+    return [*_train(configs[: number // 2]), *_train(configs[number // 2 :])]
 
 
 def replay_of_this_job() -> Replay | None:

@@ -141,7 +141,7 @@ class StackedAdam:
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""
         moments = zip(self.means, self.squares, strict=True)
-        steps = torch.tensor(float(self.steps))
+        steps = torch.tensor(float(self.steps), dtype=self.weights[0].dtype)
         return [
             {"step": steps.clone(), "exp_avg": mean[member].clone(), "exp_avg_sq": square[member].clone()}
             for mean, square in moments
