@@ -51,6 +51,8 @@ def test_rates_seeds_and_the_like_share_a_stack_and_shapes_part_them():
         ({"trainer__precision": "bf16-mixed"}, "trainer.precision=bf16-mixed"),
         ({"trainer__max_epochs": None}, "trainer.max_epochs=null"),
         ({"task__compile": True}, "task.compile=true"),
+        ({"task__loss": "focal"}, "task.loss=focal"),
+        ({"evaluate_train": "epoch"}, "evaluate_train=epoch: needs the weights of every epoch"),
         ({"augmentation": {"_target_": "a"}}, "augmentation: changes the training of each job in its own way"),
         (
             {"callbacks__stop": {"_target_": "a.EarlyStopping"}},

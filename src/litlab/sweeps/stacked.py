@@ -300,4 +300,4 @@ class StackedTraining:
             for number in alive:
                 self.tasks[number].add_outputs((inputs, targets), outputs[number])
         self.network.training = True
-        return {number: self.tasks[number].measured() for number in alive}
+        return {number: self.tasks[number].evaluation() for number in alive}

@@ -41,6 +41,10 @@ def refusal(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.max_epochs={_shown(trainer.get('max_epochs'))}"
     if settings["task"].get("compile"):
         return "task.compile=true"
+    if settings["task"].get("loss") not in (None, "cross_entropy", "mse"):
+        return f"task.loss={_shown(settings['task']['loss'])}"
+    if settings.get("evaluate_train") == "epoch":
+        return "evaluate_train=epoch: needs the weights of every epoch"
     for group in ("augmentation", "tune"):
         if settings.get(group):
             return f"{group}: changes the training of each job in its own way"

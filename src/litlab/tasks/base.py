@@ -380,10 +380,6 @@ class Task(L.LightningModule):
         if not (isinstance(batch, Shard) and batch.idle):
             self.update_metrics(outputs, batch[1])
 
-    def measured(self) -> dict[str, Tensor]:
-        """Loss and metrics of the whole split."""
-        return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
-
     def update_metrics(self, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch's outputs to the metrics."""
         self.metrics.update(self.predictions(outputs), targets)
@@ -397,8 +393,13 @@ class Task(L.LightningModule):
         self._log_evaluation("test")
 
     def _log_evaluation(self, prefix: str) -> None:
-        metrics = self.replay.epochs[self.current_epoch].validation if self._is_replaying else self.measured()
-        self.log_epoch({f"{prefix}/{name}": value for name, value in metrics.items()})
+        self.log_epoch({f"{prefix}/{name}": value for name, value in self.evaluation().items()})
+
+    def evaluation(self) -> dict[str, Tensor]:
+        """Loss and metrics, scalars by name, over the batches since `start_evaluation`."""
+        if self.replay is not None and self._is_replaying:
+            return dict(self.replay.epochs[self.replay.epoch].validation)
+        return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Metrics of an epoch: to Lightning, for callbacks; and to the loggers over optimizer steps.
