@@ -15,11 +15,11 @@ from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import this_process
 from litlab.runs.result import FILE, write
-from litlab.sweeps.folder import STOP
+from litlab.sweeps.folder import STOP, timed_out
 from litlab.sweeps.job import Job
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.progress import progress_lines
-from litlab.sweeps.stacking import stacks
+from litlab.sweeps.stacking import is_trained, stacks
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
 
@@ -177,7 +177,7 @@ class Runner:
 
     def _launch(self, jobs: Sequence[Job]) -> None:
         """Hand jobs to the launcher, unless the sweep is stopped."""
-        if not self._is_stopped():
+        if not self._is_stopped() or (is_trained() and timed_out(self.folder)):
             overrides = [job.launch_overrides(self.plan.swept) for job in jobs]
             self.launcher.launch(overrides, initial_job_idx=self._launched)
             self._launched += len(jobs)

@@ -5,7 +5,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +20,7 @@ from litlab.build import build_data, build_task
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
 from litlab.escape import one_line
+from litlab.sweeps.stacking import CURRENT
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 from litlab.tasks.stacked import stacked_objective
@@ -31,7 +31,6 @@ from litlab.tasks.steps.stacked_updates import StackedClipping, stacked_update
 log = logging.getLogger(__name__)
 
 OWN = ("setup", "train_dataloader", "val_dataloader", "on_before_batch_transfer", "on_after_batch_transfer", "_loader")
-_job: ContextVar["tuple[Stack, int] | None"] = ContextVar("_job", default=None)
 
 
 class Stack:
@@ -48,13 +47,17 @@ class Stack:
     @contextlib.contextmanager
     def job(self, number: int) -> Iterator[None]:
         """Run the job of this number in the body."""
-        token = _job.set((self, number))
+        token = CURRENT.set((self, number))
         try:
             yield
         finally:
-            _job.reset(token)
+            CURRENT.reset(token)
             if self._replays is not None:
                 self._replays[number] = None  # its weights have been written
+
+    def has_trained(self, number: int) -> bool:
+        """Whether the training of a job is there."""
+        return self._replays is not None and self._replays[number] is not None
 
     def replay(self, number: int) -> Replay | None:
         """The training of a job; None if it has to train alone."""
@@ -82,7 +85,7 @@ def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
 
 def replay_of_this_job() -> Replay | None:
     """The training of the job that runs here, if it is one of a stack."""
-    current = _job.get()
+    current = CURRENT.get()
     return None if current is None else current[0].replay(current[1])
 
 

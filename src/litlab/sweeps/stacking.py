@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from litlab.sweeps.job import Job
 
+# The stack (`litlab.sweeps.stacked.Stack`) of the job that runs here, and the job's number in it. It is set around the
+# launcher, which passes nothing on to its jobs.
+CURRENT: ContextVar[Any] = ContextVar("CURRENT", default=None)
 MOST = 32  # members of a stack; more gain little
 
 # Settings in which members may differ. The rest must be the same: it changes shapes, data or the number of steps.
@@ -26,6 +30,12 @@ CHECKPOINT = ("_target_", "dirpath", "filename", "monitor", "mode", "enable_vers
 # And those of a ModelCheckpoint, besides these.
 IDLE_CHECKPOINT = {"save_top_k": 1, "save_weights_only": False, "save_last": None, "every_n_epochs": None}
 HARMLESS = ("litlab.callbacks.pictures.Pictures", "litlab.callbacks.progress.Progress")
+
+
+def is_trained() -> bool:
+    """Whether the training of the job that runs here is there: no limit of time must lose it."""
+    current = CURRENT.get()
+    return current is not None and current[0].has_trained(current[1])
 
 
 def refusal(settings: Mapping[str, Any]) -> str | None:
