@@ -158,8 +158,8 @@ def test_in_float64_a_member_is_its_serial_run(both, case):
 def test_one_that_diverges_fails_as_it_would_alone_and_the_others_do_not_notice(both):
     from litlab.runs.checkpoints import read_checkpoint
 
-    common = "data=exam_scores model=linear optimizer=sgd scheduler=none trainer.max_epochs=12"
-    pairs = both(["optimizer.lr=0.01", "optimizer.lr=1000 seed=1", "optimizer.lr=0.02"], common)
+    common = "data=exam_scores model=linear optimizer=sgd scheduler=none data.passes_per_epoch=2 trainer.max_epochs=40"
+    pairs = both(["optimizer.lr=0.01", "optimizer.lr=4 seed=1", "optimizer.lr=0.02"], common)
     alone, stacked = pairs.pop(1)
     assert alone.error == stacked.error and "the loss is" in alone.error and alone.epochs > 1
     assert (alone.status, alone.epochs, alone.steps) == (stacked.status, stacked.epochs, stacked.steps)
@@ -223,7 +223,14 @@ def test_out_of_memory_halves_the_stack_and_any_other_failure_parts_it(monkeypat
 
 @pytest.mark.slow
 def test_a_sweep_of_stacks_has_the_leaderboard_of_any_launcher(tmp_path):
-    words = ["hydra/launcher=stacked", "data=exam_scores", "optimizer=sgd", "scheduler=none", "trainer.max_epochs=2"]
+    words = [
+        "hydra/launcher=stacked",
+        "data=exam_scores",
+        "data.passes_per_epoch=5",
+        "optimizer=sgd",
+        "scheduler=none",
+        "trainer.max_epochs=2",
+    ]
     words += ["optimizer.lr=0.01,0.02,1e20", "seed=0,1", "threads=1", "sweep.stack=4"]
     sweep = Sweep(tmp_path, *words).end()
     assert sweep.process.returncode == 1, sweep.text
