@@ -11,9 +11,11 @@ import lightning.pytorch as L
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from omegaconf import OmegaConf
@@ -156,3 +158,32 @@ def test_a_step_that_lightning_did_not_take_counts():
     trainer.fit(model, torch.ones(4, 32), None)
     assert is_attached(model)
     assert trainer.global_step == 6, "upgrade: the Trainer no longer counts the steps that it is told of"
+
+
+def test_jobs_of_the_same_choices_are_composed_once_and_as_hydra_does(conf, monkeypatch):
+    (conf / "model" / "large.yaml").write_text("defaults: [base]\nwidth: 9\n")
+    theirs = ConfigLoaderImpl.load_sweep_config
+    composed = []
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", lambda *args: composed.append(args) or theirs(*args))
+    with compat.composing_with(Loader), initialize_config_dir(str(conf), **compat.VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        words = ["seed=1", "hydra.sweep.dir=there", "hydra.job.config.override_dirname.exclude_keys=[seed]"]
+        sweep = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
+        for job, times in (
+            (["seed=2", "hydra.sweep.subdir='a b'", "model.width=3"], 1),
+            (["seed=3", "+new=1", "~model.depth"], 1),
+            (["model=large", "seed=4"], 2),
+            (["seed=5", "model=large"], 2),
+            (["hydra/launcher=basic", "seed=2"], 3),
+        ):
+            ours = loader.load_sweep_config(sweep, job)
+            assert len(composed) == times, (
+                "upgrade: jobs no longer go through load_sweep_config, and are composed alone"
+            )
+            assert OmegaConf.to_container(ours) == OmegaConf.to_container(theirs(loader, sweep, job)), (
+                "upgrade: " + str(job)
+            )
+        with pytest.raises(ValueError, match="thirteen"):  # each job is checked
+            loader.load_sweep_config(sweep, ["seed=13"])
+        with pytest.raises(HydraException, match="no_such"):
+            loader.load_sweep_config(sweep, ["no_such=1"])

@@ -70,6 +70,10 @@ class History(L.Callback):
         with contextlib.suppress(OSError):  # a full disk must not hide the exception
             self._write(trainer)
 
+    def add(self, seconds: float) -> None:
+        """Count time of the current epoch that was spent elsewhere."""
+        self._paused -= seconds
+
     def pause(self) -> None:
         """Stop the clock."""
         self._paused -= time.perf_counter()

@@ -15,12 +15,13 @@ from lightning.pytorch.loggers import Logger
 
 from litlab import signals
 from litlab.callbacks.history import History
-from litlab.config.job import in_sweep
+from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.values import NonNegativeInt
 from litlab.data.tensors import TensorData
 from litlab.escape import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
 from litlab.plots.canvas import Array, distinct_names
+from litlab.runs.best_so_far import is_best_so_far
 from litlab.runs.loggers import log_picture, tensorboards
 from litlab.tasks import prediction
 from litlab.tasks.base import Task
@@ -113,6 +114,7 @@ def confident_mistakes(probabilities: Array, targets: Array) -> Array:
 class Pictures(L.Callback):
     """Draws a task's pictures (`Task.pictures`) and the curves after the test, as PNG files and for TensorBoard.
 
+    In a sweep only for a job that is the best so far: drawing takes longer than a small training.
     A failure to draw is a warning; it never ends a run.
 
     Args:
@@ -150,7 +152,7 @@ class Pictures(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw, save and log."""
-        if not _is_wanted(trainer):
+        if not (_is_wanted(trainer) and _is_best_so_far(trainer, cast(Task, pl_module))):
             return
         for name, draw in self._drawings(trainer, cast(Task, pl_module)).items():
             signals.check()
@@ -205,6 +207,16 @@ def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) ->
 
 def _is_wanted(trainer: L.Trainer) -> bool:
     return trainer.is_global_zero and not trainer.fast_dev_run
+
+
+def _is_best_so_far(trainer: L.Trainer, task: Task) -> bool:
+    """Whether no earlier job of the sweep was as good in validation; true outside of sweeps."""
+    if not in_sweep():
+        return True
+    history = History.of(trainer)
+    best = history.best(task.monitor, task.mode)
+    value = None if best is None else history.epochs[best - 1][task.monitor]
+    return is_best_so_far(sweep_folder(), task.monitor, task.mode, value)
 
 
 def warn(problem: str, error: Exception) -> None:

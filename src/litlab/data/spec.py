@@ -82,7 +82,7 @@ class DataSpec:
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         if values.get("appearance") is not None:
             values["appearance"] = Appearance.from_dict(values["appearance"])
-        for name, kind in get_type_hints(cls).items():
+        for name, kind in get_type_hints(cls, localns={"TableEncoding": object}).items():
             if not _is_of(values.get(name), kind):
                 raise ValueError(f"{KEY}.{name}: must be {kind}")
         spec = cls(**values)

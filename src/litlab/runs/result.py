@@ -73,6 +73,7 @@ class Result:
         target_mean, target_std: of standardized targets, for a small model.
         test_split: test, or train where the test is on the training split.
         hints: what to try next, a sentence each.
+        stacked: how many jobs of the sweep were trained at once; absent where this one was trained alone.
         seconds: from the start of the command to the end of the run.
     """
 
@@ -104,6 +105,7 @@ class Result:
     target_std: Sequence[float] = field(default=(), init=False)
     test_split: str = field(default="test", init=False)
     hints: Sequence[str] = field(default=(), init=False)
+    stacked: int = field(init=False)
     seconds: float = field(init=False)
 
     @classmethod

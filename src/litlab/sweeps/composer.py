@@ -50,6 +50,14 @@ class Composer:
             HydraConfig.instance().cfg = before
         return job
 
+    def config_of(self, overrides: Sequence[str]) -> DictConfig:
+        """The config of a job that can be composed, without hydra's node."""
+        before = HydraConfig.instance().cfg
+        try:
+            return self._compose(overrides)
+        finally:
+            HydraConfig.instance().cfg = before
+
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The job's config; hydra's node is in HydraConfig, where interpolations find it."""
         loader = self.context.config_loader

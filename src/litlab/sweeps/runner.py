@@ -9,16 +9,17 @@ from itertools import islice
 from typing import Any
 
 from litlab import signals
-from litlab.compat.hydra import is_from_plugin, runs_here
+from litlab.compat.hydra import is_from_plugin, runs_here, stacks_jobs
 from litlab.compat.joblib import Joblib
 from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import this_process
 from litlab.runs.result import FILE, write
-from litlab.sweeps.folder import STOP
+from litlab.sweeps.folder import STOP, timed_out
 from litlab.sweeps.job import Job
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.progress import progress_lines
+from litlab.sweeps.stacking import is_trained, stacks
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
 
@@ -165,15 +166,36 @@ class Runner:
         # Hydra's own launcher composes all jobs up front, minutes for a thousand, even if the sweep stops early.
         size = 1 if runs_here(self.launcher) else len(jobs)
         try:
-            for part in (jobs[place : place + size] for place in range(0, len(jobs), size)):
-                if self._is_stopped():
-                    break
-                overrides = [job.launch_overrides(self.plan.swept) for job in part]
-                self.launcher.launch(overrides, initial_job_idx=self._launched)
-                self._launched += len(part)
+            if stacks_jobs(self.launcher):
+                self._run_stacks(jobs)
+            else:
+                for place in range(0, len(jobs), size):
+                    self._launch(jobs[place : place + size])
         except Exception as error:  # a worker was killed, or the launcher failed
             crash = error
         self._settle(jobs, crash, is_retry)
+
+    def _launch(self, jobs: Sequence[Job]) -> None:
+        """Hand jobs to the launcher, unless the sweep is stopped."""
+        if not self._is_stopped() or (is_trained() and timed_out(self.folder)):
+            overrides = [job.launch_overrides(self.plan.swept) for job in jobs]
+            self.launcher.launch(overrides, initial_job_idx=self._launched)
+            self._launched += len(jobs)
+
+    def _run_stacks(self, jobs: Sequence[Job]) -> None:
+        """Launch jobs one by one; those of a stack are trained together when the first of them starts."""
+        from litlab.sweeps.stacked import Stack  # here, because it imports torch
+
+        for part in stacks(jobs, self.plan.config.sweep.stack, self.plan.swept):
+            configs = (
+                []
+                if len(part) == 1 or self._is_stopped()
+                else [self.plan.composer.config_of(job.overrides) for job in part]
+            )
+            stack = Stack(configs)
+            for number, job in enumerate(part):
+                with stack.job(number) if configs else contextlib.nullcontext():
+                    self._launch([job])
 
     def _settle(self, jobs: Sequence[Job], crash: BaseException | None, is_retry: bool = False) -> None:
         """Make sure that each launched job has its result; jobs lost in a crash run again.

@@ -18,7 +18,8 @@ from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted
 from litlab.files import write_atomic
 from litlab.runs.recording import AlreadyBegun
-from litlab.sweeps.folder import STOP, enforce_time_limit
+from litlab.sweeps.folder import STOP, enforce_time_limit, timed_out
+from litlab.sweeps.stacking import is_trained
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,10 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
     folder, home = sweep_folder(), Path(HydraConfig.get().runtime.cwd)
     if home.is_dir() and home != Path.cwd():
         os.chdir(home)  # Ray's processes start elsewhere; relative paths, as of data, mean the sweep's
-    enforce_time_limit(folder, config.sweep.get("minutes"))
-    if (folder / STOP).exists():
+    trained = is_trained()
+    if not trained:
+        enforce_time_limit(folder, config.sweep.get("minutes"))
+    if (folder / STOP).exists() and not (trained and timed_out(folder)):
         return
     try:
         run()

@@ -28,6 +28,7 @@ from litlab.tasks.losses import TrainingLosses
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.steps.compiled import Compilation, CompiledBackward, CompiledSteps
 from litlab.tasks.steps.eager import BatchByBatch, FastUpdate, LightningUpdate
+from litlab.tasks.steps.replayed import Replay, Replayed
 from litlab.tasks.steps.step import Executor, Part, Step
 
 
@@ -60,6 +61,7 @@ class Task(L.LightningModule):
     """
 
     target_kind = ""  # of targets: classification, binary (two classes with one output), regression; nothing: any
+    keeps_scale = True  # checkpoints have what `learn_scale` has learned
     pictures: tuple[str, ...] = ()  # of the tested model, by their names in `litlab.callbacks.pictures`
 
     def __init__(
@@ -90,6 +92,7 @@ class Task(L.LightningModule):
         self.augmentation = augmentation
         self.losses = TrainingLosses(accumulate_grad_batches)
         self.executor: Executor | None = None  # during training
+        self.replay: Replay | None = None  # of this training, where it has been taken elsewhere
         self.eval_prefix = "val"  # of the metrics' names in validation: see `evaluate`
         self.progress = position.EpochProgress()
         self.resume_changes: frozenset[str] = frozenset()  # settings that may differ from the checkpoint's
@@ -137,6 +140,9 @@ class Task(L.LightningModule):
         """Predictions from outputs: values, or probabilities of classes."""
         return outputs
 
+    def learn_scale(self, targets: Tensor) -> None:
+        """Before training: what the loss needs to know of the training split's targets."""
+
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs."""
         return self.model(inputs)
@@ -154,6 +160,15 @@ class Task(L.LightningModule):
 
     # ---- training, as the Trainer calls it
 
+    def setup(self, stage: str) -> None:
+        """Look at the training split's targets, once the data are loaded.
+
+        Only for training: evaluation keeps the statistics that the weights were trained with.
+        """
+        train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # foreign data modules have no splits
+        if train is not None and (stage == "fit" or not self.keeps_scale):
+            self.learn_scale(train.targets)
+
     def on_train_start(self) -> None:
         """Choose the executor; seed dropout and augmentation differently on each device."""
         trainer = self.trainer
@@ -167,6 +182,8 @@ class Task(L.LightningModule):
     def _build_executor(self) -> Executor:
         trainer, compilation, after = self.trainer, self.compilation, self._after_update
         optimizer: Any = self.optimizers()
+        if self.replay is not None:
+            return Replayed(self.replay, self.model, optimizer, after)
         step = Step(
             self.model, self.objective, optimizer.optimizer, self.accumulate, self.clip_val, self.clip_algorithm
         )
@@ -218,6 +235,8 @@ class Task(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Count the epoch's batches from 0, or from where a resumed epoch stopped."""
+        if self.replay is not None:
+            self.replay.epoch = self.current_epoch
         self.losses.batches = self.progress.start_epoch()
 
     def training_step(self, batches: Batch | Shard | list[Batch], batch_idx: int) -> Tensor:
@@ -362,14 +381,22 @@ class Task(L.LightningModule):
     def validation_step(self, batch: Batch | Shard, batch_idx: int) -> None:
         """Add one batch to the sums."""
         signals.check()
-        inputs, targets = batch[0], batch[1]
-        outputs = self.model(inputs)
-        _, factor, weight = self.weigh(batch)
-        self.mean_loss.update(self.loss(outputs, targets) * factor, weight=weight)
-        if not (isinstance(batch, Shard) and batch.idle):
-            self.update_metrics(outputs, targets)
+        if not self._is_replaying:
+            self.add_outputs(batch, self.model(batch[0]))
 
     test_step = validation_step
+
+    @property
+    def _is_replaying(self) -> bool:
+        """Whether validation has been done elsewhere, too."""
+        return self.replay is not None and self.trainer.state.fn == TrainerFn.FITTING
+
+    def add_outputs(self, batch: Batch | Shard, outputs: Tensor) -> None:
+        """Add a batch, and the model's outputs for it, to the sums."""
+        _, factor, weight = self.weigh(batch)
+        self.mean_loss.update(self.loss(outputs, batch[1]) * factor, weight=weight)
+        if not (isinstance(batch, Shard) and batch.idle):
+            self.update_metrics(outputs, batch[1])
 
     def update_metrics(self, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch's outputs to the metrics."""
@@ -388,6 +415,8 @@ class Task(L.LightningModule):
 
     def evaluation(self) -> dict[str, Tensor]:
         """Loss and metrics, scalars by name, over the batches since `start_evaluation`."""
+        if self.replay is not None and self._is_replaying:
+            return dict(self.replay.epochs[self.replay.epoch].validation)
         return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ class ClassWeightedTask(Task):
     """
 
     pictures = ("confusion_matrix", "mistakes")
+    keeps_scale = False  # the buffer is not persistent
     weight: Tensor | None
 
     def __init__(
@@ -43,11 +44,10 @@ class ClassWeightedTask(Task):
         weight = None if class_weights is None else torch.ones(max(num_outputs, 2))
         self.register_buffer("weight", weight, persistent=False)
 
-    def setup(self, stage: str) -> None:
-        """Compute the class weights from the training split, once the data are loaded."""
-        if self.weight is not None and self.trainer.datamodule is not None:
-            labels = self.trainer.datamodule.splits["train"].targets
-            self.weight = class_weights(str(self.class_weights), labels, len(self.weight)).to(self.device)
+    def learn_scale(self, targets: Tensor) -> None:
+        """Compute the class weights from the training split."""
+        if self.weight is not None:
+            self.weight = class_weights(str(self.class_weights), targets, len(self.weight)).to(self.device)
 
 
 def class_weights(kind: str, labels: Tensor, num_classes: int) -> Tensor:

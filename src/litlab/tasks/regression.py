@@ -55,15 +55,11 @@ class Regression(Task):
             self.register_buffer("target_mean", torch.zeros(num_outputs))
             self.register_buffer("target_std", torch.ones(num_outputs))
 
-    def setup(self, stage: str) -> None:
-        """Compute the statistics of the training split, once the data are loaded.
-
-        Only for training: evaluation keeps the statistics that the weights were trained with.
-        """
-        train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # foreign data modules have no splits
-        if not self.standardize_targets or stage != "fit" or train is None:
+    def learn_scale(self, targets: Tensor) -> None:
+        """Compute the statistics of the training split."""
+        if not self.standardize_targets:
             return
-        targets = train.targets.cpu().double().reshape(-1, self.num_outputs)
+        targets = targets.cpu().double().reshape(-1, self.num_outputs)
         std, mean = torch.std_mean(targets, dim=0, correction=0)
         # std alone will not do: rounding makes that of equal numbers tiny, not 0.
         varies = (targets.amax(0) > targets.amin(0)) & (std.float() > 0)

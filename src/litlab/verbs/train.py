@@ -28,9 +28,11 @@ from litlab.runs.hparams import log_metrics, session
 from litlab.runs.logs import rewind
 from litlab.runs.result import Result
 from litlab.runs.resume import Resumed, resumed
+from litlab.sweeps.stacked import replay_of_this_job
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
+from litlab.tasks.steps.replayed import Replay
 from litlab.verbs.tune import tuned
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     result = Result() if result is None else result
     prepare_process(config)
     config = tuned(config, result)
+    replay = replay_of_this_job()
     seed_everything(config.seed, verbose=False)
     data = build_data(config)
     task = build_task(config, data)
@@ -55,6 +58,8 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         run_on_ranks(train, config, result, trainer.world_size)
         return result
     task.steps_per_execution = steps_per_execution(config, trainer, task)
+    if replay is not None:
+        take_over(replay, trainer, task, result)
     settings: Any = OmegaConf.to_container(config, resolve=True)
     task.hparams.update(settings | {"resume": None, "resume_changes": False})  # into checkpoints, as plain data
     result.parameters = sum(weight.numel() for weight in task.model.parameters())
@@ -71,6 +76,13 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
         result.hints = advise(config, trainer, task, data, result, unpredicted)
         log_metrics(loggers, config, result)
     return result
+
+
+def take_over(replay: Replay, trainer: Trainer, task: Task, result: Result) -> None:
+    """Let the Trainer go through a training that has been taken elsewhere."""
+    task.replay = trainer.strategy.checkpoint_io.replay = replay
+    replay.passed = History.of(trainer).add
+    result.stacked = replay.stacked
 
 
 def prepare_process(config: DictConfig) -> None:

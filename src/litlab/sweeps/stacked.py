@@ -1,0 +1,306 @@
+"""The training of K jobs of a sweep at once, as one stack; each job then goes through its own part of it again."""
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities.memory import is_oom_error
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.optim import Optimizer
+
+from litlab import signals
+from litlab.build import build_data, build_task
+from litlab.data.loader import TensorLoader
+from litlab.data.tensors import TensorData
+from litlab.escape import one_line
+from litlab.sweeps.stacking import CURRENT
+from litlab.tasks.base import Task
+from litlab.tasks.losses import WeightedMean
+from litlab.tasks.stacked import stacked_objective
+from litlab.tasks.steps.replayed import Kept, Replay, ReplayedEpoch
+from litlab.tasks.steps.stacked import NotStackableError, StackedNetwork
+from litlab.tasks.steps.stacked_updates import StackedClipping, stacked_update
+
+log = logging.getLogger(__name__)
+
+OWN = ("setup", "train_dataloader", "val_dataloader", "on_before_batch_transfer", "on_after_batch_transfer", "_loader")
+
+
+class Stack:
+    """Jobs that are trained when the first of them asks for its training.
+
+    Args:
+        configs: of the jobs.
+    """
+
+    def __init__(self, configs: Sequence[DictConfig]) -> None:
+        self.configs = configs
+        self._replays: list[Replay | None] | None = None
+
+    @contextlib.contextmanager
+    def job(self, number: int) -> Iterator[None]:
+        """Run the job of this number in the body."""
+        token = CURRENT.set((self, number))
+        try:
+            yield
+        finally:
+            CURRENT.reset(token)
+            if self._replays is not None:
+                self._replays[number] = None  # its weights have been written
+
+    def has_trained(self, number: int) -> bool:
+        """Whether the training of a job is there."""
+        return self._replays is not None and self._replays[number] is not None
+
+    def replay(self, number: int) -> Replay | None:
+        """The training of a job; None if it has to train alone."""
+        if self._replays is None:
+            self._replays = _train(self.configs)
+        return self._replays[number]
+
+
+def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
+    """The training of each job, None if it has to train alone: then a line on the terminal says why."""
+    number = len(configs)
+    try:
+        return list(StackedTraining(configs).run())
+    except NotStackableError as reason:
+        why = f"not as a stack: {reason}"
+    except Exception as error:  # the jobs will meet the same one by one, if it is theirs
+        log.exception("the stack failed")
+        why = "" if is_oom_error(error) and number > 1 else f"as their stack failed: {one_line(error)}"
+    if why:
+        print(f"{number} jobs are trained one by one, {why}", flush=True)
+        return [None] * number
+    print(f"out of memory: half of {number} jobs are trained at once", flush=True)
+    return [*_train(configs[: number // 2]), *_train(configs[number // 2 :])]
+
+
+def replay_of_this_job() -> Replay | None:
+    """The training of the job that runs here, if it is one of a stack."""
+    current = CURRENT.get()
+    return None if current is None else current[0].replay(current[1])
+
+
+class Member:
+    """One of the jobs in a stack: its task, its optimizer's settings and schedule, and what its training has left.
+
+    Args:
+        config: of the job.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        seed_everything(config.seed, verbose=False)
+        self.config, self.seed = config, int(config.seed)
+        self.data: TensorData = build_data(config)
+        self.task: Task = build_task(config, self.data)
+        self.random = torch.get_rng_state()  # where its dropout begins
+        rates = [each.p for each in self.task.modules() if isinstance(each, torch.nn.Dropout)]
+        self.stream = (self.seed, *rates)
+        self.replay = Replay(1)
+        self.best: Tensor | None = None
+        self.best_epoch: ReplayedEpoch | None = None
+        self.is_alive = True
+
+    def start(self, dtype: torch.dtype, batches: int) -> None:
+        """Build the optimizer and the schedule, which here only say how settings change."""
+        self.optimizer: Optimizer = self.task.make_optimizer([torch.nn.Parameter(torch.zeros(1, dtype=dtype))])
+        if self.task.schedule is not None:
+            # What a schedule asks of the Trainer: the length of the run.
+            trainer: Any = SimpleNamespace(
+                fit_loop=SimpleNamespace(setup_data=lambda: None), train_dataloader=None, num_training_batches=batches,
+                max_epochs=self.config.trainer.max_epochs, max_steps=-1,
+            )  # fmt: skip
+            self.task.schedule.start(self.optimizer, trainer, 1)
+        self.optimizer.step()  # without a gradient: schedules check for it
+
+    def constants(self, update: Any, epoch: int, steps: int) -> list[tuple[float, ...]]:
+        """Those of each step of an epoch."""
+        found, (group,) = [], self.optimizer.param_groups
+        for step in range(epoch * steps + 1, (epoch + 1) * steps + 1):
+            found.append(update.constants(group, step))
+            if self.task.schedule is not None:
+                self.task.schedule.after_step(step)
+        return found
+
+    def end_epoch(self, epoch: ReplayedEpoch, loss: float, kept: Any) -> None:
+        """Take over an epoch; keep its weights if they are the best, and instead of those of the one before.
+
+        Args:
+            epoch: the latest.
+            loss: the mean over its steps.
+            kept: returns the weights and the rest.
+        """
+        metrics = {"train/loss": torch.tensor(loss)} | {f"val/{name}": each for name, each in epoch.validation.items()}
+        if self.replay.epochs and self.replay.epochs[-1] is not self.best_epoch:
+            self.replay.epochs[-1].kept = None
+        self.replay.epochs.append(epoch)
+        epoch.kept = kept()
+        value = metrics.get(self.task.monitor)
+        if value is not None and self._is_better(value):
+            if self.best_epoch is not None:
+                self.best_epoch.kept = None
+            self.best_epoch = epoch
+        if self.task.schedule is not None:
+            self.task.schedule.after_epoch(len(self.replay.epochs) - 1, metrics)
+
+    def _is_better(self, value: Tensor) -> bool:
+        """As ModelCheckpoint decides it: not a number is the worst, and the first one is kept all the same."""
+        worst, better = (-math.inf, torch.gt) if self.task.mode == "max" else (math.inf, torch.lt)
+        value = torch.tensor(worst) if torch.isnan(value) else value
+        if self.best is not None and not better(value, self.best):
+            return False
+        self.best = value
+        return True
+
+
+class StackedTraining:
+    """A training of several jobs that differ in nothing but `litlab.sweeps.stacking.FREE`.
+
+    Args:
+        configs: of the jobs.
+
+    Raises:
+        NotStackableError: something in the jobs cannot be stacked.
+    """
+
+    def __init__(self, configs: Sequence[DictConfig]) -> None:
+        self.members = [Member(config) for config in configs]
+        self.order = sorted(range(len(configs)), key=lambda number: self.members[number].seed)
+        members = self.sorted = [self.members[number] for number in self.order]
+        config, data = members[0].config, members[0].data
+        if not isinstance(data, TensorData) or any(
+            getattr(type(data), each) is not getattr(TensorData, each) for each in OWN
+        ):
+            raise NotStackableError(f"{type(data).__name__} has batches of its own")
+        before = torch.get_rng_state()
+        data.prepare_data()
+        data.setup("fit")
+        if not torch.equal(before, torch.get_rng_state()):
+            raise NotStackableError(f"{type(data).__name__} draws random numbers as it loads")
+        self.data, self.config = data, config
+        on_gpu = str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.dtype = torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
+        self.tasks = [member.task for member in members]
+        for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
+            task.learn_scale(data.splits["train"].targets)
+            (task.double() if self.dtype == torch.float64 else task).to(self.device)
+        self._build()
+
+    def _build(self) -> None:
+        members, tasks, data = self.sorted, self.tasks, self.data
+        random: dict[Any, torch.Generator] = {}  # by all that a member's stream depends on
+        for member in members:
+            if member.stream not in random:
+                random[member.stream] = torch.Generator()
+                random[member.stream].set_state(member.random)
+        self.generators = [random[member.stream] for member in members]
+        self.network = StackedNetwork([task.model for task in tasks], self.generators)
+        if self.device.type != "cpu" and any(isinstance(each, torch.nn.Dropout) for each in tasks[0].modules()):
+            raise NotStackableError("dropout on a GPU draws from a stream that a stack does not have")
+        self.weights = list(self.network.trained.values())
+        self.inputs, self.targets = (self._moved(each) for each in data.splits["train"])
+        seeds = sorted({member.seed for member in members}) if data.shuffle else [members[0].seed]
+        each = len(members) // len(seeds)
+        if [member.seed for member in members] != [seed for seed in seeds for _ in range(each)] and len(seeds) > 1:
+            seeds = [member.seed for member in members]  # not as many of each: every member has a batch of its own
+        index = torch.arange(len(self.inputs), device=self.device)
+        self.epoch = 0
+        self.loaders = [
+            TensorLoader(
+                index, index, data.batch_size, shuffle=data.shuffle, drop_last=data.drop_last, seed=seed,
+                epoch=lambda: self.epoch, passes=data.passes_per_epoch,
+            )
+            for seed in seeds
+        ]  # fmt: skip
+        for member in members:
+            member.start(self.dtype, len(self.loaders[0]))
+            member.replay.stacked = len(members)
+        self.objective = stacked_objective(tasks, self.weights[0].detach())
+        self.update = stacked_update(self.weights, [member.optimizer for member in members])
+        limits = [task.clip_val for task in tasks]
+        self.clip = StackedClipping(limits, tasks[0].clip_algorithm, self.weights[0].detach())
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else tensor.dtype)
+
+    def run(self) -> list[Replay]:
+        """Train; what each job's own training would have been, in their order."""
+        while self.epoch < self.config.trainer.max_epochs and any(member.is_alive for member in self.sorted):
+            self._run_epoch()
+            self.epoch += 1
+        return [member.replay for member in self.members]
+
+    def _run_epoch(self) -> None:
+        started = time.perf_counter()
+        steps, members = len(self.loaders[0]), self.sorted
+        plan = [member.constants(self.update, self.epoch, steps) for member in members]
+        constants = torch.tensor(plan, dtype=self.dtype, device=self.device).permute(1, 2, 0).contiguous()
+        losses, weights = [], []
+        for step, batches in enumerate(zip(*self.loaders, strict=True)):
+            signals.check()
+            index = torch.cat([batch[0] for batch in batches]) if len(batches) > 1 else batches[0][0]
+            shape = (len(batches), len(batches[0][0]))
+            inputs = self.inputs.index_select(0, index).unflatten(0, shape)
+            targets = self.network.expanded(self.targets.index_select(0, index).unflatten(0, shape))
+            minimized, loss = self.objective(self.network(inputs), targets)
+            gradients = torch.autograd.grad(minimized.sum(), self.weights)
+            self.clip(gradients)
+            self.update(gradients, constants[step])
+            losses.append(loss.detach())
+            weights.append([self.tasks[0].loss_weight(each) for each in targets] if self._weighs else [shape[1]])
+        table = torch.stack(losses).cpu()
+        seconds = (time.perf_counter() - started) / len(members)
+        for number, member in enumerate(members):
+            if not member.is_alive:
+                continue
+            of_member = table[:, number].clone()
+            if not bool(torch.isfinite(of_member).all()):
+                member.is_alive = False
+                member.replay.epochs.append(ReplayedEpoch(of_member, seconds))
+        self._end_epoch(table, weights, seconds)
+
+    @property
+    def _weighs(self) -> bool:
+        """Whether batches weigh by their classes in the mean loss of an epoch."""
+        return getattr(self.tasks[0], "weight", None) is not None
+
+    def _end_epoch(self, table: Tensor, weights: Sequence[Sequence[Any]], seconds: float) -> None:
+        validation = self._validate() if self.data.has_validation else {}
+        for number, member in enumerate(self.sorted):
+            if not member.is_alive:
+                continue
+            mean = WeightedMean()
+            for loss, of_step in zip(table[:, number].tolist(), weights, strict=True):
+                mean.add(loss, float(of_step[number % len(of_step)]))
+            epoch = ReplayedEpoch(table[:, number].clone(), seconds, validation.get(number, {}))
+            member.end_epoch(epoch, mean.mean, lambda number=number: self._kept(number))
+
+    def _kept(self, number: int) -> Kept:
+        weights = {name: weight[number].detach().clone() for name, weight in self.network.weights.items()}
+        return Kept(weights, self.update.state(number), self.generators[number].get_state())
+
+    @torch.no_grad()
+    def _validate(self) -> Mapping[int, Mapping[str, Tensor]]:
+        """The metrics of each member that has not diverged, by its number."""
+        alive = [number for number, member in enumerate(self.sorted) if member.is_alive]
+        for number in alive:
+            self.tasks[number].start_evaluation()
+        val = self.data.splits["val"]
+        loader: Any = TensorLoader(self._moved(val.inputs), self._moved(val.targets), self.data.eval_batch_size)
+        self.network.training = False
+        for inputs, targets in loader:
+            signals.check()
+            outputs = self.network(inputs.unsqueeze(0))
+            for number in alive:
+                self.tasks[number].add_outputs((inputs, targets), outputs[number])
+        self.network.training = True
+        return {number: self.tasks[number].evaluation() for number in alive}

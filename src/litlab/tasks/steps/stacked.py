@@ -1,0 +1,145 @@
+"""Steps of K networks of the same shapes at once: their weights are stacked along a first axis.
+
+A small network's step is overhead, not arithmetic; K of them in one product cost little more than one. Members do not
+touch each other: each has the gradient, and the update, that it would have alone.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from litlab.models.mlp import MLP
+
+Forward = Callable[[Tensor], Tensor]
+
+# Of each element alone, without weights, buffers or random numbers: the same for members along a first axis.
+ELEMENTWISE = (
+    *(nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid),
+    *(nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Tanhshrink),
+    *(nn.Hardshrink, nn.Softshrink),
+)
+NOT_BY_VMAP = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase)
+
+
+class NotStackableError(Exception):
+    """A network, a setting or a task that cannot be stacked; the message continues its name."""
+
+
+class StackedNetwork:
+    """K networks of the same shapes.
+
+    Linear layers are one batched product, the first one of members that share their batch a single product; activations
+    are applied as they are; anything else goes through torch.func.vmap.
+
+    Args:
+        models: the members; theirs are the first weights.
+        generators: of each member's dropout, in its state before the training; members may share one.
+
+    Attributes:
+        weights: by name, (K, ...); trained in place.
+        training: whether units are dropped.
+
+    Raises:
+        NotStackableError: a module cannot be stacked.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
+        named = [dict(model.named_parameters()) for model in models]
+        shapes = [{name: weight.shape for name, weight in each.items()} for each in named]
+        if any(each != shapes[0] for each in shapes):
+            raise NotStackableError("its weights have other shapes")
+        self.size, self.generators, self.training = len(models), generators, True
+        self.weights = {
+            name: torch.stack([each[name].detach() for each in named]).requires_grad_(weight.requires_grad)
+            for name, weight in named[0].items()
+        }
+        self.trained = {name: weight for name, weight in self.weights.items() if weight.requires_grad}
+        self._forward = self._stacked(models, "")
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(S, N, ...), of which each of the S batches is that of K / S consecutive members, to (K, N, num_outputs)."""
+        return self.expanded(self._forward(inputs))
+
+    def expanded(self, inputs: Tensor) -> Tensor:
+        """(S, N, ...) to (K, N, ...)."""
+        share = self.size // len(inputs)
+        return inputs if share == 1 else inputs.unsqueeze(1).expand(-1, share, *inputs.shape[1:]).flatten(0, 1)
+
+    def _stacked(self, modules: Sequence[nn.Module], name: str) -> Forward:
+        """The members' modules of one name as one function."""
+        first = modules[0]
+        if any(type(each) is not type(first) for each in modules):
+            raise NotStackableError("its layers are others")
+        if type(first) in (nn.Sequential, MLP):
+            children = [dict(each.named_children()) for each in modules]
+            if any(each.keys() != children[0].keys() for each in children):
+                raise NotStackableError("it has other layers")
+            layers = [self._stacked([each[part] for each in children], f"{name}{part}.") for part in children[0]]
+
+            def run(inputs: Tensor) -> Tensor:
+                for layer in layers:
+                    inputs = layer(inputs)
+                return inputs
+
+            return run
+        if type(first) is nn.Linear:
+            return self._linear(name)
+        if type(first) is nn.Flatten and (first.start_dim, first.end_dim) == (1, -1):
+            return lambda inputs: inputs.flatten(2)
+        if type(first) is nn.Dropout:
+            return self._dropout([float(each.p) for each in modules])  # type: ignore[arg-type]
+        if type(first) in ELEMENTWISE:
+            return first
+        return self._by_vmap(first, name)
+
+    def _linear(self, name: str) -> Forward:
+        weight, bias = self.weights[f"{name}weight"], self.weights.get(f"{name}bias")
+        size, width, columns = weight.shape
+
+        def linear(inputs: Tensor) -> Tensor:
+            batches = len(inputs)
+            # Of members that share a batch, the layers lie beside each other, as one of their widths' sum.
+            matrix = weight.reshape(batches, -1, columns).transpose(1, 2)
+            if bias is None:
+                product = torch.bmm(inputs, matrix)
+            elif batches == 1:
+                product = torch.addmm(bias.reshape(-1), inputs[0], matrix[0]).unsqueeze(0)
+            else:
+                product = torch.baddbmm(bias.reshape(batches, 1, -1), inputs, matrix)
+            if batches == size:
+                return product
+            parts = product.unflatten(2, (size // batches, width))  # (S, N, K / S, width)
+            return parts.transpose(1, 2).flatten(0, 1)
+
+        return linear
+
+    def _dropout(self, rates: Sequence[float]) -> Forward:
+        def dropout(inputs: Tensor) -> Tensor:
+            if not self.training:
+                return inputs
+            inputs = self.expanded(inputs)
+            # A mask as torch's own on a CPU, of the member's own stream; with the same stream and rate the same mask.
+            masks: dict[tuple[int, float], Tensor] = {}
+            for rate, generator in zip(rates, self.generators, strict=True):
+                key = (id(generator), rate)
+                if key not in masks:
+                    kept = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
+                    masks[key] = (
+                        kept.bernoulli_(1 - rate, generator=generator).div_(1 - rate) if rate < 1 else kept.zero_()
+                    )
+            noise = [masks[id(generator), rate] for rate, generator in zip(rates, self.generators, strict=True)]
+            return inputs * torch.stack(noise)
+
+        return dropout
+
+    def _by_vmap(self, module: nn.Module, name: str) -> Forward:
+        for each in module.modules():
+            if isinstance(each, NOT_BY_VMAP) or any(True for _ in each.buffers(recurse=False)):
+                raise NotStackableError(f"{type(each).__name__} cannot be stacked")
+            if isinstance(each, nn.modules.conv._ConvNd):
+                raise NotStackableError(f"{type(each).__name__} would not be faster in a stack")
+        weights = {each.removeprefix(name): self.weights[each] for each in self.weights if each.startswith(name)}
+        members = torch.func.vmap(lambda given, inputs: functional_call(module, given, (inputs,)), randomness="error")
+        return lambda inputs: members(weights, self.expanded(inputs))

@@ -1,0 +1,134 @@
+"""Stacked networks, losses and updates against their members, one by one."""
+
+import pytest
+import torch
+from torch import nn
+
+from litlab.models.cnn import CNN
+from litlab.models.mlp import MLP
+from litlab.tasks.steps.stacked import NotStackableError, StackedNetwork
+from litlab.tasks.steps.stacked_updates import StackedClipping, stacked_update
+
+SGD, ADAM, ADAMW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
+NESTEROV = {"momentum": 0.9, "nesterov": True}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        (SGD, ({"lr": 0.1}, {"lr": 0.3, "weight_decay": 0.1})),
+        (SGD, ({"lr": 0.1, "momentum": 0.9}, {"lr": 0.3, "momentum": 0.5})),
+        (SGD, ({"lr": 0.1, **NESTEROV}, {"lr": 0.3, **NESTEROV, "weight_decay": 0.1})),
+        (ADAM, ({"lr": 0.1}, {"lr": 0.01, "betas": (0.8, 0.99), "weight_decay": 0.1})),
+        (ADAMW, ({"lr": 0.1}, {"lr": 0.01, "betas": (0.8, 0.99), "weight_decay": 0.1})),
+    ],
+)
+@pytest.mark.parametrize("clip", [("norm", (0.5, None)), ("value", (0.1, 0.3))])
+def test_an_update_is_torchs_of_each_member(optimizer, settings, clip):
+    torch.manual_seed(0)
+    members = [
+        [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in ((5, 3), (5,))] for _ in settings
+    ]
+    stack = [torch.stack([member[number].detach() for member in members]) for number in range(2)]
+    optimizers = [optimizer(member, **each) for member, each in zip(members, settings, strict=True)]
+    update = stacked_update(stack, optimizers)
+    clipping = StackedClipping(clip[1], clip[0], stack[0])
+    cut = nn.utils.clip_grad_norm_ if clip[0] == "norm" else nn.utils.clip_grad_value_
+    for step in range(1, 20):
+        gradients = [torch.randn_like(weight) for weight in stack]
+        constants = [update.constants(each.param_groups[0], step) for each in optimizers]
+        for number, (weights, each) in enumerate(zip(members, optimizers, strict=True)):
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient[number].clone()
+            if limit := clip[1][number]:
+                cut(weights, limit)
+            each.step()
+        clipping(gradients)
+        update(gradients, torch.tensor(constants, dtype=torch.float64).T)
+    for number, (weights, each) in enumerate(zip(members, optimizers, strict=True)):
+        kept = [dict(each.state[weight]) for weight in weights] if each.state else []
+        for weight, whole in zip(weights, stack, strict=True):
+            torch.testing.assert_close(whole[number], weight.detach(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(update.state(number), kept, rtol=0, atol=1e-12, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "why"),
+    [
+        ((SGD, {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1}), "only some have momentum"),
+        ((SGD, {"lr": 0.1, "maximize": True}, {"lr": 0.1}), "optimizer.maximize has no update for a stack"),
+        ((ADAM, {"lr": 0.1}, {"lr": 0.1, "eps": 1e-3}), "its eps is another"),
+        ((torch.optim.RMSprop, {"lr": 0.1}), "RMSprop has no update for a stack"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_stacked_is_refused(optimizers, why):
+    kind, *settings = optimizers
+    made = [kind([nn.Parameter(torch.zeros(1))], **each) for each in settings]
+    with pytest.raises(NotStackableError, match=why):
+        stacked_update([torch.zeros(len(made), 1)], made)
+
+
+class Odd(nn.Module):
+    """A user's own, which only vmap can stack."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.randn(3))
+
+    def forward(self, inputs):
+        return (inputs * self.scale).cumsum(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLP((3,), 2, [5, 4], "GELU"),
+        lambda: MLP((1, 3), 1, [], "ReLU"),
+        lambda: nn.Sequential(nn.Linear(3, 5, bias=False), nn.Tanh(), nn.Linear(5, 3), Odd()),
+        lambda: nn.Sequential(Odd(), nn.Softmax(-1), nn.Linear(3, 2)),
+    ],
+)
+@pytest.mark.parametrize("batches", [1, 2, 4])
+def test_a_stack_gives_what_each_member_gives(make, batches):
+    torch.manual_seed(0)
+    models = [make().double() for _ in range(4)]
+    network = StackedNetwork(models, [])
+    shape = (1, 3) if isinstance(models[0], MLP) and len(list(models[0].parameters())) == 2 else (3,)
+    inputs = torch.randn(batches, 6, *shape, dtype=torch.float64)
+    outputs = network(inputs)
+    outputs.square().sum().backward()
+    for number, model in enumerate(models):
+        alone = model(inputs[number * batches // 4])
+        torch.testing.assert_close(outputs[number], alone, rtol=0, atol=1e-12)
+        alone.square().sum().backward()
+        for name, weight in model.named_parameters():
+            torch.testing.assert_close(network.weights[name].grad[number], weight.grad, rtol=0, atol=1e-12)
+
+
+def test_dropout_is_that_of_each_members_own_stream():
+    models = [MLP((3,), 2, [50], dropout=rate) for rate in (0.5, 0.5, 0.2)]
+    seeds = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    network = StackedNetwork(models, [seeds[0], seeds[0], seeds[1]])
+    inputs = torch.randn(1, 6, 3)
+    first, second = network(inputs), network(inputs)
+    for number, (model, seed) in enumerate(zip(models, (1, 1, 2), strict=True)):
+        torch.manual_seed(seed)
+        torch.testing.assert_close(first[number], model(inputs[0]))
+        torch.testing.assert_close(second[number], model(inputs[0]))
+    network.training = False
+    torch.testing.assert_close(network(inputs)[2], models[2].eval()(inputs[0]))
+
+
+@pytest.mark.parametrize(
+    ("models", "why"),
+    [
+        ([MLP((3,), 2, [4]), MLP((3,), 2, [5])], "its weights have other shapes"),
+        ([MLP((3,), 2, [4]), MLP((3,), 2, [4], "Tanh")], "its layers are others"),
+        ([MLP((3,), 2, [4], dropout=0.1), MLP((3,), 2, [4])], "its weights have other shapes"),
+        ([nn.BatchNorm1d(3)], "BatchNorm1d cannot be stacked"),
+        ([CNN((1, 8, 8), 2, [4], batch_norm=False)], "Conv2d would not be faster in a stack"),
+    ],
+)
+def test_a_network_that_cannot_be_stacked_is_refused(models, why):
+    with pytest.raises(NotStackableError, match=why):
+        StackedNetwork(models, [torch.Generator()] * len(models))
