@@ -73,7 +73,7 @@ def test_what_a_stack_does_not_have_is_named(changed, why):
 def test_jobs_that_are_trained_alone_come_last_with_the_reason(tmp_path, capsys):
     jobs = [Job([f"optimizer.lr={number}"], settings(optimizer__lr=number)) for number in range(5)]
     jobs[0].settings, jobs[2].settings = settings(task__compile=True), settings(task__compile=True)
-    jobs[1].resume_from = tmp_path / "last.ckpt"
+    jobs[1].resume = tmp_path
     assert stacks(jobs, "auto", ["optimizer.lr"]) == [[jobs[3], jobs[4]], [jobs[0]], [jobs[1]], [jobs[2]]]
     assert capsys.readouterr().out.splitlines() == [
         "lr=0 and 1 more: trained alone, not in a stack: task.compile=true",

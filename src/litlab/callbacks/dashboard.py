@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from litlab.callbacks.history import History
+from litlab.callbacks.train_evaluation import TrainEvaluation
 from litlab.config.job import in_sweep
 from litlab.config.values import NonNegativeInt
 from litlab.data.tensors import TensorData
@@ -101,7 +102,9 @@ class Dashboard(L.Callback):
         """Measure some of the training samples with the weights that are validated next."""
         whole = isinstance(trainer.limit_train_batches, float) and trainer.limit_train_batches == 1
         fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        if self.train_metrics and whole and fitting and trainer.loggers and trainer.world_size == 1 and not in_sweep():
+        measured = any(isinstance(each, TrainEvaluation) for each in trainer.callbacks)  # on the whole split
+        fitting = fitting and bool(trainer.loggers) and not (measured or in_sweep())
+        if self.train_metrics and whole and fitting and trainer.world_size == 1:
             self._try("train_metrics", self._log_train_metrics, trainer, pl_module)
 
     def _log_train_metrics(self, trainer: L.Trainer, task: Task) -> None:

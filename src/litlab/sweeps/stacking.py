@@ -29,7 +29,10 @@ IDLE: dict[str, Sequence[Any]] = {
 CHECKPOINT = ("_target_", "dirpath", "filename", "monitor", "mode", "enable_version_counter", "verbose")
 # And those of a ModelCheckpoint, besides these.
 IDLE_CHECKPOINT = {"save_top_k": 1, "save_weights_only": False, "save_last": None, "every_n_epochs": None}
-HARMLESS = ("litlab.callbacks.pictures.Pictures", "litlab.callbacks.progress.Progress")
+HARMLESS = tuple(
+    f"litlab.callbacks.{name}"
+    for name in ("pictures.Pictures", "progress.Progress", "dashboard.Dashboard", "last.LastCheckpoint")
+)
 
 
 def is_trained() -> bool:
@@ -103,7 +106,7 @@ def stacks(jobs: Sequence[Job], size: int | str, swept: Sequence[str]) -> list[l
     """
     able, alone = [], []
     for job in jobs:
-        reason = "it resumes from its checkpoint" if job.resume_from else refusal(job.settings)
+        reason = "it resumes from its checkpoint" if job.resume else refusal(job.settings)
         if reason is None:
             able.append(job)
         else:
