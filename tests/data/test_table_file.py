@@ -22,7 +22,7 @@ ROWS = [[1.5, "a"], [2.5, None], [None, "c"]]
         ("a.csv", "x,y\n1.5,a\n2.5,NULL\n.,c\n".encode("utf-16")),
         ("a.csv", b"x|y\r\n1.5|a\r\n2.5|None\r\n#N/A|c\r\n"),
         ("a.csv", b'"x","y"\n1.5,"a"\n2.5,""\n-999,c\n'),
-        ("a.csv.gz", gzip.compress(b"x,y\n 1.5 ,a\n2.5,  \n<NA>,c\n")),
+        ("a.csv.gz", gzip.compress(b"x,y\n 1.5 ,a\n2.5,  \n<NA>,c\n", mtime=0)),
         ("A.TXT", b"x,y\n1.5,a\n2.5,NA\ninf,c\n"),
     ],
 )
@@ -86,7 +86,7 @@ BROKEN = {  # the file's name, content, target: what is told
     "json": ("t.csv", b'{"a": [1, 2]}', "y", "is not a table: it begins with"),
     "no header": ("t.csv", b"1,2,3\n4,5,6\n", "y", r"its first line holds numbers \(1, 2, 3, \.\.\.\), not names"),
     "gzip": ("t.csv.gz", b"\x1f\x8b\x08broken", "y", "cannot be read as a table"),
-    "cut gzip": ("t.csv.gz", gzip.compress(GOOD.encode())[:40], "y", "cannot be read as a table"),
+    "cut gzip": ("t.csv.gz", gzip.compress(GOOD.encode(), mtime=0)[:40], "y", "cannot be read as a table"),
     "not parquet": ("t.parquet", b"hello", "y", "cannot be read as parquet"),
     "cut parquet": ("t.parquet", b"PAR1abcdefgPAR", "y", "cannot be read as parquet"),
     "not excel": ("t.xlsx", b"hello", "y", r"cannot be read as an Excel file|needs? the extra"),

@@ -54,10 +54,10 @@ def importable(monkeypatch):
 @pytest.fixture(autouse=True)
 def composed_once(monkeypatch):
     """A fifth of a second each."""
-    monkeypatch.setattr(request, "compose_train", lambda words: compose_once(tuple(words)))
+    monkeypatch.setattr(request, "compose", lambda name, words: compose_once(name, tuple(words)))
 
 
-compose_once = functools.cache(request.compose_train)
+compose_once = functools.cache(request.compose)
 
 
 @pytest.fixture
