@@ -54,7 +54,7 @@ def run(command, folder):
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path):
     frame = write_houses(tmp_path / "houses.csv")
-    described, trained, periodic = (run(command, tmp_path) for command in COMMANDS)
+    described, trained, _ = (run(command, tmp_path) for command in COMMANDS)
     assert "train it: " + COMMANDS[1] in described and "identifier: it counts the rows" in described
     (line,) = re.findall(r"^data: (.*)", trained, flags=re.MULTILINE)
     assert line.startswith("price as regression (") and "left out: id" in line
