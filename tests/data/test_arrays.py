@@ -279,6 +279,7 @@ def test_cnn1d_shrinks_time_and_says_what_it_needs(shape):
         CNN1d((1, 8, 8), 3)
 
 
+@pytest.mark.slow  # tests/test_readme.py trains on such files, too
 def test_signals_are_trained_on(compose, own_files):
     words = ["model=cnn1d", "model.channels=[16,16]", *own_files["arrays"], "trainer.max_epochs=6"]
     result = train(compose("data=arrays", *words, pictures=False))

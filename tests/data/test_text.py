@@ -130,6 +130,7 @@ def test_padding_does_not_count_and_order_neither():
     assert torch.isfinite(model(torch.zeros(2, 4, dtype=torch.int64))).all()
 
 
+@pytest.mark.slow  # tests/test_readme.py trains on such files, too
 def test_reviews_are_trained_on_and_new_ones_predicted(run, own_files):
     words = [*own_files["text"], "trainer.max_epochs=4", "data.passes_per_epoch=8"]
     loaded = litlab.load_run(run("data=text", *words))
