@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from litlab.errors import RequestError
 from litlab.escape import printable
 
 KINDS = ("number", "category", "boolean", "date", "text", "drop")  # what data.columns.NAME= may say
@@ -76,6 +77,7 @@ def infer_column(values: pl.Series, given: str | None = None) -> Column:
     distinct = known.n_unique()
     form = "" if known.dtype.is_temporal() else _date_format(known) if known.dtype == pl.String else ""
     if given is not None:
+        _refuse_unfit(known, given, form)
         kind, reason = given, "as data.drop says" if given == "drop" else f"as data.columns.{values.name} says"
     elif not distinct:
         kind, reason = "drop", "it has no value"
@@ -93,6 +95,28 @@ def infer_column(values: pl.Series, given: str | None = None) -> Column:
     else:
         kind, reason = "drop", f"its values are neither numbers nor texts but {known.dtype}"
     return Column(values.name, kind, printable(reason), distinct, values.null_count(), form)
+
+
+def _refuse_unfit(known: pl.Series, given: str, form: str) -> None:
+    """Refuse a type of which no value is.
+
+    Raises:
+        RequestError: it is no number, no date, or neither true nor false.
+    """
+    if given not in KINDS:
+        raise RequestError(
+            f"data.columns.{printable(known.name)}={printable(given)}: must be one of {', '.join(KINDS)}"
+        )
+    texts = {each.lower() for each in as_text(known).head(1000)}
+    fits = {
+        "number": numbers_in(known).null_count() < len(known),
+        "date": bool(form) or known.dtype.is_temporal(),
+        "boolean": any(texts <= each for each in BOOLEANS),
+    }
+    if len(known) and not fits.get(given, True):
+        raise RequestError(
+            f"data.columns.{printable(known.name)}={given}: holds {some_values(known)}; set category, text or drop"
+        )
 
 
 def _of_numbers(known: pl.Series, distinct: int) -> tuple[str, str]:
