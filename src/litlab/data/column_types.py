@@ -13,6 +13,7 @@ KINDS = ("number", "category", "boolean", "date", "text", "drop")  # what data.c
 CODES = 10  # different whole numbers that are taken for codes of categories
 PER_CODE = 20  # rows of each, on average
 MANY = 1000  # different texts of a category, at most
+DENSE = 5  # times as large as the number of rows, at most, is the range of a column that counts them
 SURE = 20  # rows; in fewer, values may be all different by chance
 WORDS = 4  # on average, of a free text
 BOOLEANS = [{"false", "true"}, {"no", "yes"}, {"f", "t"}, {"n", "y"}, {"0", "1"}, {"off", "on"}]
@@ -125,9 +126,9 @@ def _of_numbers(known: pl.Series, distinct: int) -> tuple[str, str]:
     count = len(known)
     if {str(int(each)) for each in known.head(1000).unique()} <= {"0", "1"} and distinct == 2:
         return "boolean", "0 or 1"
-    steps = known.cast(pl.Float64).diff().drop_nulls()
     if count >= SURE and distinct == count:
-        if len(steps) and bool((steps == steps[0]).all()):
+        numbers = known.cast(pl.Float64)  # of the training rows, in the file's order, with gaps where the others are
+        if bool((numbers.diff().drop_nulls() > 0).all()) and numbers[-1] - numbers[0] < DENSE * count:
             return "drop", "identifier: it counts the rows"
         if ID_NAME.search(known.name):
             return "drop", "identifier: its name says so, and each value occurs once"

@@ -87,6 +87,11 @@ def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]
     """
     try:
         _check_declaration(data)
+        pairs = [isinstance(each, tuple) and len(each) == 2 for each in loaded.values()]
+        if not {"train", "test"} <= set(loaded) or set(loaded) - {"train", "val", "test"} or not all(pairs):
+            raise RequestError(
+                "load() must return two splits, or by name train, test and perhaps val: Split(inputs, targets)"
+            )
         train = _split(data, "train", *loaded["train"])
         empty = Split(train.inputs[:0], train.targets[:0])
         others = {part: loaded.get(part, empty) for part in ("val", "test")}
