@@ -11,6 +11,8 @@ from torch import Tensor
 from litlab.data.splits import Split
 from litlab.errors import RequestError
 
+TWO_SPLITS = "load() must return two splits (the second may be None): return Split(inputs, targets), None"
+
 
 class Declaration(Protocol):
     """What a data set declares about its samples; see `TensorData`."""
@@ -74,9 +76,7 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
                 return _split(data, "train", *train), _split(data, "test", *test)
     except RequestError as error:
         raise data_error(data, error) from error
-    raise data_error(
-        data, "load() must return two splits (the second may be None): return Split(inputs, targets), None"
-    )
+    raise data_error(data, TWO_SPLITS)
 
 
 def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]:
@@ -89,9 +89,7 @@ def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]
         _check_declaration(data)
         pairs = [isinstance(each, tuple) and len(each) == 2 for each in loaded.values()]
         if not {"train", "test"} <= set(loaded) or set(loaded) - {"train", "val", "test"} or not all(pairs):
-            raise RequestError(
-                "load() must return two splits, or by name train, test and perhaps val: Split(inputs, targets)"
-            )
+            raise RequestError(TWO_SPLITS)
         train = _split(data, "train", *loaded["train"])
         empty = Split(train.inputs[:0], train.targets[:0])
         others = {part: loaded.get(part, empty) for part in ("val", "test")}
