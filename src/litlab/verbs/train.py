@@ -88,7 +88,7 @@ def note_table(data: TensorData, result: Result) -> None:
     """Say what a table was taken for, and record it with the reasons."""
     if data.table is None:
         return
-    result.update(columns=[asdict(column) for column in data.table.columns], target=asdict(data.table.target))
+    result.found |= {"columns": [asdict(each) for each in data.table.columns], "target": asdict(data.table.target)}
     line = f"data: {getattr(data, 'summary', '')}"
     log.info(line)
     if not in_sweep() and is_first_process():
