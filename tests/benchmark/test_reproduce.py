@@ -16,6 +16,7 @@ from litlab.benchmark.reproduce import (
     measure,
     page,
     read,
+    read_tables,
     reference,
     reproduce,
     row,
@@ -83,7 +84,7 @@ def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training)
     command, spread = "python scripts/train.py experiment=line", {"mean": 1.0, "std": pytest.approx(0.5**0.5), "n": 2}
     assert after["line"] == Measurement(command, "test", {"test/loss": spread}, 2.0, 1000, [machine])
     text = (here / "RESULTS.md").read_text(encoding="utf-8")
-    assert text == page(after, KNOWN)
+    assert text == page(after, KNOWN, read_tables(here / "results.json"))
     (line,) = [line for line in text.splitlines() if line.startswith("| line |")]
     assert line == "| line | test/loss | below 1e-5, with the document's seed 1 | 1 ± 0.71 | 2 | 2.0 | 1,000 |"
     assert f"\n- {machine}\n" in text

@@ -52,6 +52,15 @@ def test_the_user_overrides_every_guess():
     ]  # fmt: skip
 
 
+def test_a_type_of_which_no_value_is():
+    for kind in ("number", "date", "boolean"):
+        with pytest.raises(RequestError, match=rf"^data\.columns\.x={kind}: holds female, male; set category, text or"):
+            infer_column(pl.Series("x", ["male", "female"]), kind)
+    with pytest.raises(RequestError, match=r"^data\.columns\.x=float: must be one of number, category, boolean, date"):
+        infer_column(pl.Series("x", [1, 2]), "float")
+    assert infer_column(pl.Series("x", ["Yes", "no"]), "boolean").kind == "boolean"
+
+
 def test_equal_values_are_equal_texts_and_numbers():
     assert as_text(pl.Series([3.0, None, 4.0])).to_list() == ["3", None, "4"]
     assert as_text(pl.Series(["3", "3.0", " x "])).to_list() == ["3", "3", "x"]

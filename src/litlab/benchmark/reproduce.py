@@ -129,12 +129,7 @@ def _write_data(entries: Mapping[str, Any], tables: Sequence[Any]) -> None:
 
 def write_page() -> None:
     """Write RESULTS.md from results.json and from the purposes and references in conf/experiment."""
-    tables = read_tables(ROOT / DATA)
-    text = page(read(ROOT / DATA), choices()["experiment"])
-    if tables:
-        from litlab.benchmark.tables import section
-
-        text = text.replace("## Commands and sources", section(tables) + "## Commands and sources")
+    text = page(read(ROOT / DATA), choices()["experiment"], read_tables(ROOT / DATA))
     write_atomic(ROOT / PAGE, text.encode())
 
 
@@ -198,8 +193,10 @@ def read(file: Path) -> dict[str, Measurement]:
     return {name: Measurement(**entry) for name, entry in data.items() if name != TABLES}
 
 
-def page(measurements: Mapping[str, Measurement], known: Mapping[str, str]) -> str:
-    """RESULTS.md, with the measurements of the `known` experiments, given with their purposes."""
+def page(measurements: Mapping[str, Measurement], known: Mapping[str, str], tables: Sequence[Any] = ()) -> str:
+    """RESULTS.md, with the measurements of the `known` experiments, given with their purposes, and of tables."""
+    from litlab.benchmark.tables import section  # late, for scikit-learn takes a second
+
     rows, notes, machines = [], [], set[str]()
     for name, purpose in known.items():
         if name in measurements:
@@ -208,7 +205,9 @@ def page(measurements: Mapping[str, Measurement], known: Mapping[str, str]) -> s
             notes += [f"- `{ours.command}`: {purpose}", *(f"  {text}" for text in (its.source, its.neighbours) if text)]
             machines |= set(ours.machines)
     hardware = [f"- {each}" for each in sorted(machines)]
-    return HEAD + "\n".join([*rows, "", "## Commands and sources", "", *notes, "", "## Machine", "", *hardware, ""])
+    return HEAD + "\n".join(
+        [*rows, "", *section(tables), "## Commands and sources", "", *notes, "", "## Machine", "", *hardware, ""]
+    )
 
 
 def row(name: str, metric: str, ours: Measurement, its: Reference) -> str:

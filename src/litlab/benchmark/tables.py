@@ -119,11 +119,9 @@ def sklearn_scores(file: Path, seed: int) -> dict[str, float]:
         return {name: float(model.fit(inputs, targets).score(*test)) for name, model in models.items()}
 
 
-def section(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Of RESULTS.md; empty without rows."""
-    if not rows:
-        return ""
-    return HEAD + "\n".join(map(line, rows)) + "\n\n"
+def section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of RESULTS.md; none without rows."""
+    return [HEAD + "\n".join(map(line, rows)), ""] if rows else []
 
 
 def line(row: Mapping[str, Any]) -> str:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from litlab.errors import RequestError
 from litlab.escape import printable
 
 KINDS = ("number", "category", "boolean", "date", "text", "drop")  # what data.columns.NAME= may say
 CODES = 10  # different whole numbers that are taken for codes of categories
 PER_CODE = 20  # rows of each, on average
 MANY = 1000  # different texts of a category, at most
+DENSE = 5  # times as large as the number of rows, at most, is the range of a column that counts them
 SURE = 20  # rows; in fewer, values may be all different by chance
 WORDS = 4  # on average, of a free text
 BOOLEANS = [{"false", "true"}, {"no", "yes"}, {"f", "t"}, {"n", "y"}, {"0", "1"}, {"off", "on"}]
@@ -76,6 +78,7 @@ def infer_column(values: pl.Series, given: str | None = None) -> Column:
     distinct = known.n_unique()
     form = "" if known.dtype.is_temporal() else _date_format(known) if known.dtype == pl.String else ""
     if given is not None:
+        _refuse_unfit(known, given, form)
         kind, reason = given, "as data.drop says" if given == "drop" else f"as data.columns.{values.name} says"
     elif not distinct:
         kind, reason = "drop", "it has no value"
@@ -95,15 +98,37 @@ def infer_column(values: pl.Series, given: str | None = None) -> Column:
     return Column(values.name, kind, printable(reason), distinct, values.null_count(), form)
 
 
+def _refuse_unfit(known: pl.Series, given: str, form: str) -> None:
+    """Refuse a type of which no value is.
+
+    Raises:
+        RequestError: it is no number, no date, or neither true nor false.
+    """
+    if given not in KINDS:
+        raise RequestError(
+            f"data.columns.{printable(known.name)}={printable(given)}: must be one of {', '.join(KINDS)}"
+        )
+    texts = {each.lower() for each in as_text(known).head(1000)}
+    fits = {
+        "number": numbers_in(known).null_count() < len(known),
+        "date": bool(form) or known.dtype.is_temporal(),
+        "boolean": any(texts <= each for each in BOOLEANS),
+    }
+    if len(known) and not fits.get(given, True):
+        raise RequestError(
+            f"data.columns.{printable(known.name)}={given}: holds {some_values(known)}; set category, text or drop"
+        )
+
+
 def _of_numbers(known: pl.Series, distinct: int) -> tuple[str, str]:
     if not known.dtype.is_integer() and not bool((known == known.round()).all()):
         return "number", f"{distinct:,} different numbers"
     count = len(known)
     if {str(int(each)) for each in known.head(1000).unique()} <= {"0", "1"} and distinct == 2:
         return "boolean", "0 or 1"
-    steps = known.cast(pl.Float64).diff().drop_nulls()
     if count >= SURE and distinct == count:
-        if len(steps) and bool((steps == steps[0]).all()):
+        numbers = known.cast(pl.Float64)  # of the training rows, in the file's order, with gaps where the others are
+        if bool((numbers.diff().drop_nulls() > 0).all()) and numbers[-1] - numbers[0] < DENSE * count:
             return "drop", "identifier: it counts the rows"
         if ID_NAME.search(known.name):
             return "drop", "identifier: its name says so, and each value occurs once"

@@ -12,6 +12,8 @@ from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 
+TWO_SPLITS = "load() must return two splits (the second may be None): return Split(inputs, targets), None"
+
 
 class Declaration(Protocol):
     """What a data set declares about its samples; see `TensorData`."""
@@ -75,9 +77,7 @@ def as_splits(data: Declaration, loaded: Any) -> tuple[Split, Split | None]:
                 return _split(data, "train", *train), _split(data, "test", *test)
     except RequestError as error:
         raise data_error(data, error) from error
-    raise data_error(
-        data, "load() must return two splits (the second may be None): return Split(inputs, targets), None"
-    )
+    raise data_error(data, TWO_SPLITS)
 
 
 def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]:
@@ -88,6 +88,9 @@ def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]
     """
     try:
         _check_declaration(data)
+        pairs = [isinstance(each, tuple) and len(each) == 2 for each in loaded.values()]
+        if not {"train", "test"} <= set(loaded) or set(loaded) - {"train", "val", "test"} or not all(pairs):
+            raise RequestError(TWO_SPLITS)
         train = _split(data, "train", *loaded["train"])
         others = {part: loaded[part] for part in ("val", "test") if part in loaded}
         return {"train": train} | {

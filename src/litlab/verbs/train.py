@@ -103,7 +103,8 @@ def prepare_process(config: DictConfig) -> None:
 def note_data(data: TensorData, result: Result) -> None:
     """Say what the user's own files were taken for, and record it with the reasons."""
     if data.table is not None:
-        result.update(columns=[asdict(column) for column in data.table.columns], target=asdict(data.table.target))
+        columns = [asdict(each) for each in data.table.columns]
+        result.found |= {"columns": columns, "target": asdict(data.table.target)}
         lines = [f"data: {getattr(data, 'summary', '')}"]
     elif data.guesses:
         result.found |= {"guesses": [guess._asdict() for guess in data.guesses], "notes": list(data.remarks)}
