@@ -33,6 +33,7 @@ def test_sine_polynomial(run):
 
 def test_exam_scores(run):
     assert run("exam_scores", 1).metrics["test/loss"] == pytest.approx(1.07938, abs=1e-4)
+    assert run("exam_scores", 1, "data.typo=true").metrics["test/loss"] == pytest.approx(3.94, abs=5e-3)
 
 
 @pytest.mark.slow

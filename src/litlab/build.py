@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic_only
 from litlab.callbacks.history import History
+from litlab.callbacks.train_evaluation import TrainEvaluation
 from litlab.compat import hydra as compat
 from litlab.compat import lightning
 from litlab.config.hydra_errors import blame_setting, build_error
@@ -132,6 +133,8 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     settings.update({name: idle for name, idle in MODULE_SETTINGS.items() if name in settings})
     trust = trusted(config)
     callbacks = build_callbacks(config.callbacks, data, trust)
+    if config.evaluate_train == "epoch":
+        callbacks.insert(0, TrainEvaluation())
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     files = AtomicCheckpointIO()

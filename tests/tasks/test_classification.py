@@ -8,6 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from litlab.errors import RequestError
+from litlab.tasks.binary import Binary
 from litlab.tasks.class_weights import class_weights
 from litlab.tasks.classification import Classification
 
@@ -45,6 +46,32 @@ def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
         "calibration_error": sum(gaps) / len(truth),
     }
     assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_the_focal_loss_by_hand(samples):
+    logits, labels = samples
+    probability = logits.softmax(1)[torch.arange(1000), labels]
+    losses = (1 - probability) ** 2 * -probability.log()  # equation 4 of the paper
+    torch.testing.assert_close(task(loss="focal").loss(logits, labels), losses.mean())
+    weighted = task(loss="focal", class_weights="balanced")
+    weighted.weight = torch.tensor([1.0, 2.0, 0.5, 1.0, 3.0])
+    weights = weighted.weight[labels]
+    torch.testing.assert_close(weighted.loss(logits, labels), (losses * weights).sum() / weights.sum())
+    two = Binary(nn.Identity(), torch.optim.SGD, monitor="val/f1", mode="max", num_outputs=1, loss="focal")
+    halves = torch.stack((torch.zeros(1000), logits[:, 0]), 1)  # the same classes by two logits
+    expected = Classification(
+        nn.Identity(), torch.optim.SGD, monitor="val/f1", mode="max", num_outputs=2, loss="focal"
+    ).loss(halves, labels % 2)
+    torch.testing.assert_close(two.loss(logits[:, :1], labels % 2), expected)
+
+
+def test_a_loss_of_torch_and_what_does_not_go_with_it(samples):
+    margin = nn.MultiMarginLoss(p=2)
+    assert task(loss=margin).loss(*samples) == margin(*samples)
+    with pytest.raises(RequestError, match=r"task.class_weights=balanced: needs task.loss=cross_entropy or focal"):
+        task(loss=margin, class_weights="balanced")
+    with pytest.raises(RequestError, match=r"task.label_smoothing=0.1: needs task.loss=cross_entropy; set 0"):
+        task(loss="focal", label_smoothing=0.1)
 
 
 def test_loss_weights_and_calibration_by_hand_and_scikit_learn(samples):

@@ -1,5 +1,6 @@
-"""Squared error; the metrics against scikit-learn's."""
+"""The losses against torch's; the metrics against scikit-learn's."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,28 @@ def test_losses_by_hand():
         squares = float((outputs - targets).square().sum())
         assert float(task(2, reduction="sum", **settings).loss(outputs, targets)) == pytest.approx(squares)
         assert float(task(2, **settings).loss(outputs, targets)) == pytest.approx(squares / 14)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "theirs"),
+    [("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss()), *[(nn.SmoothL1Loss(beta=0.5),) * 2]],
+)
+def test_other_losses_are_torchs_in_the_targets_unit(loss, theirs, standardize):
+    outputs, targets = torch.randn(7, 2, requires_grad=True), torch.randn(7, 2)
+    expected = copy.deepcopy(theirs)  # before the task sets its reduction
+    made = task(2, loss=copy.deepcopy(loss), standardize_targets=standardize)
+    if standardize:
+        made.target_mean.copy_(torch.tensor([5.0, -3.0])), made.target_std.copy_(torch.tensor([10.0, 0.5]))
+        targets = targets * made.target_std + made.target_mean
+    objective, reported = made.objective(outputs, targets)
+    torch.testing.assert_close(reported, expected(made.predictions(outputs), targets))
+    torch.testing.assert_close(made.loss(outputs, targets), reported)
+    unitless = (targets - made.target_mean) / made.target_std if standardize else targets
+    torch.testing.assert_close(objective, expected(outputs, unitless))
+    (gradient,) = torch.autograd.grad(objective, outputs)
+    (theirs_too,) = torch.autograd.grad(expected(outputs, unitless), outputs)
+    torch.testing.assert_close(gradient, theirs_too)
 
 
 def standardized(targets, **settings):

@@ -24,7 +24,7 @@ Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time DD:HH:MM:SS")] 
 PROGRAM: dict[str, Any] = {
     "seed": Seed,
     "threads": Annotated[int, Range(1, 1024, example=1)] | None,
-    "evaluate_train": bool,
+    "evaluate_train": bool | Literal["epoch"],
     "resume_from": Annotated[str, ExistingFile("a checkpoint that exists: RUN_DIRECTORY/checkpoints/last.ckpt")] | None,
     "tune.apply": bool,
     "sweep.on_failure": Literal["continue", "stop"],

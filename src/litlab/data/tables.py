@@ -1,5 +1,7 @@
 """Tiny tables of the documents: exam scores, and a line through three points."""
 
+from typing import Any
+
 from torch import Tensor, tensor
 
 from litlab.data.tensors import Split, TensorData
@@ -8,7 +10,9 @@ from litlab.data.tensors import Split, TensorData
 class ExamScores(TensorData):
     """Five students' scores in three quizzes; the target is the score in the final exam.
 
-    In the document's second copy of the table the third student's third score is 80, a typo.
+    Args:
+        typo: the third student's third score is 80 instead of 90, as in the document's second copy of the table.
+        settings: of TensorData.
     """
 
     input_shape = (3,)
@@ -23,9 +27,16 @@ class ExamScores(TensorData):
         (73.0, 66.0, 70.0, 142.0),
     )
 
+    def __init__(self, *, typo: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.typo = typo
+
     def load(self) -> tuple[Split, None]:
         """All rows; there is no test split."""
-        return _split(tensor(self.rows)), None
+        rows = tensor(self.rows)
+        if self.typo:
+            rows[2, 2] = 80.0
+        return _split(rows), None
 
 
 class Line(TensorData):

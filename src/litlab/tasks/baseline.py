@@ -40,15 +40,18 @@ def all_equal(targets: Tensor) -> bool:
 
 
 def constant_outputs(task: Any, targets: Tensor, num_outputs: int) -> Tensor:
-    """The best constant outputs (1, num_outputs): they predict the mean or the class frequencies.
+    """The best constant outputs (1, num_outputs): they predict the mean, the median or the class frequencies.
 
-    Exact for litlab's own losses, with class weights, label smoothing and standardized targets; else approximate.
+    Exact for squared and absolute errors and cross entropy, with class weights, label smoothing and standardized
+    targets; else approximate.
     """
     targets = targets.cpu()
     if targets.dtype != torch.int64:
-        mean = targets.double().reshape(len(targets), -1).mean(0, keepdim=True).float()
+        numbers = targets.double().reshape(len(targets), -1)
+        median = getattr(task, "criterion", None) == "mae"
+        best = (numbers.quantile(0.5, 0, keepdim=True) if median else numbers.mean(0, keepdim=True)).float()
         standardized = getattr(task, "standardize_targets", False)
-        return (mean - task.target_mean.cpu()) / task.target_std.cpu() if standardized else mean
+        return (best - task.target_mean.cpu()) / task.target_std.cpu() if standardized else best
     classes, smoothing, weight = (
         max(num_outputs, 2),
         getattr(task, "label_smoothing", 0.0),

@@ -6,6 +6,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryF1Score, BinaryPrecision, BinaryRecall
 
 from litlab.tasks.class_weights import ClassWeightedTask
+from litlab.tasks.focal import focal
 from litlab.tasks.metrics import BinaryTopLabelError, DefinedBinaryAUROC
 
 
@@ -18,9 +19,15 @@ class Binary(ClassWeightedTask):
     target_kind = "binary"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean binary cross entropy."""
+        """The mean over the samples; with class weights, of the weighted losses."""
+        logits, labels = outputs.squeeze(1), targets.to(outputs.dtype)
         weight = None if self.weight is None else self.weight[targets]
-        return F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype), weight)
+        if self.criterion == "cross_entropy":
+            return F.binary_cross_entropy_with_logits(logits, labels, weight)
+        if self.criterion == "focal":
+            losses = focal(F.binary_cross_entropy_with_logits(logits, labels, reduction="none"))
+            return (losses if weight is None else losses * weight).mean()
+        return self.criterion(logits, labels)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities (N,) of class 1. torchmetrics takes logits that all lie in [0, 1] for probabilities."""

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from litlab.errors import RequestError
 from litlab.tasks.base import Task
@@ -16,6 +16,8 @@ class ClassWeightedTask(Task):
         num_outputs: of the model; 1 for two classes.
         class_weights: balanced: every class has the same total weight in the loss, whatever its frequency; None: every
             sample has.
+        loss: cross_entropy, focal (see `litlab.tasks.focal`), or a module of (outputs, labels) that returns their mean
+            loss, such as torch.nn.MultiMarginLoss; of (logits (N,), labels (N,) as float32) for two classes.
 
     Attributes:
         weight: (classes,), float32, of the training split; None without class weights.
@@ -26,10 +28,18 @@ class ClassWeightedTask(Task):
     weight: Tensor | None
 
     def __init__(
-        self, *args: Any, num_outputs: int, class_weights: Literal["balanced"] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        num_outputs: int,
+        class_weights: Literal["balanced"] | None = None,
+        loss: Literal["cross_entropy", "focal"] | nn.Module = "cross_entropy",
+        **kwargs: Any,
     ) -> None:
         self.num_outputs, self.class_weights = num_outputs, class_weights
         super().__init__(*args, **kwargs)
+        self.criterion: Any = loss
+        if isinstance(loss, nn.Module) and class_weights is not None:
+            raise RequestError(f"task.class_weights={class_weights}: needs task.loss=cross_entropy or focal; set null")
         # Registered before `setup`: WeightAveraging copies the task before it, and pairs buffers by their order.
         weight = None if class_weights is None else torch.ones(max(num_outputs, 2))
         self.register_buffer("weight", weight, persistent=False)

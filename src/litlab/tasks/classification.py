@@ -8,7 +8,9 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
 from litlab.config.values import Fraction
+from litlab.errors import RequestError
 from litlab.tasks.class_weights import ClassWeightedTask
+from litlab.tasks.focal import focal
 from litlab.tasks.metrics import DefinedMulticlassAUROC, MulticlassTopLabelError
 
 
@@ -21,13 +23,25 @@ class Classification(ClassWeightedTask):
 
     target_kind = "classification"
 
-    def __init__(self, *args: Any, label_smoothing: Fraction = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        label_smoothing: Fraction = 0.0,
+        **kwargs: Any,
+    ) -> None:
         self.label_smoothing = label_smoothing
         super().__init__(*args, **kwargs)
+        if label_smoothing and self.criterion != "cross_entropy":
+            raise RequestError(f"task.label_smoothing={label_smoothing}: needs task.loss=cross_entropy; set 0")
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross entropy."""
-        return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
+        """The mean over the samples, or over their class weights."""
+        if self.criterion == "cross_entropy":
+            return F.cross_entropy(outputs, targets, self.weight, label_smoothing=self.label_smoothing)
+        if self.criterion == "focal":
+            losses = focal(F.cross_entropy(outputs, targets, reduction="none"))
+            return losses.mean() if self.weight is None else losses @ self.weight[targets] / self.loss_weight(targets)
+        return self.criterion(outputs, targets)
 
     def loss_weight(self, targets: Tensor) -> int | Tensor:
         """The number of samples, or the sum of their class weights: what cross entropy divides by."""

@@ -1,20 +1,27 @@
-"""Regression: squared error, MAE, RMSE, R2."""
+"""Regression: squared, absolute or Huber error; MAE, RMSE, R2."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from litlab.tasks.base import Task
 
+# Of outputs and targets (N, K), with `reduction` none, mean or sum.
+ERRORS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+POWERS = {"mse": 2, "mae": 1}  # of the unit, in which the error is
+
 
 class Regression(Task):
-    """Squared error of outputs (N, K) against targets (N, K), or (N,) where K is 1; float32.
+    """Errors of outputs (N, K) against targets (N, K), or (N,) where K is 1; float32.
 
     Args:
         num_outputs: K.
+        loss: mse (squared error), mae (absolute error), huber (squared up to 1, absolute beyond), or a module of
+            (outputs, targets) with a `reduction`, such as torch.nn.SmoothL1Loss.
         reduction: the loss of a batch is the mean or the sum over its values. With sum the gradient grows with the
             batch, and the loss of a split is the mean over its batches: use one batch per split.
         standardize_targets: train the model on targets of mean 0 and standard deviation 1, each of the K targets by its
@@ -34,12 +41,16 @@ class Regression(Task):
         self,
         *args: Any,
         num_outputs: int,
+        loss: Literal["mse", "mae", "huber"] | nn.Module = "mse",
         reduction: Literal["mean", "sum"] = "mean",
         standardize_targets: bool = False,
         **kwargs: Any,
     ) -> None:
         self.num_outputs, self.reduction, self.standardize_targets = num_outputs, reduction, standardize_targets
         super().__init__(*args, **kwargs)
+        self.criterion: Any = loss
+        if isinstance(loss, nn.Module):
+            self.criterion.reduction = "none"  # the task's own `reduction` follows
         if standardize_targets:
             self.register_buffer("target_mean", torch.zeros(num_outputs))
             self.register_buffer("target_std", torch.ones(num_outputs))
@@ -56,23 +67,37 @@ class Regression(Task):
         self.target_std.copy_(torch.where(varies, std, 1.0))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean or sum of the squared errors, in the targets' unit."""
+        """Mean or sum of the errors, in the targets' unit."""
         # (N,) against (N, 1) would broadcast to (N, N): the loss would fall, but the network learn only the mean.
+        targets = targets.view_as(outputs)
         if not self.standardize_targets:
-            return F.mse_loss(outputs, targets.view_as(outputs), reduction=self.reduction)
-        return self._reduced(self._standardized_errors(outputs, targets) * self.target_std.square())
+            return self._error(outputs, targets, self.reduction)
+        return self._reduced(self._in_unit(None, outputs, targets))
 
     def objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The loss on standardized targets, whose gradient does not depend on their unit; and the reported loss."""
         if not self.standardize_targets:
             return super().objective(outputs, targets)
-        errors = self._standardized_errors(outputs, targets)
-        return self._reduced(errors), self._reduced(errors.detach() * self.target_std.square())
+        targets = targets.view_as(outputs)
+        errors = self._error(outputs, self._standardized(targets))
+        return self._reduced(errors), self._reduced(self._in_unit(errors.detach(), outputs.detach(), targets))
 
-    def _standardized_errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared errors (N, K) of standardized targets."""
-        targets = (targets.view_as(outputs) - self.target_mean) / self.target_std
-        return F.mse_loss(outputs, targets, reduction="none")
+    def _error(self, outputs: Tensor, targets: Tensor, reduction: str = "none") -> Tensor:
+        """Errors (N, K), or their mean or sum."""
+        if isinstance(self.criterion, nn.Module):
+            errors = self.criterion(outputs, targets)
+            return errors if reduction == "none" else self._reduced(errors)
+        return ERRORS[self.criterion](outputs, targets, reduction=reduction)
+
+    def _in_unit(self, errors: Tensor | None, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Errors (N, K) in the targets' unit, perhaps from those of standardized targets."""
+        if self.criterion not in POWERS:
+            return self._error(self.predictions(outputs), targets)
+        errors = self._error(outputs, self._standardized(targets)) if errors is None else errors
+        return errors * self.target_std.pow(POWERS[self.criterion])
+
+    def _standardized(self, targets: Tensor) -> Tensor:
+        return (targets - self.target_mean) / self.target_std
 
     def _reduced(self, errors: Tensor) -> Tensor:
         return errors.sum() if self.reduction == "sum" else errors.mean()
