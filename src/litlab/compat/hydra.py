@@ -85,10 +85,6 @@ def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
 
 
-# What a job may set that `CheckedLoader.check_config` looks at; the sweeper's own hydra.sweep.subdir is a plain text.
-CHECKED = ("hydra", "paths", "trust")
-
-
 class CheckedLoader(ConfigLoaderImpl):
     """Hydra's config loader, with hooks for what is typed, each file that it reads and each config that it composes.
 
@@ -175,8 +171,7 @@ class CheckedLoader(ConfigLoaderImpl):
                 task, list(dirname.exclude_keys), dirname.item_sep, dirname.kv_sep
             )
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
-        if any(each.key_or_group.split(".")[0] in CHECKED and each not in groups for each in parsed):
-            self.check_config(config)  # the rest was checked with the choices
+        self.check_config(config)
         return config
 
     def _load_single_config(self, default: Any, repo: Any) -> Any:

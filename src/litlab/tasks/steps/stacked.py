@@ -20,7 +20,8 @@ ELEMENTWISE = (
     *(nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Tanhshrink),
     *(nn.Hardshrink, nn.Softshrink),
 )
-NOT_BY_VMAP = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase)
+RANDOM = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class NotStackableError(Exception):
@@ -136,9 +137,9 @@ class StackedNetwork:
 
     def _by_vmap(self, module: nn.Module, name: str) -> Forward:
         for each in module.modules():
-            if isinstance(each, NOT_BY_VMAP) or any(True for _ in each.buffers(recurse=False)):
+            if isinstance(each, (*RANDOM, nn.RNNBase)) or any(True for _ in each.buffers(recurse=False)):
                 raise NotStackableError(f"{type(each).__name__} cannot be stacked")
-            if isinstance(each, nn.modules.conv._ConvNd):
+            if isinstance(each, CONVOLUTIONS):
                 raise NotStackableError(f"{type(each).__name__} would not be faster in a stack")
         weights = {each.removeprefix(name): self.weights[each] for each in self.weights if each.startswith(name)}
         members = torch.func.vmap(lambda given, inputs: functional_call(module, given, (inputs,)), randomness="error")
