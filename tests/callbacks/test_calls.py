@@ -101,8 +101,9 @@ def test_the_same_calls_and_weights_as_under_automatic_optimization(
     trainer = fit_automatically(*overrides, callbacks=[other])
     assert same_weights(run.weights, dict(trainer.lightning_module.state_dict()))
     assert run.trainer.global_step == trainer.global_step > 5
-    assert ours == theirs
-    assert run.task.steps_per_execution == (1 if ours else 16)
+    clock = name == "Timer"  # it looks at the clock once per call, however many steps that has
+    assert ours == theirs or (clock and 0 < len(ours) < len(theirs))
+    assert run.task.steps_per_execution == (1 if ours and not clock else 16)
     if name == "LearningRateMonitor":
         assert one.lrs == other.lrs and len(one.lrs["lr-SGD"]) > 2
     if name == "ModelCheckpoint":

@@ -54,7 +54,7 @@ class Result:
         settings: the resolved config, see `settings`.
         status: running, completed, failed or interrupted.
         error: what went wrong, and which numbers were not finite (they are null in the file).
-        started: date, time and zone, ISO 8601.
+        started: date, time and zone, ISO 8601; of a resumed run, of its latest attempt.
         git: `commit`, and whether code or configs differ from it (`dirty`).
         environment: versions, platform, device and threads.
         process: host, pid and start of the process that writes the file.
@@ -74,7 +74,7 @@ class Result:
         test_split: test, or train where the test is on the training split.
         hints: what to try next, a sentence each.
         stacked: how many jobs of the sweep were trained at once; absent where this one was trained alone.
-        seconds: from the start of the command to the end of the run.
+        seconds: from the start of the command to the end of the run; of a resumed run, of all attempts.
     """
 
     choices: dict[str, str | None] = field(default_factory=dict)
