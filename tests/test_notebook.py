@@ -134,7 +134,7 @@ def test_names_of_others_are_inert(trained, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["data=nope"], "data=nope: there is no conf/data/nope.yaml; choose from breast_cancer"),
+        (["data=nope"], "data=nope: there is no conf/data/nope.yaml; choose from arrays, breast_cancer"),
         (["optimizer.lr=a"], "optimizer.lr=a: must be a number above 0, such as 0.01"),
         (
             ["data=digits", "optimizer.lr=0.1,0.2"],

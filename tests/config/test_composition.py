@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from litlab import cli
+from litlab import launch
 from litlab.config import composition
 from litlab.config.choices import CONF
 
@@ -41,7 +41,7 @@ def clone(tmp_path, monkeypatch):
     conf = tmp_path / "clone" / "conf"
     shutil.copytree(CONF, conf)
     (conf / "local").mkdir(exist_ok=True)
-    for module in (cli, composition):
+    for module in (launch, composition):
         monkeypatch.setattr(module, "CONF", conf)
     return conf
 

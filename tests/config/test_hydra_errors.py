@@ -34,7 +34,7 @@ def raised(root):
             "hydra/launcher=nowhere",
             "hydra/launcher=nowhere: there is no conf/hydra/launcher/nowhere.yaml; choose from ",
         ),
-        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, linear, "),
+        ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, cnn1d, "),
         ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
         ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
     ],

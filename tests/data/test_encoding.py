@@ -81,7 +81,9 @@ FRAME = {
 
 
 def spec(encoding):
-    return DataSpec("Table", (len(encoding.names),), 1, None, encoding.names, "y", None, None, None, None, 64, encoding)
+    return DataSpec(
+        "Table", (len(encoding.names),), 1, None, encoding.names, "y", None, None, None, None, 64, table=encoding
+    )
 
 
 def test_a_checkpoint_holds_it_as_plain_data():
