@@ -52,7 +52,7 @@ def run(command, folder):
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme(tmp_path):
+def test_the_commands_of_the_readme(tmp_path, monkeypatch):
     frame = write_houses(tmp_path / "houses.csv")
     described, trained, _ = (run(command, tmp_path) for command in COMMANDS)
     assert "train it: " + COMMANDS[1] in described and "identifier: it counts the rows" in described
@@ -74,6 +74,7 @@ def test_the_commands_of_the_readme(tmp_path):
     assert error == pytest.approx(result["metrics"]["test/rmse"], rel=1e-5)
     row = frame.drop("price").row(0, named=True)
     assert run_.predict([row | {"city": "Rome", "area": None}]).isfinite().all()
+    monkeypatch.chdir(tmp_path)
     content, _ = evaluate([f"run={first}"])
     assert {name: result["metrics"][name] for name in content["metrics"]} == content["metrics"]
     frame.head(50).with_columns(city=pl.lit("Rome")).write_csv(tmp_path / "new.csv")
