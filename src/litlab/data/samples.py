@@ -89,7 +89,7 @@ def as_divided(data: Declaration, loaded: Mapping[str, Any]) -> dict[str, Split]
     try:
         _check_declaration(data)
         pairs = [isinstance(each, tuple) and len(each) == 2 for each in loaded.values()]
-        if not {"train", "test"} <= set(loaded) or set(loaded) - {"train", "val", "test"} or not all(pairs):
+        if "train" not in loaded or set(loaded) - {"train", "val", "test"} or not all(pairs):
             raise RequestError(TWO_SPLITS)
         train = _split(data, "train", *loaded["train"])
         others = {part: loaded[part] for part in ("val", "test") if part in loaded}

@@ -181,7 +181,7 @@ class TensorData(L.LightningDataModule):
         except FileNotFoundError as error:
             missing = f"{error.filename} does not exist" if error.filename else one_line(error).rstrip(".")
             raise data_error(self, f"{missing}; set paths.data_dir, or fix the path in load()") from error
-        if isinstance(loaded, Mapping) and all(isinstance(each, Split) for each in loaded.values()):
+        if isinstance(loaded, Mapping):
             given: Mapping[str, Split | None] = as_divided(self, loaded)
         else:
             given = dict(zip(("train", "test"), as_splits(self, loaded), strict=True))
