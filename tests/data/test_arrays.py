@@ -85,7 +85,7 @@ def test_settings_name_others(saved):
 )
 def test_the_task_follows_from_the_targets(saved, tmp_path, targets, task, classes, outputs):
     data = saved(x=X, y=targets)
-    assert suggest_task({"file": str(tmp_path / "own.npz")}) == task
+    assert suggest_task({"file": str(tmp_path / "own.npz")}) == [f"task={task}"]
     assert (data.class_names, data.num_outputs) == (classes, outputs)
     found = data.raw_splits()["train"].targets
     assert found.dtype == (torch.float32 if classes is None else torch.int64)

@@ -81,15 +81,15 @@ class Labels(NamedTuple):
     reason: str
 
 
-def suggest_task(settings: Mapping[str, Any]) -> str:
-    """The task that the targets in `data.file` suggest, given the settings of data=arrays.
+def suggest_task(settings: Mapping[str, Any]) -> list[str]:
+    """The override that chooses the task which the targets in `data.file` suggest, given the settings of data=arrays.
 
     Raises:
         RequestError: the file cannot be used.
     """
     file, targets = open_file(settings.get("file"), settings.get("targets"))
     chosen, _ = choose(file, settings.get("inputs"), targets)
-    return judge(targets_of(file, next(iter(chosen.values())).targets)).task
+    return [f"task={judge(targets_of(file, next(iter(chosen.values())).targets)).task}"]
 
 
 def targets_of(file: ArrayFile, name: str) -> np.ndarray:

@@ -80,6 +80,16 @@ class Encoder:
         if self.flagged and kind != "category":
             out[:, -1] = _raw_missing(self.column, values)
 
+    def unreadable(self, values: pl.Series) -> pl.Series:
+        """Which cells (N,) hold something that is not of the column's type, and so counts as missing."""
+        if self.column.kind in ("number", "date"):
+            read = next(_numbers(self.column, values))
+        elif self.column.kind == "boolean":
+            read = _truth(values)
+        else:
+            read = values
+        return read.is_null() & values.is_not_null()
+
     def _write_category(self, values: pl.Series, out: np.ndarray) -> None:
         texts = as_text(values).fill_null(MISSING)
         index = texts.replace_strict(
@@ -174,6 +184,16 @@ class TableEncoding:
             encoder.write(frame[encoder.column.name], out[:, start : start + width])
             start += width
         return torch.from_numpy(out)
+
+    def unreadable(self, frame: pl.DataFrame) -> dict[int, str]:
+        """Why a row has a cell that is no number, no date, or neither true nor false, by its number."""
+        faults: dict[int, str] = {}
+        for encoder in self.encoders:
+            name, kind = encoder.column.name, encoder.column.kind
+            for number in encoder.unreadable(frame[name]).arg_true():
+                cell = printable(str(frame[name][number]))[:40]
+                faults.setdefault(number, f"column '{printable(name)}' holds '{cell}', which is no {kind}")
+        return faults
 
     def frame(self, rows: Any) -> pl.DataFrame:
         """What a user has rows in, as a polars frame whose missing values are null.

@@ -41,16 +41,19 @@ def prepare_frame(spec: DataSpec, frame: pl.DataFrame) -> Rows:
     Raises:
         RequestError: a column is missing, or the run was not trained on a table.
     """
-    if spec.table is not None:  # which fills what is missing, so that no row is bad
+    faults: dict[int, str] = {}
+    if spec.table is not None:  # which fills what is missing
         chosen, extra = match_columns(spec.table.used, frame.columns)
         known = {column.name for column in spec.table.columns}
         rows = frame.select(pl.col(column).alias(name) for name, column in chosen.items())
-        inputs = spec.table.encode(spec.table.frame(rows))
-        return Rows(inputs, list(range(len(frame))), {}, [name for name in extra if name.strip() not in known])
+        rows = spec.table.frame(rows)
+        faults = spec.table.unreadable(rows)
+        numbers = [number for number in range(len(frame)) if number not in faults]
+        inputs = spec.table.encode(rows[numbers])
+        return Rows(inputs, numbers, faults, [name for name in extra if name.strip() not in known])
     if len(spec.input_shape) != 1:
         raise RequestError(f"a table has rows of columns; the run was trained on {spec.in_words}")
     chosen, extra = match_columns(column_names(spec), frame.columns)
-    faults: dict[int, str] = {}
     columns = [_numbers(spec, frame[column].rename(name), faults) for name, column in chosen.items()]
     numbers = [number for number in range(len(frame)) if number not in faults]
     return Rows(spec.prepare(np.stack(columns, axis=1)[numbers]), numbers, faults, extra)

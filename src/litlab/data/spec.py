@@ -138,6 +138,11 @@ class DataSpec:
             return inputs.to(torch.int64)
         if inputs.dtype != torch.uint8 or len(self.input_shape) != 3:
             inputs = inputs.to(torch.float32)
+        elif self.appearance is not None and inputs.max() > self.appearance.levels:
+            raise RequestError(
+                f"the images have pixels up to {int(inputs.max())}; those of the training end at "
+                f"{self.appearance.levels} (white): scale yours, or pass image files to scripts/predict.py"
+            )
         elif self.pixel_max is None:
             raise RequestError(
                 f"data={self.name}: uint8 images need its pixel_max, what load() divides them by (255, perhaps), which "

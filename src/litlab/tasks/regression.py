@@ -12,7 +12,7 @@ from litlab.tasks.base import Task
 
 # Of outputs and targets (N, K), with `reduction` none, mean or sum.
 ERRORS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
-POWERS = {"mse": 2, "mae": 1}  # of the unit, in which the error is
+POWERS = {"mse": 2, "mae": 1, "huber": 2}  # of the unit, in which the error is
 
 
 class Regression(Task):
@@ -20,7 +20,8 @@ class Regression(Task):
 
     Args:
         num_outputs: K.
-        loss: mse (squared error), mae (absolute error), huber (squared up to 1, absolute beyond), or a module of
+        loss: mse (squared error), mae (absolute error), huber (squared up to one standard deviation
+            of the targets, absolute beyond; up to 1 without standardize_targets), or a module of
             (outputs, targets) with a `reduction`, such as torch.nn.SmoothL1Loss.
         reduction: the loss of a batch is the mean or the sum over its values. With sum the gradient grows with the
             batch, and the loss of a split is the mean over its batches: use one batch per split.
