@@ -24,7 +24,9 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py --help": "tests/test_cli.py",
     "make new NAME=mymodel": "tests/verbs/test_new.py",
     "make new KIND=data NAME=mydata": "tests/verbs/test_new.py",
-    "python scripts/train.py --config-dir my_conf data=digits model=mine trust=[mypackage]": "tests/test_own_package.py",
+    "python scripts/train.py --config-dir my_conf data=digits model=mine trust=[mypackage]": (
+        "tests/test_own_package.py"
+    ),
     "python scripts/evaluate.py run=last trust=[mypackage]": "tests/test_own_package.py",
     "python scripts/train.py --config-dir my_conf --help": "tests/test_own_package.py",
     "python scripts/train.py resume=last": "tests/verbs/test_resume.py",

@@ -22,7 +22,7 @@ def test_a_name_that_is_none(tmp_path, name):
 
 
 def test_nothing_is_overwritten():
-    with pytest.raises(RequestError, match=r"^NAME=mlp: there is src/litlab/models/mlp.py, conf/model/mlp.yaml, tests/"):
+    with pytest.raises(RequestError, match=r"^NAME=mlp: there is src/litlab/models/mlp.py, conf/model/mlp.yaml, "):
         new("model", "mlp")
 
 

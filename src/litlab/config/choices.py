@@ -46,9 +46,7 @@ def purpose(file: Path) -> str:
     return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
 
 
-def help_text(
-    about: str, program: str, conf: Path = CONF, config_name: str = "train", own: Path | None = None
-) -> str:
+def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train", own: Path | None = None) -> str:
     """The text of --help. (Hydra's own takes a second and does not list the choices.)
 
     Args:
@@ -70,7 +68,7 @@ def help_text(
     lines = [
         about.strip(),
         "",
-        *(examples if "model" in groups else [f"  python scripts/{program} data=fashion"]),
+        *(examples if "trainer" in groups else [f"  python scripts/{program} data=fashion"]),
         "",
         "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
         *([SWEEPS] if "sweep" in groups else []),
