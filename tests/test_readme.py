@@ -32,6 +32,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py resume=last": "tests/verbs/test_resume.py",
     "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
+    "python scripts/describe.py data=fashion model=cnn": "tests/verbs/test_layers.py",
     "python scripts/compare.py logs/train/runs/*": "tests/verbs/test_compare.py",
     "python scripts/describe.py data=image_folder data.root=photos": "tests/verbs/test_describe.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",

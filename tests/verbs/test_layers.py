@@ -7,6 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from litlab.cli import record
 from litlab.config.choices import CONF
+from litlab.data.digits import Digits
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.verbs.describe import describe, training_command
@@ -53,4 +54,4 @@ def test_a_description_shows_the_layers_of_a_chosen_model(tmp_path, capsys):
     record(config, describe, "print_description")
     said = capsys.readouterr().out
     assert re.search(r"^ total +MLP +10 +650 +640 +2\.6 *$", said, flags=re.MULTILINE)
-    assert training_command(TensorData, ["data=digits", "model=linear"]).endswith(" data=digits model=linear")
+    assert training_command(Digits(), ["data=digits", "model=linear"]).endswith(" data=digits model=linear")
