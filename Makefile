@@ -2,6 +2,7 @@
 #
 # Variables, given behind the target as in `make train ARGS="data=mnist model=mlp trainer.max_epochs=3"`:
 #   ARGS            what train.py, or pytest, gets on its command line
+#   NAME, KIND      of make new: the name; model (the default) or data
 #   EXTRAS          what else to install, as in `make setup EXTRAS=joblib,ray`: joblib, submitit, ray (where the jobs of a
 #                   sweep run), optuna (a search that learns), export (ONNX), excel (tables), mlflow, wandb (loggers),
 #                   or all; what was installed before stays
@@ -29,7 +30,7 @@ UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train dashboard test lint format clean more
+.PHONY: help setup train new dashboard test lint format clean more
 
 help: ## list these targets
 	@echo "usage: make TARGET [ARGS=...]"
@@ -43,6 +44,10 @@ setup: $(STAMP) ## make .venv with litlab and the tested versions of all it need
 train: ARGS ?= data=fashion model=mlp
 train: $(STAMP) ## train, by default data=fashion model=mlp: make train ARGS="data=mnist model=mlp"
 	@$(BIN)/python scripts/train.py $(ARGS)
+
+new: KIND ?= model
+new: $(STAMP) ## begin a model of your own, or KIND=data, with its YAML and a test: make new NAME=mymodel
+	@$(BIN)/python scripts/new.py '$(KIND)' '$(NAME)'
 
 dashboard: $(STAMP) ## show all runs in TensorBoard, to this machine alone: http://127.0.0.1:6006, or make dashboard PORT=6007
 	@$(BIN)/tensorboard --host 127.0.0.1 --port $(PORT) --logdir logs

@@ -182,7 +182,7 @@ def test_make_alone_lists_the_targets(clone):
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == "usage: make TARGET [ARGS=...]"
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets == ["help", "setup", "train", "dashboard", "test", "lint", "format", "clean"]
+    assert targets == ["help", "setup", "train", "new", "dashboard", "test", "lint", "format", "clean"]
     assert all(len(line.split()) > 3 for line in done.stdout.splitlines()[1:])
 
 

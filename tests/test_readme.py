@@ -22,9 +22,17 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     ". .venv/bin/activate": "nothing to test",
     "make dashboard": "tests/test_makefile.py; tests/callbacks/test_dashboard.py reads the event files",
     "python scripts/train.py --help": "tests/test_cli.py",
+    "make new NAME=mymodel": "tests/verbs/test_new.py",
+    "make new KIND=data NAME=mydata": "tests/verbs/test_new.py",
+    "python scripts/train.py --config-dir my_conf data=digits model=mine trust=[mypackage]": (
+        "tests/test_own_package.py"
+    ),
+    "python scripts/evaluate.py run=last trust=[mypackage]": "tests/test_own_package.py",
+    "python scripts/train.py --config-dir my_conf --help": "tests/test_own_package.py",
     "python scripts/train.py resume=last": "tests/verbs/test_resume.py",
     "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",
     "python scripts/describe.py data=fashion": "tests/verbs/test_describe.py",
+    "python scripts/describe.py data=fashion model=cnn": "tests/verbs/test_layers.py",
     "python scripts/compare.py logs/train/runs/*": "tests/verbs/test_compare.py",
     "python scripts/describe.py data=image_folder data.root=photos": "tests/verbs/test_describe.py",
     "python scripts/evaluate.py run=last": "tests/verbs/test_evaluate.py",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from litlab import signals
+from litlab.config.arguments import own_choices
 from litlab.config.choices import help_text
 from litlab.errors import TRACEBACK
 from litlab.escape import printable
@@ -31,7 +32,8 @@ def command(config_name: str, show: str = "print_result") -> Callable[[Job], Cal
 
         def main() -> NoReturn:
             if {"-h", "--help"} & set(sys.argv[1:]):
-                print_text(help_text(job.__doc__ or "", Path(sys.argv[0]).name, config_name=config_name))
+                program, own = Path(sys.argv[0]).name, own_choices(sys.argv[1:])
+                print_text(help_text(job.__doc__ or "", program, config_name=config_name, own=own))
                 sys.exit(0)
             with signals.handled():
                 code = run()

@@ -67,7 +67,7 @@ def test_what_hydra_would_run_itself_is_trusted_or_refused(command, canary, clon
 
 def test_neither_another_group_nor_another_folder_may_trust(command, canary, clone, tmp_path):
     (clone / "model" / "theirs.yaml").write_text("# @package _global_\nmodel: {}\ntrust: [os]\n")
-    shutil.copytree(clone, tmp_path / "download")
+    (tmp_path / "download" / "local").mkdir(parents=True)  # only it: files that conf/ has, too, are refused before
     (tmp_path / "download" / "local" / "default.yaml").write_text("# @package _global_\ntrust: [os]\n")
     for words, told in {
         ("model=theirs",): "model=theirs: sets trust;",

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from litlab.config.choices import CONF, choices
@@ -29,7 +30,7 @@ def arguments(words: Sequence[str]) -> list[str]:
         overrides.append("sweep.dry_run=true")
     _check_options(options)
     for word in overrides:
-        _check_choice(word)
+        _check_choice(word, own_choices(options))
         _check_interpolation(word)
     if not any(word in ("-m", "--multirun") or word.startswith(("-c", "--cfg")) for word in options):
         if any(DRY_RUN.match(word) for word in overrides):
@@ -44,6 +45,16 @@ def resumed(words: Sequence[str]) -> str | None:
     return next((word for word in words if RESUME.match(word)), None)
 
 
+def own_choices(words: Sequence[str]) -> Path | None:
+    """The folder that --config-dir names: the user's own choices, besides those in conf/."""
+    if not any(word.startswith(("--c", "-cd")) for word in words):
+        return None  # without importing Hydra
+    from litlab.compat.hydra import options_parser
+
+    folder = options_parser().parse_known_args(list(words))[0].config_dir
+    return None if folder is None else Path(folder).absolute()
+
+
 def _is_override(word: str) -> bool:
     return not word.startswith("-") and ("=" in word or word.startswith(("~", "+")))
 
@@ -55,12 +66,12 @@ def _quoted(word: str) -> str:
     return f"{key}='{value}'" if (is_condition or is_path) and not QUOTES & set(value) else word
 
 
-def _check_choice(word: str) -> None:
+def _check_choice(word: str, own: Path | None) -> None:
     """Refuse GROUP=null, GROUP=0.5 and ~GROUP, for which Hydra has no message: nothing can be built from it."""
     group, _, value = word.lstrip("~+").partition("=")
     if not group or not (CONF / group).is_dir() or not (word.startswith("~") or NO_NAME.search(value)):
         return
-    names = choices().get(group, {})
+    names = choices(own=own).get(group, {})
     remedy = f"use {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
     raise RequestError(f"{word}: selects nothing; {remedy}")
 
@@ -98,3 +109,15 @@ def _check_options(options: Sequence[str]) -> None:
         )
     if asked.config_path is not None:  # would replace all configs, including what Hydra runs
         raise RequestError("--config-path: litlab composes what is in conf/; --config-dir=FOLDER adds choices")
+    if asked.config_dir is not None:
+        _check_own_choices(asked.config_dir)
+
+
+def _check_own_choices(folder: str) -> None:
+    """Refuse a folder that is not there, and files that conf/ would hide: Hydra takes the first of a name."""
+    if not os.path.isdir(folder):
+        raise RequestError(f"--config-dir={folder}: there is no such folder; it has a folder for each group, as conf/")
+    names = sorted(file.relative_to(CONF).as_posix() for file in CONF.rglob("*.yaml"))
+    if hidden := [name for name in names if Path(folder, name).is_file()]:
+        more = ", ..." if len(hidden) > 3 else ""
+        raise RequestError(f"--config-dir={folder}: conf/ has {', '.join(hidden[:3])}{more}, too; rename yours")

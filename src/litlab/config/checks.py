@@ -178,7 +178,7 @@ def _options(group: str) -> list[Path]:
 
 def _group_errors(raw: Mapping[str, Any]) -> Errors:
     """Groups that are missing, have no settings, or name no class."""
-    trains = "trainer" in raw or "model" in raw  # scripts/describe.py has only data
+    trains = any(group in raw for group in ("trainer", "scheduler", "callbacks"))  # scripts/describe.py has none
     for group in (*BUILT, "scheduler", "tune", "callbacks", "logger", "augmentation"):
         choose = f"choose one of {', '.join(file.stem for file in _options(group))}"
         settings = raw.get(group, MISSING)

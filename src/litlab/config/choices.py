@@ -18,18 +18,26 @@ SWEEPS = (
 )
 
 
-def choices(conf: Path = CONF) -> dict[str, dict[str, str]]:
+def choices(conf: Path = CONF, own: Path | None = None) -> dict[str, dict[str, str]]:
     """By group (a folder) its choices (the YAML files) and their purpose (the file's first comment).
 
     Of Hydra's own groups only `hydra/launcher` is listed.
+
+    Args:
+        conf: the folder of groups.
+        own: the user's, which adds to the groups of `conf`.
     """
     groups = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
     launchers = conf / "hydra" / "launcher"
     groups += [launchers] if launchers.is_dir() else []
     return {
-        group.relative_to(conf).as_posix(): {file.stem: purpose(file) for file in sorted(group.glob("*.yaml"))}
-        for group in groups
+        name: {file.stem: purpose(file) for folder in (conf, own) if folder for file in _options(folder / name)}
+        for name in (group.relative_to(conf).as_posix() for group in groups)
     }
+
+
+def _options(group: Path) -> list[Path]:
+    return sorted(group.glob("*.yaml"))
 
 
 def purpose(file: Path) -> str:
@@ -38,7 +46,7 @@ def purpose(file: Path) -> str:
     return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
 
 
-def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train") -> str:
+def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "train", own: Path | None = None) -> str:
     """The text of --help. (Hydra's own takes a second and does not list the choices.)
 
     Args:
@@ -46,10 +54,11 @@ def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "t
         program: the script's name.
         conf: the folder of choices.
         config_name: the program's YAML in it, which names the program's groups.
+        own: as for `choices`.
     """
     text = (conf / f"{config_name}.yaml").read_text(encoding="utf-8")
     groups = {
-        group: names for group, names in choices(conf).items() if f"- {group}: " in text or config_name == "train"
+        group: names for group, names in choices(conf, own).items() if f"- {group}: " in text or config_name == "train"
     }
     examples = [
         f"  python scripts/{program} data=fashion model=mlp",
@@ -59,7 +68,7 @@ def help_text(about: str, program: str, conf: Path = CONF, config_name: str = "t
     lines = [
         about.strip(),
         "",
-        *(examples if "model" in groups else [f"  python scripts/{program} data=fashion"]),
+        *(examples if "trainer" in groups else [f"  python scripts/{program} data=fashion"]),
         "",
         "GROUP=NAME chooses, GROUP.SETTING=VALUE sets, -m runs all combinations of VALUE,VALUE,...",
         *([SWEEPS] if "sweep" in groups else []),

@@ -99,7 +99,7 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     found = result.found
     console = Console(soft_wrap=True)
     console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("head", "types", "guesses", "splits", "classes", "columns"):
+    for title in ("head", "types", "guesses", "splits", "classes", "columns", "layers"):
         if rows := found.get(title, []):
             about = found.get("columns of", "training split") if title == "columns" else "training split"
             of = f" ({about})" if title in ("columns", "types") else ""

@@ -22,10 +22,12 @@ from litlab.diagnostics import table_columns
 from litlab.diagnostics.data_warnings import data_warnings
 from litlab.plots import canvas, dataset
 from litlab.runs.result import Result
+from litlab.verbs.layers import describe_layers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GROUPS = ("data", "task", "model")  # what the words of a description are about
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
@@ -36,12 +38,12 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
     """Describe the data of `config` (conf/describe.yaml, composed) before normalization; write plots/.
 
     Args:
-        config: with `data` and `paths.run_dir`.
+        config: with `data` and `paths.run_dir`; with `model`, its layers are described, too.
         result: receives the description.
 
     Returns:
-        `question`, `guesses`, `splits`, `classes`, `columns` (lists of rows), `faults`, `relations`, `notes` and
-        `remarks`, the `command` to train; of a table also what `look_at_table` adds.
+        `question`, `guesses`, `splits`, `classes`, `columns`, `layers` (lists of rows), `faults`, `relations`, `notes`
+        and `remarks`, the `command` to train; of a table also what `look_at_table` adds.
 
     Raises:
         RequestError: the data cannot be loaded.
@@ -54,6 +56,7 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
     found = look(data, splits)
     if isinstance(data, Table):
         found |= look_at_table(data, found)
+    found["layers"] = describe_layers(config, data) if "model" in config else []
     found["notes"] = list(data.remarks)
     found["remarks"] = data_warnings(config, data, found)
     found["command"] = training_command(data, typed(config))
@@ -86,10 +89,11 @@ def spaced(split: Split) -> Split:
 
 
 def training_command(data: TensorData, words: Sequence[str]) -> str:
-    """The command that trains on these data, chosen by `words`, with a model for such samples."""
+    """The command that trains on these data, chosen by `words`, with their model or one for such samples."""
     by_axes = {1: "mlp", 2: "cnn1d", 3: "cnn"}
     model = "embedding_bag" if data.num_tokens is not None else by_axes.get(len(data.input_shape), "mlp")
-    return " ".join(["python scripts/train.py", *words, f"model={model}"])
+    chosen = any(word.startswith("model=") for word in words)
+    return " ".join(["python scripts/train.py", *words, *([] if chosen else [f"model={model}"])])
 
 
 def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
@@ -108,9 +112,9 @@ def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def typed(config: DictConfig) -> list[str]:
-    """The words of the command line that choose the data."""
+    """The words of the command line that choose the data, and the model to describe."""
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(("data", "task"))]
+    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(GROUPS)]
 
 
 def question(data: TensorData) -> str:

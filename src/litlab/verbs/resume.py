@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from litlab.compat.hydra import apply_overrides
+from litlab.config.arguments import own_choices
 from litlab.config.choices import CONF
 from litlab.config.composition import compose
 from litlab.errors import RequestError
@@ -38,12 +39,14 @@ class Resumption:
         earlier: its result.json so far.
         changes: overrides of its settings.
         words: for Hydra, which composes only what belongs to this command and machine.
+        own: the folder of the user's own choices (--config-dir).
     """
 
     directory: Path
     earlier: StoredResult
     changes: list[str]
     words: list[str]
+    own: Path | None = None
 
     @classmethod
     def of(cls, word: str, words: Sequence[str]) -> "Resumption":
@@ -52,6 +55,9 @@ class Resumption:
         Raises:
             RequestError: there is no such run, it is still running, or the command is a sweep.
         """
+        if own_folder := own_choices(words):
+            place = next(number for number, each in enumerate(words) if each.startswith(("--c", "-cd")))
+            words = [*words[:place], *words[place + (1 if "=" in words[place] else 2) :]]
         if options := [each for each in words if each.startswith("-")]:
             raise RequestError(f"{word}: goes on with one run, in its own directory; leave out {' '.join(options)}")
         name = str(OverridesParser.create().parse_override(word).value())
@@ -68,7 +74,7 @@ class Resumption:
         quoted = hydra_quoted(str(directory))
         own = [f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
         own += [each for each in words if key_of(each) in HERE or key_of(each).startswith("hydra")]
-        return cls(directory, earlier, [each for each in words if each != word and each not in own], own)
+        return cls(directory, earlier, [each for each in words if each != word and each not in own], own, own_folder)
 
     def config(self, here: DictConfig) -> DictConfig | None:
         """The run's own settings, with the changes; None, which is printed, if it has nothing to do.
@@ -140,7 +146,8 @@ class Resumption:
         with open_dict(config):
             if groups:
                 earlier = [each for each in self.earlier.get("overrides") or () if key_of(each) not in HERE]
-                chosen = compose("train", [*earlier, *self.changes])
+                search = [f"hydra.searchpath=[{hydra_quoted(f'file://{self.own}')}]"] if self.own else []
+                chosen = compose("train", [*search, *earlier, *self.changes])
                 config.update({group: chosen[group] for group in groups})
             apply_overrides([each for each in parsed if each.key_or_group not in groups], config)
         return config
