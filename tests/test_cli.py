@@ -125,6 +125,7 @@ def test_a_mistake_is_reported_before_torch_is_imported(script, tmp_path):
     assert done.returncode == 0  # --cfg job shows the config, wrong as it may be
     assert imported_by(script, "--help", cwd=tmp_path) == "0"
     assert imported_by(script, "optimizer.lr=-1", "paths.log_dir=logs", cwd=tmp_path) == "2 hydra"
+    assert imported_by(script, "trainer=mps", "paths.log_dir=logs", cwd=tmp_path) == "2 hydra"
 
 
 @pytest.mark.parametrize("asked", ["trainer=gpu", "trainer.accelerator=gpu", "trainer=mps"])

@@ -11,6 +11,12 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def runs_here() -> bool:
+    """Whether the jobs of this launcher run on this machine; Slurm's, Ray's and unknown ones may not."""
+    target = str(HydraConfig.get().launcher.get("_target_"))
+    return any(name in target for name in ("basic_launcher", "joblib", "litlab_launchers", "LocalLauncher"))
+
+
 def in_sweep() -> bool:
     """Whether this job is part of a sweep of one of litlab's sweepers."""
     return in_multirun() and str(HydraConfig.get().sweeper.get("_target_")).startswith("hydra_plugins.litlab_")
