@@ -93,6 +93,10 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),
     "paths.log_dir=null": ("paths.log_dir=null: must name a folder, such as logs\n",),
     "paths.data_dir=null": ("paths.data_dir=null: must name a folder, such as data\n",),
+    "data.val_size=${nothing}": ("data.val_size: Interpolation key 'nothing' not found\n",),
+    f"model={'a' * 5000}": ("model=aaaa", "...: selects nothing; choose from cnn, "),
+    f"data.val_size={'a' * 5000}": ("data.val_size=aaaa", "... must be a fraction"),
+    "model=embedding_bag": ("model: EmbeddingBag takes tokens, and these data have none; use another, such as mlp\n",),
     # found by torch, Lightning or the data
     "data.val_size=1700": ("data.val_size=1700:", "143"),
     "data.test_size=1797": ("data.test_size=1797:", "179"),

@@ -24,7 +24,7 @@ VALUES = (
     "${nothing}", "${oc.env:NOTHING}", "???", "'", "[", "1,2", "a=b", "..", "/", "*", "-", "\\", "%s", "{0}", "0x1f",
 )  # fmt: skip
 INTERNAL = "LITLAB_TRACEBACK=1 shows"  # an error that nothing has foreseen
-NAMED = re.compile(r"error: [~+]*[\w.@/-]+( and [\w.]+)?[=:]")  # the setting comes first
+NAMED = re.compile(r"error: [~+]*[\w.@/-]+( \(.*?\))?[=:]")  # the setting comes first
 
 
 def keys(root, group, name):
@@ -128,7 +128,7 @@ def faults(code, out, err, changed):
         yield "an internal error"
     if len(lines) > 8:
         yield f"{len(lines)} lines"
-    if any(len(line) > 6000 for line in lines):
+    if any(len(line) > 2000 for line in lines):
         yield "a line without end"
     if code and not lines and not out:
         yield "no message"
