@@ -132,7 +132,7 @@ def faults(code, out, err, changed):
         yield "a line without end"
     if code and not lines and not out:
         yield "no message"
-    known = [*changed, *(word.split("=")[0].lstrip("~+") for word in changed)]
+    known = [part for word in changed for part in (word, *word.lstrip("~+").split("=", 1))]
     for line in lines if code == 2 else ():
         if not NAMED.match(line) and not any(word and word in line for word in known):
             yield "no setting named"

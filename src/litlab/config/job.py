@@ -4,11 +4,17 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 
 def in_multirun() -> bool:
     """Whether this job was started with `-m`, by any sweeper."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def typed() -> list[str]:
+    """The overrides of the command line as they stand: iterating them would resolve a `${...}` in a word."""
+    return OmegaConf.to_container(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []  # type: ignore[return-value]
 
 
 def runs_here() -> bool:
