@@ -61,6 +61,12 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
     assert "\n  joblib " in done.stdout.split("\nhydra/launcher:\n")[1]
 
 
+def test_the_shell_completes_choices(script, tmp_path):
+    typed = os.environ | {"COMP_LINE": "python scripts/train.py model=ml"}
+    done = outside(script, "-sc", "query=bash", cwd=tmp_path, env=typed)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "model=mlp model=mlp_periodic\n", "")
+
+
 def test_a_reader_of_the_help_may_stop_early(script, tmp_path):
     end, write = os.pipe()
     os.close(end)
