@@ -61,6 +61,12 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
     assert "\n  joblib " in done.stdout.split("\nhydra/launcher:\n")[1]
 
 
+def test_the_shell_completes_choices(script, tmp_path):
+    typed = os.environ | {"COMP_LINE": "python scripts/train.py model=ml"}
+    done = outside(script, "-sc", "query=bash", cwd=tmp_path, env=typed)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "model=mlp model=mlp_periodic\n", "")
+
+
 def test_a_reader_of_the_help_may_stop_early(script, tmp_path):
     end, write = os.pipe()
     os.close(end)
@@ -93,6 +99,10 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),
     "paths.log_dir=null": ("paths.log_dir=null: must name a folder, such as logs\n",),
     "paths.data_dir=null": ("paths.data_dir=null: must name a folder, such as data\n",),
+    "data.val_size=${nothing}": ("data.val_size: Interpolation key 'nothing' not found\n",),
+    f"model={'a' * 5000}": ("model=aaaa", "...: selects nothing; choose from cnn, "),
+    f"data.val_size={'a' * 5000}": ("data.val_size=aaaa", "... must be a fraction"),
+    "model=embedding_bag": ("model: EmbeddingBag takes tokens, and these data have none; use another, such as mlp\n",),
     # found by torch, Lightning or the data
     "data.val_size=1700": ("data.val_size=1700:", "143"),
     "data.test_size=1797": ("data.test_size=1797:", "179"),
@@ -125,6 +135,7 @@ def test_a_mistake_is_reported_before_torch_is_imported(script, tmp_path):
     assert done.returncode == 0  # --cfg job shows the config, wrong as it may be
     assert imported_by(script, "--help", cwd=tmp_path) == "0"
     assert imported_by(script, "optimizer.lr=-1", "paths.log_dir=logs", cwd=tmp_path) == "2 hydra"
+    assert imported_by(script, "trainer=mps", "paths.log_dir=logs", cwd=tmp_path) == "2 hydra"
 
 
 @pytest.mark.parametrize("asked", ["trainer=gpu", "trainer.accelerator=gpu", "trainer=mps"])

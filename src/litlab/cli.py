@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -121,6 +122,7 @@ def report_error(error: BaseException) -> int:
     message, code = explain(error)
     with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal
         for line in message.splitlines():
+            line = re.sub(r"(\S{300})\S{700,}", r"\1...", line)  # no word needs more to be found
             print(printable(f"error: {line}" if code < 128 else line), file=sys.stderr)
     return code
 

@@ -270,3 +270,13 @@ def test_signatures_and_ranges_are_those_of_the_classes():
     for group, given in RESERVED.items():
         if group in CLASSES and group != "model":
             assert set(given) <= set(signature(CLASSES[group]).parameters)
+
+
+def test_a_device_without_a_driver_is_refused_where_the_run_will_be(compose, monkeypatch):
+    config = compose("trainer.accelerator=gpu")
+    monkeypatch.setattr("litlab.config.checks.GPU_FILES", ("null",))
+    assert told(config) == []  # torch will tell
+    monkeypatch.setattr("litlab.config.checks.GPU_FILES", ("none",))
+    refused = "trainer.accelerator=gpu: PyTorch finds none on this machine; use trainer=cpu"
+    assert told(config) == [refused]
+    check(config, here=False)

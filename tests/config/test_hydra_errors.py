@@ -36,6 +36,9 @@ def raised(root):
         ),
         ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, cnn1d, "),
         ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
+        ("+optimizer.lr=1", "+optimizer.lr: is there already; leave out the +"),
+        ("seed=[", "seed=[: cannot be parsed; put quotes around special characters, such as 'data.file="),
+        ("fo o=é", "fo o=é: cannot be parsed; put quotes around"),
         ("seed=choice('a', 'b')", "seed=choice('a', 'b'): several values make a sweep; add -m (a list"),
     ],
 )

@@ -195,7 +195,9 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith(f"error: row 1: column '{names[-1]}' holds 'x0.")
     for file, message in (("x.csv", "a,b\n1,2\n"), ("y.csv", ""), ("z.csv", lines[0] + "\n")):
         (tmp_path / file).write_text(message)
-    refused(f"run={directory} input={tmp_path}/x.csv", r"^the table has no column 'mean radius', .*; it has a, b$")
+    refused(
+        f"run={directory} input={tmp_path}/x.csv", r"^input: the table has no column 'mean radius', .*; it has a, b$"
+    )
     refused(f"run={directory} input={tmp_path}/y.csv", r"y\.csv: cannot be read as a table \(empty CSV\)$")
     refused(f"run={directory} input={tmp_path}/z.csv", r"z\.csv: has no rows$")
     Image.new("L", (2, 2)).save(tmp_path / "a.png")

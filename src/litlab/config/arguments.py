@@ -12,6 +12,7 @@ from litlab.errors import RequestError
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
 RESUME = re.compile(r"\+*(sweep\.)?resume=(?!null$)")
 NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
+LONGEST = 200  # characters of a choice, which is a file's name; a file system raises an error above 255 bytes
 QUOTES = set("'\"")
 
 
@@ -69,11 +70,12 @@ def _quoted(word: str) -> str:
 def _check_choice(word: str, own: Path | None) -> None:
     """Refuse GROUP=null, GROUP=0.5 and ~GROUP, for which Hydra has no message: nothing can be built from it."""
     group, _, value = word.lstrip("~+").partition("=")
-    if not group or not (CONF / group).is_dir() or not (word.startswith("~") or NO_NAME.search(value)):
+    too_long = len(value) > LONGEST
+    if not group or not (CONF / group).is_dir() or not (word.startswith("~") or too_long or NO_NAME.search(value)):
         return
     names = choices(own=own).get(group, {})
     remedy = f"use {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
-    raise RequestError(f"{word}: selects nothing; {remedy}")
+    raise RequestError(f"{word[:LONGEST]}{'...' * too_long}: selects nothing; {remedy}")
 
 
 def _check_interpolation(word: str) -> None:

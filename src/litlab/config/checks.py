@@ -5,6 +5,7 @@ little, RANGES does, by class and parameter. No rule depends on a setting's name
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,6 +30,7 @@ ORDER = ("data", "model", "augmentation", "task", "optimizer", "scheduler", "tra
 SCHEDULE = "litlab.tasks.schedule.Schedule"  # takes its part of the settings in `scheduler`
 INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")
 TARGET = re.compile(r"[^\W\d]\w*(\.\w+)+|.*\$\{.*")
+GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg", "dri/renderD*")  # in /dev of Linux, of any GPU's driver
 HYDRA_KEY = re.compile(r"_(target|partial|recursive|convert|args)_")
 
 Errors = Iterator[tuple[str, str]]  # the setting, and the line about it
@@ -53,13 +55,14 @@ class Node(NamedTuple):
         return hint
 
 
-def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "") -> None:
+def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "", here: bool = True) -> None:
     """Check a composed config against the signatures of its classes.
 
     Args:
         config: composed.
         overrides: as typed on the command line.
         only: check nothing but the program's settings with this prefix.
+        here: whether the run will be on this machine, and needs its devices.
 
     Raises:
         RequestError: all errors, a line each.
@@ -71,8 +74,23 @@ def check(config: DictConfig, overrides: Sequence[str] = (), only: str = "") -> 
             for setting, text in _node_errors(config, node, overrides):
                 errors.setdefault(setting, text)
         errors |= {setting: text for setting, text in _group_errors(raw) if setting not in errors}
+        accelerator = str(OmegaConf.select(config, "trainer.accelerator", throw_on_resolution_failure=False))
+        if here and _is_surely_missing(accelerator):
+            errors.setdefault("trainer.accelerator", missing(accelerator))
     if errors:
         raise RequestError("\n".join(errors.values()))
+
+
+def missing(accelerator: str) -> str:
+    """What to tell where there is no such device."""
+    return f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; use trainer=cpu"
+
+
+def _is_surely_missing(accelerator: str) -> bool:
+    """Whether this machine has no such device, as far as files tell: asking torch takes seconds."""
+    if sys.platform != "linux" or accelerator not in ("gpu", "cuda", "mps"):
+        return False
+    return accelerator == "mps" or not any(file for name in GPU_FILES for file in Path("/dev").glob(name))
 
 
 def _program_errors(config: DictConfig, prefix: str) -> Errors:

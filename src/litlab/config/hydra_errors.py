@@ -38,6 +38,11 @@ LITLAB = Path(__file__).parents[1]
 USER_FOLDERS = ("data", "models")  # of litlab's: users put files of their own there
 INSTALLED = {"site-packages", "dist-packages"}
 SWEEP_VALUES = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'(?: 1\. To| requires --multirun)")
+UNPARSABLE = re.compile(
+    r"no ?viable ?alt|mismatched input|extraneous input|missing .* at|token recognition", re.IGNORECASE
+)
+IS_THERE = re.compile(r"Could not append to config. An item is already at '(.*?)'")
+NO_CHOICE = re.compile(r"Could not override '(.*?)'. No match in the defaults list.*use \+(.*)")
 WRONG_ARGUMENTS = re.compile(r"unexpected keyword argument|missing \d+ required")
 
 
@@ -105,13 +110,30 @@ def hydra_message(error: BaseException) -> str | None:
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, by its name: importing it takes seconds
         return blame_setting("trainer", {"_target_": "lightning.pytorch.Trainer"}, error)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        override = getattr(error, "override", None)  # what could not be parsed
-        return (f"{override}: " if override else "") + one_line(error).split(" See https")[0]
+        return _wrong_override(error)
     if isinstance(error, OSError) and error.filename:
         files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
         if any(file.parts[-2:] == ("hydra", "main.py") for file in files):
             return f"paths.log_dir: cannot write {error.filename} ({error.strerror}); name a folder that can be written"
     return None
+
+
+def _wrong_override(error: Any) -> str:
+    """Args: error: of Hydra or OmegaConf, about a word that is not in the grammar, or a value that cannot be had."""
+    message = one_line(error).split(" See https")[0]
+    if override := getattr(error, "override", None):  # what could not be parsed
+        quote = "cannot be parsed; put quotes around special characters, such as 'data.file=\"a (1).csv\"'"
+        return f"{override}: {quote if UNPARSABLE.search(message) else message}"
+    if match := IS_THERE.match(message):
+        return f"+{match[1]}: is there already; leave out the +"
+    if match := NO_CHOICE.match(message):
+        return f"{match[2]}: {match[1]} is not chosen by this command; leave it out"
+    setting = getattr(error, "full_key", None)  # of a value that refers to what there is not
+    return (
+        f"{setting}: {str(error).splitlines()[0]}"
+        if setting and setting not in message.split(" full_key")[0]
+        else message
+    )
 
 
 def _unknown_choice(file: str, options: list[str]) -> str:

@@ -4,11 +4,23 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 
 def in_multirun() -> bool:
     """Whether this job was started with `-m`, by any sweeper."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def typed() -> list[str]:
+    """The overrides of the command line as they stand: iterating them would resolve a `${...}` in a word."""
+    return OmegaConf.to_container(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []  # type: ignore[return-value]
+
+
+def runs_here() -> bool:
+    """Whether the jobs of this launcher run on this machine; Slurm's, Ray's and unknown ones may not."""
+    target = str(HydraConfig.get().launcher.get("_target_"))
+    return any(name in target for name in ("basic_launcher", "joblib", "litlab_launchers", "LocalLauncher"))
 
 
 def in_sweep() -> bool:

@@ -70,7 +70,9 @@ def match_columns(names: Iterable[str], columns: Iterable[str]) -> tuple[dict[st
     if missing:
         quoted = ", ".join(f"'{name}'{suggestion(name, there)}" for name in missing)
         raise RequestError(
-            printable(one_line(f"the table has no column {quoted}; it has {', '.join(reversed(there)) or 'none'}"))
+            printable(
+                one_line(f"input: the table has no column {quoted}; it has {', '.join(reversed(there)) or 'none'}")
+            )
         )
     chosen = {name: there[name.strip()] for name in names}
     return chosen, [column for column in columns if column not in chosen.values()]

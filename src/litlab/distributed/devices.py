@@ -7,6 +7,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 
+from litlab.config.checks import missing
 from litlab.data.tensors import TensorData
 from litlab.distributed import ranks
 from litlab.distributed.hardware import GPU, cores
@@ -25,7 +26,7 @@ def refuse_missing_devices(settings: Mapping[str, Any]) -> None:
     if (accelerator in ("gpu", "cuda") and not torch.accelerator.is_available()) or (
         accelerator == "mps" and not torch.backends.mps.is_available()
     ):
-        raise RequestError(f"trainer.accelerator={accelerator}: PyTorch finds none on this machine; use trainer=cpu")
+        raise RequestError(missing(accelerator))
     asked = settings.get("devices")
     if type(asked) is not int:
         return

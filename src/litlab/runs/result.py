@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from litlab.config.job import typed
 from litlab.files import write_atomic
 
 FILE = "result.json"
@@ -144,9 +145,7 @@ def request(config: DictConfig) -> Result:
         hydra = HydraConfig.get()
         chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
         asked.choices = {group: chosen.get(group) for group in GROUPS}
-        asked.overrides = [
-            word for word in hydra.overrides.task if not word.lstrip("+~").startswith(("sweep.", "resume="))
-        ]
+        asked.overrides = [word for word in typed() if not word.lstrip("+~").startswith(("sweep.", "resume="))]
     seed = config.get("seed")  # perhaps invalid: the checks report it
     asked.seed = str(seed) if OmegaConf.is_config(seed) else seed
     try:

@@ -14,6 +14,7 @@ from litlab.compat.hydra import apply_overrides, is_group
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.composition import blank_job
+from litlab.config.job import runs_here
 from litlab.errors import RequestError
 from litlab.runs.result import settings
 from litlab.sweeps.job import Job
@@ -43,7 +44,7 @@ class Composer:
             job.settings = settings(composed)
             job.identity = JobResult(NOT_STARTED, settings=job.settings).identity()
             trust.check(composed, job.settings)
-            check(composed, job.overrides)
+            check(composed, job.overrides, here=runs_here())
         except (HydraException, OmegaConfBaseException, RequestError) as error:
             job.error = error
         finally:

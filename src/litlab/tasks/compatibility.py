@@ -7,7 +7,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from litlab.config.hydra_errors import suggestion
-from litlab.config.signatures import signature
+from litlab.config.signatures import REQUIRED, signature
 from litlab.data.samples import Declaration, model_arguments
 from litlab.data.spec import target_kind
 from litlab.errors import RequestError
@@ -15,10 +15,15 @@ from litlab.tasks.base import Task
 
 
 def check_model(config: DictConfig, data: Declaration) -> None:
-    """Refuse a model for numbers if the data are tokens."""
-    if "num_tokens" not in model_arguments(data):
-        return
+    """Refuse a model for numbers if the data are tokens, and a model for tokens if they are not."""
     model = get_object(config.model._target_)
+    if "num_tokens" not in model_arguments(data):
+        own = signature(config.model._target_).parameters.get("num_tokens")
+        if own is not None and own.default is REQUIRED and "num_tokens" not in config.model:
+            raise RequestError(
+                f"model: {model.__name__} takes tokens, and these data have none; use another, such as mlp"
+            )
+        return
     parameters = inspect.signature(model).parameters.values()
     if not any(each.name == "num_tokens" or each.kind is each.VAR_KEYWORD for each in parameters):
         raise RequestError(

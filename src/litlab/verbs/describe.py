@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
 from litlab.build import build_data
+from litlab.config import job
 from litlab.data.columns import Row, columns, describe_column
 from litlab.data.faults import faults
 from litlab.data.relations import relations, row_hashes
@@ -113,8 +113,7 @@ def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
 
 def typed(config: DictConfig) -> list[str]:
     """The words of the command line that choose the data, and the model to describe."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return [shlex.quote(word.removeprefix("++")) for word in words if word.lstrip("+~").startswith(GROUPS)]
+    return [shlex.quote(word.removeprefix("++")) for word in job.typed() if word.lstrip("+~").startswith(GROUPS)]
 
 
 def question(data: TensorData) -> str:
