@@ -64,7 +64,7 @@ class Dashboard(L.Callback):
         self.histograms, self.gradient_norm, self.speed, self.train_metrics = (
             histograms, gradient_norm, speed, train_metrics
         )  # fmt: skip
-        self._epochs = self._samples = 0  # of the last epoch whose speed is known: its number, the samples so far
+        self._samples = 0  # at the end of the last epoch
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log what is known before training, if this is the run's beginning."""
@@ -84,16 +84,9 @@ class Dashboard(L.Callback):
                 self._try("graph", log_graph, board, task, trainer)
         self._log_weights(trainer, task)
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The last epoch's time is known now."""
-        self._log_speed(trainer, cast(Task, pl_module))
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The last epoch's time is known now."""
-        self._log_speed(trainer, cast(Task, pl_module))
-
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the weights after epochs 1, 2, 4, 8, ..."""
+        """Log the epoch's speed, and the weights after epochs 1, 2, 4, 8, ..."""
+        self._log_speed(trainer, cast(Task, pl_module))
         done = trainer.current_epoch + 1
         if done & (done - 1) == 0:
             self._log_weights(trainer, cast(Task, pl_module))
@@ -122,12 +115,11 @@ class Dashboard(L.Callback):
             logger.log_metrics(values, step=trainer.global_step)
 
     def _log_speed(self, trainer: L.Trainer, task: Task) -> None:
-        seconds = History.of(trainer).seconds
-        if self.speed and len(seconds) > self._epochs and seconds[-1]:
-            value = (task.losses.samples - self._samples) / seconds[-1]
+        if self.speed and (seconds := History.of(trainer).elapsed):
+            value = (task.losses.samples - self._samples) / seconds
             for logger in trainer.loggers:
                 logger.log_metrics({"train/samples_per_second": value}, step=trainer.global_step)
-        self._epochs, self._samples = len(seconds), task.losses.samples
+        self._samples = task.losses.samples
 
     def _log_samples(self, trainer: L.Trainer) -> None:
         data = cast(TensorData, trainer.datamodule)

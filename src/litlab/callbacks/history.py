@@ -47,7 +47,7 @@ class History(L.Callback):
     @property
     def total_seconds(self) -> float:
         """Training time so far, with that of the resumed run."""
-        return self._earlier + sum(self.seconds) + (self._elapsed() if self._epoch else 0.0)
+        return self._earlier + sum(self.seconds) + (self.elapsed if self._epoch else 0.0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A resumed run goes on within the epoch that was cut short."""
@@ -113,12 +113,14 @@ class History(L.Callback):
         choose: Any = max if mode == "max" else min
         return choose(values, key=values.__getitem__) if values else None
 
-    def _elapsed(self) -> float:
+    @property
+    def elapsed(self) -> float:
+        """Training seconds of the current epoch so far."""
         return time.perf_counter() - self._started - self._paused
 
     def _end_epoch(self, trainer: L.Trainer) -> None:
         if self._epoch:
-            self.seconds.append(self._elapsed())
+            self.seconds.append(self.elapsed)
             self.epochs.append(self._metrics(trainer))
             values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(self.epochs[-1].items()))
             log.info("epoch %d: %.3f s, %s", self._epoch, self.seconds[-1], values)
