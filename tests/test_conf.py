@@ -31,6 +31,7 @@ def build(config):
     return data, task, build_trainer(config, data)
 
 
+@pytest.mark.slow  # seconds, together
 @pytest.mark.parametrize(("group", "name"), ALL, ids=["=".join(each) for each in ALL])
 def test_every_choice_is_composed_and_built(compose, own_files, group, name):
     if group == "hydra/launcher":

@@ -14,6 +14,8 @@ from litlab.callbacks.progress import Progress
 from litlab.errors import RequestError
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 RUN = ("optimizer=sgd", "scheduler=none", "model=linear", "data.batch_size=120", "logger=csv")  # 2 epochs of 11 steps
 
 

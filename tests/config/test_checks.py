@@ -50,7 +50,7 @@ def told(config, *typed):
         ("scheduler.interval", ["step", "epoch"], ["batch"]),
         ("scheduler.frequency", [1], [0]),
         ("scheduler.T_max", [10, "auto"], ["abc", 0, 1.5]),
-        ("trainer.accelerator", ["auto", "cpu", "gpu"], ["gpuu", None]),
+        ("trainer.accelerator", ["auto", "cpu"], ["gpuu", None]),
         ("trainer.max_epochs", [0, 10, -1, None], [-2, 1.5, "abc"]),
         ("trainer.max_steps", [-1, 0, 10], [-2, 1.5, None]),
         ("trainer.accumulate_grad_batches", [1, 3], [0, 1.5]),

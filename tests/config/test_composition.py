@@ -9,6 +9,8 @@ from litlab import launch
 from litlab.config import composition
 from litlab.config.choices import CONF
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 SMALL = ("data=digits", "model=mlp", "threads=1", "trainer.accelerator=cpu", "trainer.max_epochs=1", "logger=none")
 HEAD = "# @package _global_\n"
 NOT_ITS_TO_SET = {  # what an experiment sets: how that is named

@@ -21,6 +21,8 @@ from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 from litlab.tasks.base import Task
 from litlab.verbs.train import train
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 SMALL = ("model=linear", "trainer.max_epochs=3")
 PLAIN = (*SMALL, "scheduler=none")
 DROPOUT = ("model.hidden_sizes=[16]", "model.dropout=0.3", "trainer.max_epochs=3")

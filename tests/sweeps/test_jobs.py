@@ -33,6 +33,8 @@ from litlab.sweeps.progress import progress_line
 from litlab.sweeps.runner import Runner
 from litlab.sweeps.stop import stop
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 
 @pytest.fixture
 def sweep(command, quick_train, multirun, read_result):

@@ -16,6 +16,7 @@ from litlab.build import build_task, build_trainer
 PLAIN = ("optimizer=sgd", "scheduler=none")
 
 
+@pytest.mark.slow  # seconds, together
 @pytest.mark.parametrize(
     "overrides",
     [

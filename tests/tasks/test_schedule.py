@@ -8,6 +8,8 @@ import torch
 
 from litlab.errors import RequestError
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 BASE = ("optimizer.lr=0.4", "optimizer.momentum=0", "optimizer.nesterov=false", "data.batch_size=128")  # 10 steps/epoch
 
 

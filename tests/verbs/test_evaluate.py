@@ -16,6 +16,8 @@ from litlab.runs.report import print_evaluation
 from litlab.verbs import evaluate as evaluation
 from litlab.verbs.evaluate import evaluate
 
+pytestmark = pytest.mark.slow  # trains often: seconds, together
+
 
 def rows_of(folder):
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
