@@ -34,9 +34,9 @@ def describe_types(encoding: TableEncoding, count: int) -> list[Row]:
         wide = [each for each in encoding.encoders if each.column is column and each.embedded]
         kind = "left out" if column.kind == "drop" else f"{column.kind} (embedded)" if wide else column.kind
         name = column.name if column.name.isidentifier() else f"'{column.name}'"
-        override = (
-            f"data.columns.{name}={OTHERWISE.get(column.kind, 'text' if 'text' in column.reason else 'category')}"
-        )
+        other = OTHERWISE.get(column.kind, "text" if "text" in column.reason else "category")
+        other = "number" if column.kind == "category" and "whole numbers" in column.reason else other
+        override = f"data.columns.{name}={other}"
         missing = f"{column.missing / max(count, 1):.1%}" if column.missing else "-"
         rows.append(_row(column.name, kind, column.reason, override, column.distinct, missing))
     return rows
