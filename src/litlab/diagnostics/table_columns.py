@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import torch
 
+from litlab.data.column_encoder import Encoder
 from litlab.data.column_types import numbers_in
 from litlab.data.columns import TARGET, Row, describe_column
-from litlab.data.encoding import Encoder, TableEncoding
+from litlab.data.encoding import TableEncoding
 from litlab.data.target import Target
 from litlab.escape import printable
 
