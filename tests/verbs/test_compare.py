@@ -187,3 +187,13 @@ def test_the_script(root, runs, tmp_path):
     folder = next((tmp_path / "logs/compare").iterdir())
     done = subprocess.run(f"{script} logs/train/runs/* to={folder}", shell=True, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith(f"error: to={folder}: cannot be made")
+
+
+def test_runs_of_different_data_are_not_ranked(runs):
+    one, other = two()
+    words = runs(one, job({LR: 0.2, "data": "mnist"}, 0.8, metrics=other["metrics"]))
+    compared, _, _, cells = table(words)
+    assert cells["val/accuracy"] == ["0.9000", "0.8000"] and not any(
+        "*" in cell for line in cells.values() for cell in line
+    )
+    assert list(compared.sentences()) == ["the runs are of different data: their metrics do not rank them"]

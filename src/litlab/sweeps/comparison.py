@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_BESIDE = 6  # more are below each other
 LOWER_IS_BETTER = ("loss", "rmse", "mae", "calibration_error")
 BEST = "*"  # beside the best value of a metric
+DATA = {"data", "data._target_", "data.file", "data.root", "data.target"}  # of which metrics are not comparable
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,11 @@ class Comparison:
     def best(self, metric: str) -> set[int]:
         """The rows that are the best by a metric, or by its validation if it is of the test: it must not choose.
 
-        Empty where all are equal, where it is not known which is better, and for metrics of the training.
+        Empty where all are equal, where it is not known which is better, for metrics of the training, and between
+        different data.
         """
+        if DATA.intersection(self.columns):
+            return set()
         stage, _, name = metric.partition("/")
         modes = {(row.metric or "").partition("/")[2]: row.mode for row in self.rows}
         usual = "min" if name in LOWER_IS_BETTER else "max" if name in RANGES else None
@@ -120,6 +124,9 @@ class Comparison:
 
     def sentences(self) -> Iterator[str]:
         """Whether the first two by validation differ by more than chance; what the mark means."""
+        if DATA.intersection(self.columns):
+            yield "the runs are of different data: their metrics do not rank them"
+            return
         ranked = [
             (row.best.mean if row.mode == "min" else -row.best.mean, number, row)
             for number, row in enumerate(self.rows, 1)
