@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 import litlab
 from litlab import finish
 from litlab.build import build_data, build_trainer
-from litlab.data.spec import KEY, DataSpec
+from litlab.data.preprocessing.spec import KEY, DataSpec
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint

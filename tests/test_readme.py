@@ -72,7 +72,7 @@ def test_no_command_is_left_out():
 )
 def test_a_training_runs_as_printed(command, compose, small_fashion, own_files, tmp_path, monkeypatch):
     """On a small copy of the data set, or on such files of one's own, and for one epoch."""
-    from litlab.data import idx
+    from litlab.data.reading import idx
     from litlab.verbs.train import train
 
     small_fashion.write(tmp_path / "FashionMNIST" / "raw")

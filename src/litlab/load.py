@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from litlab.build import build_data, instantiate_task
-from litlab.data.spec import KEY, DataSpec
+from litlab.data.preprocessing.spec import KEY, DataSpec
 from litlab.errors import RequestError
 from litlab.escape import one_line
 from litlab.isolation import isolated, random_state

@@ -16,7 +16,7 @@ from small_fashion import idx_bytes
 
 from litlab.benchmark.speed import MODELS, benchmark, save, show
 from litlab.callbacks import baseline_loops
-from litlab.data import idx
+from litlab.data.reading import idx
 from litlab.errors import RequestError
 from litlab.verbs.train import train
 

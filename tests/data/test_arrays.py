@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from litlab.data.array_choice import suggest_task
-from litlab.data.array_layout import judge_layout
 from litlab.data.arrays import Arrays
+from litlab.data.reading.array_choice import suggest_task
+from litlab.data.reading.array_layout import judge_layout
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
 from litlab.models.cnn1d import CNN1d

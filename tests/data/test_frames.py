@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from litlab.data.frames import prepare_frame
-from litlab.data.spec import DataSpec
+from litlab.data.preprocessing.spec import DataSpec
 from litlab.errors import RequestError
 
 

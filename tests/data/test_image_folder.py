@@ -11,9 +11,9 @@ from own_files import photos
 from PIL import Image
 
 import litlab
-from litlab.data import image_cache
 from litlab.data.image_folder import ImageFolder
-from litlab.data.images import decode, fit
+from litlab.data.reading import image_cache
+from litlab.data.reading.images import decode, fit
 from litlab.errors import RequestError, RunError
 from litlab.verbs.train import train
 

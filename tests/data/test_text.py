@@ -5,9 +5,9 @@ import torch
 from own_files import reviews
 
 import litlab
-from litlab.data.spec import DataSpec
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.preprocessing.text_encoding import TextEncoding
 from litlab.data.text import Texts
-from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 from litlab.models.embedding_bag import EmbeddingBag
 

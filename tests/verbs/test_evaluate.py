@@ -116,7 +116,7 @@ def test_what_differs_is_said(one_run, tmp_path, capsys):
 
 def test_other_data_are_normalized_as_the_runs(run, small_fashion, tmp_path, monkeypatch):
     """MNIST for a run of Fashion-MNIST; here the files are the same, and so are the metrics."""
-    from litlab.data import idx
+    from litlab.data.reading import idx
 
     small_fashion.write(tmp_path / "FashionMNIST" / "raw")
     shutil.copytree(tmp_path / "FashionMNIST", tmp_path / "elsewhere" / "MNIST")

@@ -292,7 +292,7 @@ def test_an_npz_that_promises_more_than_it_holds_takes_no_memory(blobs, tmp_path
 
 
 def test_a_run_of_an_older_litlab_takes_arrays_alone(blobs, pictures, tmp_path):
-    from litlab.data.spec import KEY
+    from litlab.data.preprocessing.spec import KEY
     from litlab.runs.checkpoints import AtomicCheckpointIO, read_checkpoint
 
     images, folder = pictures

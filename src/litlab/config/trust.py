@@ -2,7 +2,7 @@
 
 A config may come from anyone, and a `_target_` is called. So `check` compares its name with the packages below before
 anything is imported, and `verify` the object it resolves to with what may be built: a path such as
-`litlab.data.mirrors.subprocess.run` starts in litlab and ends elsewhere.
+`litlab.data.reading.mirrors.subprocess.run` starts in litlab and ends elsewhere.
 """
 
 import inspect

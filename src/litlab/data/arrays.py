@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litlab.data.array_choice import Labels, choose, judge, targets_of
-from litlab.data.array_file import KINDS, open_file
-from litlab.data.array_layout import MEANING, Laid, Layout, judge_layout, laid_out
 from litlab.data.faults import some
 from litlab.data.guess import Guess
+from litlab.data.reading.array_choice import Labels, choose, judge, targets_of
+from litlab.data.reading.array_file import KINDS, open_file
+from litlab.data.reading.array_layout import MEANING, Laid, Layout, judge_layout, laid_out
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
@@ -39,9 +39,9 @@ class Arrays(TensorData):
         file: a .npz or .npy file, or a folder of .npy files.
         inputs: the name of the inputs in it; None: a usual one, such as x, X_train or images.
         targets: of the targets; None: a usual one, such as y, y_train or labels. A path where `file` is a .npy file.
-        layout: what the inputs' axes mean; see `litlab.data.array_layout`.
+        layout: what the inputs' axes mean; see `litlab.data.reading.array_layout`.
         task: the class of the task, which says whether targets are numbers or classes; None: what they suggest.
-        task_from: for composing, see `litlab.data.array_choice.suggest_task`.
+        task_from: for composing, see `litlab.data.reading.array_choice.suggest_task`.
         settings: see `TensorData`.
     """
 

@@ -8,8 +8,8 @@ import polars as pl
 from torch import Tensor
 
 from litlab.config.hydra_errors import suggestion
+from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.samples import column_names
-from litlab.data.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from litlab.config.values import Range
 from litlab.data.faults import some
 from litlab.data.guess import Guess
-from litlab.data.image_cache import Index, open_images
-from litlab.data.images import SUFFIXES
-from litlab.data.listing import Entry, Listing, classes_of, counted, list_files
-from litlab.data.spec import DataSpec
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.reading.image_cache import Index, open_images
+from litlab.data.reading.images import SUFFIXES
+from litlab.data.reading.listing import Entry, Listing, classes_of, counted, list_files
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
@@ -39,10 +39,10 @@ class ImageFolder(TensorData):
 
     Their aspect is kept, and the rest padded with the images' usual border. They are grey (1 channel) if all files are.
     The folder is read when something about it is asked for, such as `input_shape`: the images are decoded once, to a
-    file in `data_dir`, which is mapped into memory; see `litlab.data.image_cache`.
+    file in `data_dir`, which is mapped into memory; see `litlab.data.reading.image_cache`.
 
     Args:
-        root: the folder; see `litlab.data.listing`.
+        root: the folder; see `litlab.data.reading.listing`.
         data_dir: the decoded images are kept in its folder `images`.
         size: of the images, one number or height and width; None: their median, at most 64.
         label: the column of metadata.csv with the labels; None: label, class, category or target.

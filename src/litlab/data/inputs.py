@@ -16,10 +16,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from litlab.data.appearance import WHITE, Appearance
 from litlab.data.frames import prepare_frame
-from litlab.data.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
-from litlab.data.spec import DataSpec
+from litlab.data.preprocessing.appearance import WHITE, Appearance
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.reading.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from litlab.data import fetch
+from litlab.data.reading import fetch
 from litlab.data.tensors import Split, TensorData
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from litlab.data.column_types import as_dates, as_text, infer_column, numbers_in, some_values
+from litlab.data.preprocessing.column_types import as_dates, as_text, infer_column, numbers_in, some_values
 from litlab.errors import RequestError
 
 PARTS = {

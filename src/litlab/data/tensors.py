@@ -10,20 +10,20 @@ from torch import Tensor
 
 from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
-from litlab.data.appearance import Appearance
 from litlab.data.faults import refuse_faults
 from litlab.data.guess import Guess
 from litlab.data.loader import Batch, Chunks, TensorLoader
+from litlab.data.preprocessing.appearance import Appearance
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.preprocessing.text_encoding import TextEncoding
 from litlab.data.samples import as_divided, as_splits, column_axis, data_error
-from litlab.data.spec import DataSpec
 from litlab.data.splits import Split, carve, hold_out_fold
 from litlab.data.stored import StoredInputs
-from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 from litlab.escape import one_line
 
 if TYPE_CHECKING:
-    from litlab.data.encoding import TableEncoding
+    from litlab.data.preprocessing.encoding import TableEncoding
 
 
 class TensorData(L.LightningDataModule):

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from litlab.data.column_encoder import Encoder
-from litlab.data.column_types import numbers_in
 from litlab.data.columns import TARGET, Row, describe_column
-from litlab.data.encoding import TableEncoding
-from litlab.data.target import Target
+from litlab.data.preprocessing.column_encoder import Encoder
+from litlab.data.preprocessing.column_types import numbers_in
+from litlab.data.preprocessing.encoding import TableEncoding
+from litlab.data.preprocessing.target import Target
 from litlab.escape import printable
 
 HEAD = 5  # rows shown

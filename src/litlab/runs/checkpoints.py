@@ -16,7 +16,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
-from litlab.data.spec import KEY as SPEC
+from litlab.data.preprocessing.spec import KEY as SPEC
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
 from litlab.files import read_regular, write_atomic

@@ -19,8 +19,8 @@ from litlab.compat.torch import has_step_hooks
 from litlab.config.hydra_errors import blame_setting
 from litlab.config.values import Range
 from litlab.data.loader import Batch, Shard
-from litlab.data.spec import KEY as SPEC
-from litlab.data.spec import DataSpec
+from litlab.data.preprocessing.spec import KEY as SPEC
+from litlab.data.preprocessing.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.tasks import position
 from litlab.tasks.hooks import STEP_HOOKS, has_hook

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from litlab.config.hydra_errors import suggestion
 from litlab.config.signatures import REQUIRED, signature
+from litlab.data.preprocessing.spec import target_kind
 from litlab.data.samples import Declaration, model_arguments
-from litlab.data.spec import target_kind
 from litlab.errors import RequestError
 from litlab.tasks.base import Task
 

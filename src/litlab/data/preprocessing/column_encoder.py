@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from litlab.data.column_types import TRUE, Column, as_dates, as_text, numbers_in
+from litlab.data.preprocessing.column_types import TRUE, Column, as_dates, as_text, numbers_in
 
 ONE_HOT = 40  # categories; of more, the network learns embeddings
 TEXT_FEATURES = 256  # of hashed words

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from litlab.data import fetch, idx, mirrors
+from litlab.data.reading import fetch, idx, mirrors
 from litlab.errors import RequestError, RunError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

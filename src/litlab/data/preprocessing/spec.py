@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litlab.data.appearance import WHITE, Appearance
+from litlab.data.preprocessing.appearance import WHITE, Appearance
+from litlab.data.preprocessing.text_encoding import TextEncoding
 from litlab.data.samples import column_axis, column_names
 from litlab.data.stored import StoredInputs
-from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
 
 if TYPE_CHECKING:
-    from litlab.data.encoding import TableEncoding
+    from litlab.data.preprocessing.encoding import TableEncoding
 
 KEY = "data_spec"  # in a checkpoint
 
@@ -76,7 +76,7 @@ class DataSpec:
             text = values["text"]
             values["text"] = TextEncoding(**text | {"ngrams": tuple(text["ngrams"])})
         if values.get("table") is not None:
-            from litlab.data.encoding import TableEncoding  # late, for polars takes a quarter of a second
+            from litlab.data.preprocessing.encoding import TableEncoding  # late, for polars takes a quarter of a second
 
             values["table"] = TableEncoding.from_dict(values["table"])
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from litlab.data.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
+from litlab.data.reading.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
 from litlab.errors import RequestError, RunError
 from litlab.files import is_full_disk, write_atomic
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from litlab.data.mirrors import UnusableError
+from litlab.data.reading.mirrors import UnusableError
 from litlab.escape import one_line
 
 FILES = (

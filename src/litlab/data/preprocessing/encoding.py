@@ -9,10 +9,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from litlab.data.column_encoder import Encoder, fit_encoder
-from litlab.data.column_types import Column, infer_columns
-from litlab.data.table_file import with_nulls
-from litlab.data.target import Target
+from litlab.data.preprocessing.column_encoder import Encoder, fit_encoder
+from litlab.data.preprocessing.column_types import Column, infer_columns
+from litlab.data.preprocessing.target import Target
+from litlab.data.reading.table_file import with_nulls
 from litlab.errors import RequestError
 from litlab.escape import printable
 

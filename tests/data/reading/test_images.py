@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litlab.data import images
-from litlab.data.images import ImageError, decode, decode_all, fit
+from litlab.data.reading import images
+from litlab.data.reading.images import ImageError, decode, decode_all, fit
 
 GREY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)  # (height, width)
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)

@@ -6,8 +6,8 @@ import re
 import polars as pl
 import pytest
 
-from litlab.data.column_types import as_text, infer_column, infer_columns, numbers_in
-from litlab.data.target import infer_target
+from litlab.data.preprocessing.column_types import as_text, infer_column, infer_columns, numbers_in
+from litlab.data.preprocessing.target import infer_target
 from litlab.errors import RequestError
 
 N = 200

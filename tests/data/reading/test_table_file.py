@@ -5,8 +5,8 @@ import gzip
 import polars as pl
 import pytest
 
-from litlab.data.table_file import check_columns, column_names, read_table, text_layout
-from litlab.data.target import suggest_task
+from litlab.data.preprocessing.target import suggest_task
+from litlab.data.reading.table_file import check_columns, column_names, read_table, text_layout
 from litlab.errors import RequestError
 
 ROWS = [[1.5, "a"], [2.5, None], [None, "c"]]

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from litlab.data.column_types import as_text, numbers_in, some_values
-from litlab.data.table_file import check_columns, column_names, target_column
+from litlab.data.preprocessing.column_types import as_text, numbers_in, some_values
+from litlab.data.reading.table_file import check_columns, column_names, target_column
 from litlab.errors import RequestError
 from litlab.escape import printable
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from litlab.data.appearance import Appearance
+from litlab.data.preprocessing.appearance import Appearance
 
 
 def dark(count=200):

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 import torch
 
-from litlab.data.encoding import TableEncoding
 from litlab.data.frames import prepare_frame
-from litlab.data.spec import DataSpec
-from litlab.data.target import Target
+from litlab.data.preprocessing.encoding import TableEncoding
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.preprocessing.target import Target
 from litlab.errors import RequestError
 
 TARGET = Target("y", "regression", "", ())

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from litlab.data.idx import FILES, SOURCES, DamagedError, IdxTensors, Source, tensor, unpack
-from litlab.data.mirrors import UnusableError, mirrors
+from litlab.data.reading.idx import FILES, SOURCES, DamagedError, IdxTensors, Source, tensor, unpack
+from litlab.data.reading.mirrors import UnusableError, mirrors
 from litlab.errors import RequestError, RunError
 from litlab.files import is_full_disk, write_atomic
 

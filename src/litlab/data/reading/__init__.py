@@ -1,0 +1,1 @@
+"""The files of others: tables, arrays, images and texts as they lie on the disk, and downloads."""
