@@ -20,7 +20,7 @@ from torchvision import datasets
 from litlab.data.reading import fetch, idx, mirrors
 from litlab.errors import RequestError, RunError
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 PATHS = [f"/{file}.gz" for file in idx.FILES]
 processes = multiprocessing.get_context("fork")  # the children inherit the small data set and the mirror
