@@ -160,14 +160,15 @@ def print_predictions(frame: "pl.DataFrame", output: Path | None, seconds: float
     """The first rows of what `verbs.predict` found, and the file with all; of several classes each with its prob."""
     ranks = sum(name.startswith("prob_") for name in frame.columns)
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in [*frame.columns[: 1 if ranks else None], *map(str, range(1, ranks + 1))]:
+    named = next((at for at, name in enumerate(frame.columns) if name.startswith("index_")), None)  # before the ranks
+    for name in [*frame.columns[:named], *map(str, range(1, ranks + 1))]:
         is_number = name in frame and frame[name].dtype.is_numeric()
         table.add_column(as_text(name), justify="right" if is_number else "left", overflow="fold")
     for row in frame.head(MAX_ROWS).iter_rows(named=True):
         ranked = [f"{row[f'label_{rank}']} {row[f'prob_{rank}']:.4f}" for rank in range(ranks)]
         values = row | ({"prob": f"{row['prob']:.4f}"} if "prob" in row else {})
         cells = [metric_text(each) if isinstance(each, float) else str(each) for each in values.values()]
-        table.add_row(*map(as_text, [cells[0], *ranked] if ranks else cells))
+        table.add_row(*map(as_text, [*cells[:named], *ranked]))
     console = Console(soft_wrap=True)
     if len(frame):
         widen(console, table)
