@@ -95,7 +95,7 @@ def test_one_batch_per_epoch_is_one_batch(fit):
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / FILE).is_file(), reason="needs scikit-learn's cache in ../shared/data")
 def test_the_mistakes_of_document_000(run):
-    """Its loop as it runs, on 100 rows, over 30 seeds: with its second mistake, and as experiment=california_document."""
+    """Its loop as it runs, on 100 rows, over 30 seeds: with its second mistake, and as california_document."""
     rows, _ = California(data_dir=SHARED).load()
     x, y = rows.inputs[:100], rows.targets[:100]
 

@@ -82,7 +82,9 @@ def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training)
     assert {name for name in KNOWN if after[name] != before[name]} == {"line", "exam_scores"}
     machine = f"abacus ({platform.machine()}, 10 cores, 1 thread), Python 3.11, torch 2, lightning 2"
     command, spread = "python scripts/train.py experiment=line", {"mean": 1.0, "std": pytest.approx(0.5**0.5), "n": 2}
-    assert after["line"] == Measurement(command, "test", {"test/loss": spread}, 2.0, 1000, [machine], ["abc1234 and changes"])
+    assert after["line"] == Measurement(
+        command, "test", {"test/loss": spread}, 2.0, 1000, [machine], ["abc1234 and changes"]
+    )
     text = (here / "RESULTS.md").read_text(encoding="utf-8")
     assert text == page(after, KNOWN, read_tables(here / "results.json"))
     (line,) = [line for line in text.splitlines() if line.startswith("| line |")]

@@ -171,7 +171,9 @@ def test_the_command_prints_tables_and_leaves_pictures(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Classification: from 1 x 8 x 8 values to one of 10 classes." in said
     assert "also in train" in said and "model=cnn" in said
-    assert re.search(r"\nsample: 1 x 8 x 8 float32 from 0 to 1; class \d; its picture is the first of samples.png\n", said)
+    assert re.search(
+        r"\nsample: 1 x 8 x 8 float32 from 0 to 1; class \d; its picture is the first of samples.png\n", said
+    )
     assert "\nbatch: 64 x 1 x 8 x 8, targets 64; 20 in a pass over the training split\n" in said
     assert "first rows" not in said
     assert "columns (training split)" in said
