@@ -183,14 +183,16 @@ def test_an_error_cannot_steer_the_terminal(capsys):
 
 
 @pytest.mark.slow
-def test_a_run_prints_one_table_and_nothing_else(script, tmp_path, read_result):
+def test_a_run_prints_its_epochs_and_one_table_and_nothing_else(script, tmp_path, read_result):
     """In a process of its own, with default settings but for the small set: no notices, no warnings."""
     done = outside(script, "data=digits", "model=mlp", "trainer.max_epochs=2", "paths.log_dir=logs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (run_dir,) = (tmp_path / "logs" / "train" / "runs").iterdir()
     result, rows = read_result(run_dir), table(done.stdout)
-    assert len(done.stdout.splitlines()) <= len(rows) + 2  # the rows, and an empty line before and after
+    lines = done.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["epoch 1/2", "epoch 2/2"]
+    assert len(lines) - 2 <= len(rows) + 2  # the rows, and an empty line before and after
     assert rows["run"].split() == ["data=digits", "model=mlp"]
     assert rows["parameters"] == f"{result['parameters']:,}"
     assert rows["best val/accuracy"].split()[0] == f"{result['monitor']['best']:.4f}"

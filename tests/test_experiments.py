@@ -1,9 +1,16 @@
 """The numbers of the experiments that take seconds."""
 
+import statistics
+
 import pytest
 import torch
+from torch import nn
 
+from litlab.config.choices import CONF
+from litlab.data.california import FILE, California
 from litlab.verbs.train import train
+
+SHARED = CONF.parents[1] / "shared" / "data"
 
 
 @pytest.fixture
@@ -83,3 +90,29 @@ def test_one_batch_per_epoch_is_one_batch(fit):
     """trainer.limit_train_batches=1 is a count, 1.0 a share; the two are equal numbers."""
     fitted = fit("data=digits", "trainer.limit_train_batches=1")
     assert fitted.trainer.global_step == 2  # epochs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / FILE).is_file(), reason="needs scikit-learn's cache in ../shared/data")
+def test_the_mistakes_of_document_000(run):
+    """Its loop as it runs, on 100 rows, over 30 seeds: with its second mistake, and as california_document."""
+    rows, _ = California(data_dir=SHARED).load()
+    x, y = rows.inputs[:100], rows.targets[:100]
+
+    def loss(seed, output):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(8, 100), nn.ReLU(), nn.Linear(100, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for _ in range(181):
+            optimizer.zero_grad()
+            loss = ((output(model(x)) - y) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    broadcast = [loss(seed, lambda outputs: outputs) for seed in range(30)]
+    right = [loss(seed, lambda outputs: outputs.squeeze(1)) for seed in range(30)]
+    for losses, mean, std in [(broadcast, 0.987, 0.453), (right, 0.903, 0.512)]:
+        assert (statistics.fmean(losses), statistics.stdev(losses)) == pytest.approx((mean, std), abs=0.01)
+    ours = run("california_document", 181, f"paths.data_dir={SHARED}", "seed=4")
+    assert ours.metrics["train/loss"] == pytest.approx(right[4], rel=1e-4)

@@ -33,6 +33,7 @@ from litlab.errors import RequestError
 from litlab.models.category_embedding import CategoryEmbedding, embedded_width
 from litlab.runs import loggers
 from litlab.runs.checkpoints import AtomicCheckpointIO
+from litlab.tasks.augmentation import Columns
 from litlab.tasks.base import Task
 from litlab.tasks.compatibility import check_model, check_monitored, check_targets
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
@@ -108,7 +109,7 @@ def instantiate_task(config: DictConfig, data: Declaration) -> Task:
         model=model,
         optimizer=instantiate("optimizer", config.optimizer, trust),
         schedule=build_schedule(config.scheduler, trust),
-        augmentation=instantiate("augmentation", config.augmentation, trust) or None,
+        augmentation=build_augmentation(config, data),
         num_outputs=data.num_outputs,
         **{name: config.trainer.get(name, idle) for name, idle in MODULE_SETTINGS.items()},
     )
@@ -121,12 +122,27 @@ def build_model(config: DictConfig, data: Declaration) -> nn.Module:
         RequestError: it cannot be built with these settings.
     """
     given = model_arguments(data)
-    table = getattr(data, "table", None)  # foreign data modules lack it
-    embeddings = () if table is None else table.embeddings
-    if embeddings:
+    if embeddings := embedded(data):
         given["input_shape"] = (embedded_width(data.input_shape[0], embeddings),)
     model: nn.Module = instantiate("model", config.model, trusted(config), **given)
     return CategoryEmbedding(model, embeddings) if embeddings else model
+
+
+def embedded(data: Declaration) -> tuple[tuple[int, int], ...]:
+    """The inputs that are indices of embeddings, as `TableEncoding.embeddings`."""
+    table = getattr(data, "table", None)  # foreign data modules lack it
+    return () if table is None else table.embeddings
+
+
+def build_augmentation(config: DictConfig, data: Declaration) -> Any:
+    """The augmentation of a config, which leaves indices alone; None for augmentation=none.
+
+    Raises:
+        RequestError: it cannot be built with these settings.
+    """
+    augmentation = instantiate("augmentation", config.augmentation, trusted(config))
+    indices = [position for position, _ in embedded(data)]
+    return Columns(augmentation, indices) if augmentation and indices else augmentation or None
 
 
 def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:

@@ -25,7 +25,7 @@ NO_LOGGING = ("hydra.job_logging.root=null", "hydra.hydra_logging.root=null")
 def train(*words: str) -> "LoadedRun":
     """Train, test and record one experiment: what `python scripts/train.py WORDS` does, with the same weights.
 
-    It prints nothing; a cell shows a line of progress while it runs. One call at a time.
+    A cell shows a line of progress while it runs; elsewhere a line per epoch is printed. One call at a time.
 
     Args:
         words: NAME=VALUE each, such as "data=digits", "trainer.max_epochs=3".

@@ -58,7 +58,7 @@ def fake_training(here, monkeypatch):
 def write_result(root, name, seed, status, metrics):
     environment = {"device": "abacus", "cpus": 10, "threads": 1, "python": "3.11", "torch": "2", "lightning": "2"}
     result = {"status": status, "metrics": metrics, "environment": environment, "test_split": "test"}
-    result |= {"seconds_training": 2.0, "samples_per_second": 1000, "git": {"commit": "abc123", "dirty": True}}
+    result |= {"seconds_training": 2.0, "samples_per_second": 1000, "git": {"commit": "abc1234567", "dirty": True}}
     file = root / "logs" / "reproduce" / name / f"seed{seed}" / "result.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result), encoding="utf-8")
@@ -80,13 +80,16 @@ def test_what_was_asked_gets_new_entries_and_all_else_stays(here, fake_training)
     after = read(here / "results.json")
     assert list(after) == list(KNOWN), "in order"
     assert {name for name in KNOWN if after[name] != before[name]} == {"line", "exam_scores"}
-    machine = f"abacus ({platform.machine()}, 10 cores, 1 thread), Python 3.11, torch 2, lightning 2, commit abc123"
+    machine = f"abacus ({platform.machine()}, 10 cores, 1 thread), Python 3.11, torch 2, lightning 2"
     command, spread = "python scripts/train.py experiment=line", {"mean": 1.0, "std": pytest.approx(0.5**0.5), "n": 2}
-    assert after["line"] == Measurement(command, "test", {"test/loss": spread}, 2.0, 1000, [machine])
+    assert after["line"] == Measurement(
+        command, "test", {"test/loss": spread}, 2.0, 1000, [machine], ["abc1234 and changes"]
+    )
     text = (here / "RESULTS.md").read_text(encoding="utf-8")
     assert text == page(after, KNOWN, read_tables(here / "results.json"))
     (line,) = [line for line in text.splitlines() if line.startswith("| line |")]
-    assert line == "| line | test/loss | below 1e-5, with the document's seed 1 | 1 ± 0.71 | 2 | 2.0 | 1,000 |"
+    its = reference("line").metrics["test/loss"]
+    assert line == f"| line | test/loss | {its} | 1 ± 0.71 | 2 | 2.0 | 1,000 | abc1234 and changes |"
     assert f"\n- {machine}\n" in text
     (here / "results.json").unlink()
     fake_training()
@@ -152,7 +155,7 @@ def test_a_row_has_mean_and_deviation_of_the_runs_that_have_the_metric(monkeypat
     ]
     ours = measure("some", results)
     assert [row("some", metric, ours, its) for metric in ours.metrics] == [
-        "| some | test/loss (on the training split) | 0.2 | 0.25 ± 0 | 1 | 1.0 | 2,000 |",
-        "| some | test/rmse (on the training split) | - | - | 0 | 1.0 | 2,000 |",
-        "| some | train/loss | - | 1.5 ± 0.71 | 2 | 1.0 | 2,000 |",
+        "| some | test/loss (on the training split) | 0.2 | 0.25 ± 0 | 1 | 1.0 | 2,000 | a |",
+        "| some | test/rmse (on the training split) | - | - | 0 | 1.0 | 2,000 | a |",
+        "| some | train/loss | - | 1.5 ± 0.71 | 2 | 1.0 | 2,000 | a |",
     ]

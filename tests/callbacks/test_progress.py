@@ -1,6 +1,7 @@
-"""The progress bar: what it shows on a terminal, and nothing elsewhere."""
+"""A line per epoch everywhere but in sweeps, and a bar on a terminal."""
 
 import io
+import re
 import sys
 import types
 
@@ -26,8 +27,9 @@ def test_it_shows_epoch_loss_metric_and_speed(fit, monkeypatch):
     bar = OnTerminal()
     fit(*SETTING, "task.steps_per_execution=4", callbacks=[bar])
     shown = bar.out.getvalue()
-    for words in ("epoch 1/2", "epoch 2/2", "loss ", "samples/s", "val/accuracy 0."):
+    for words in ("epoch 1/2", "epoch 2/2", " loss ", "samples/s", "val/accuracy 0."):
         assert words in shown
+    assert re.findall(r"(epoch \d/\d)  train/loss", shown) == ["epoch 1/2", "epoch 2/2"]  # they stay above the bar
     assert bar._bar is None  # it is gone at the end
 
 
@@ -66,11 +68,37 @@ def test_it_is_drawn_seldom(fit, monkeypatch, interval):
     assert len(drawn) <= 10
 
 
-def test_nothing_where_the_output_is_no_terminal_or_the_run_breaks(fit, capsys):
-    bar = Progress()
-    fit(*SETTING, callbacks=[bar])
+def test_a_file_gets_a_line_per_epoch_and_a_sweep_none(fit, capsys, monkeypatch):
+    words = (*SETTING, "trainer.max_epochs=1", "data.val_size=180")
+    fitted = fit(*words, callbacks=[Progress()])
     captured = capsys.readouterr()
-    assert captured.out == "" and "epoch" not in captured.err
+    shown = "  ".join(f"{name} {fitted.metrics[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy"))
+    assert re.fullmatch(rf"epoch 1/1  {re.escape(shown)}  \d+\.\d s\n", captured.out)
+    assert "epoch" not in captured.err
+    fit(*words, "evaluate_train=epoch", "data.val_size=0", callbacks=[Progress()])
+    assert re.match(
+        r"epoch 1/1  train/loss \S+  train/eval_loss \S+  train/accuracy \S+  \S+ s\n", capsys.readouterr().out
+    )
+    monkeypatch.setattr(progress, "in_sweep", lambda: True)
+    fit(*words, callbacks=[Progress()])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_resumed_run_prints_its_own_epochs(run, capsys):
+    words = ("trainer.enable_progress_bar=true", "scheduler=none")
+    first = run(*words)
+    assert capsys.readouterr().out.startswith("epoch 1/1 ")
+    run(*words, "trainer.max_epochs=2", f"resume={first}", "resume_changes=true")
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == ["epoch 2/2"]
+
+
+def test_a_reader_that_is_gone_and_a_run_that_breaks(fit, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(progress, "print", gone, raising=False)
+    assert fit(*SETTING, callbacks=[Progress()]).trainer.current_epoch == 2
     bar = OnTerminal()
     with pytest.raises(RuntimeError, match="the loss is"):
         fit(*SETTING, "optimizer.lr=1000", callbacks=[bar])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweep_results import job
 
-from litlab.runs.report import _cell, _metric, print_description, print_result
+from litlab.runs.report import _cell, metric_text, print_description, print_result
 from litlab.runs.result import Result
 
 LR = "optimizer.lr"
@@ -46,12 +46,14 @@ def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, 
         (-1.25e18, "-1.25e+18", "-1.25e+18"),
         (math.nan, "-", "nan"),
     ]:
-        assert (_metric(value), _cell(value)) == (metric, cell)
+        assert (metric_text(value), _cell(value)) == (metric, cell)
     monkeypatch.setenv("COLUMNS", "40")
     name = "a column of a rather long name, weight [kg], which goes on and on"
     numbers = {"min": -1e18, "mean": 1.5e17, "max": 123456789012.0, "std": 1e18, "skewness": -0.25, "not finite": 0}
     told = {
         "question": "Which [kg]?",
+        "shapes": ["sample: 2 [kg]"],
+        "head": [{**{f"x{number}": number for number in range(30)}, "y [kg]": "last"}],
         "splits": [],
         "classes": [],
         "columns": [{"name": name, **numbers}],
@@ -60,6 +62,10 @@ def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, 
     print_description(Result(found=told), Path("logs/run"), Path("logs"))
     assert lines(capsys) == [
         "Which [kg]?",
+        "sample: 2 [kg]",
+        "first rows",
+        f"{' '.join(f'x{number}' for number in range(10))} ... y [kg]",
+        f"{' '.join(map(str, range(10)))} ... last",
         "columns (training split)",
         "name min mean max std skewness not finite",
         f"{name} -1e+18 1.5e+17 1.235e+11 1e+18 -0.25 0",

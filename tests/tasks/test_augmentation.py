@@ -1,10 +1,13 @@
-"""Images shifted and mirrored, each in its own way."""
+"""Images shifted and mirrored, each in its own way; noise on any numbers."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from litlab.build import build_augmentation
 from litlab.errors import RequestError
-from litlab.tasks.augmentation import ShiftAndFlip
+from litlab.tasks.augmentation import Columns, Noise, ShiftAndFlip
 
 
 def test_each_image_is_shifted_by_itself_half_are_mirrored_and_tables_refused():
@@ -29,6 +32,39 @@ def test_each_image_is_shifted_by_itself_half_are_mirrored_and_tables_refused():
     assert torch.equal(ShiftAndFlip()(images), images)
     with pytest.raises(RequestError, match="augmentation=none"):
         ShiftAndFlip(shift=1)(torch.rand(4, 8))
+
+
+def test_noise_has_its_deviation_and_leaves_indices_and_tokens_alone():
+    torch.manual_seed(0)
+    rows = torch.full((20_000, 3), 7.0)
+    noisy = Noise(std=0.2)(rows)
+    assert (noisy.mean(0) - 7).abs().max() < 0.01 and (noisy.std(0) - 0.2).abs().max() < 0.01
+    assert (rows == 7).all(), "the data stay as they are"
+    kept = Columns(Noise(std=0.2), [1])(rows)
+    assert (kept[:, 1] == 7).all() and (kept[:, [0, 2]] != 7).all(1).float().mean() > 0.99
+    assert Noise()(torch.zeros(4, 5, 2)).shape == (4, 5, 2)
+    assert torch.equal(Noise(std=0)(rows), rows)
+    with pytest.raises(RequestError, match="not tokens"):
+        Noise()(torch.tensor([[1, 2]]))
+
+
+def test_a_tables_indices_are_not_augmented(compose):
+    class Rows:
+        input_shape, num_outputs, class_names, num_tokens = (3,), 1, ("no", "yes"), None
+        table = SimpleNamespace(embeddings=((2, 60),))
+
+    augment = build_augmentation(compose("data=breast_cancer", "augmentation=noise"), Rows)
+    changed = augment(torch.full((5, 3), 41.0))
+    assert (changed[:, 2] == 41).all() and (changed[:, :2] != 41).all()
+    assert build_augmentation(compose("data=breast_cancer"), Rows) is None
+
+
+@pytest.mark.slow
+def test_a_tables_training_rows_alone_get_noise(fit):
+    words = ("data=breast_cancer", "model=linear", "optimizer.lr=1e-12", "trainer.max_epochs=1")
+    plain, noisy = fit(*words), fit(*words, "augmentation=noise", "augmentation.std=1")
+    assert noisy.metrics["train/loss"] != pytest.approx(plain.metrics["train/loss"], abs=1e-3)
+    assert noisy.metrics["val/loss"] == pytest.approx(plain.metrics["val/loss"], abs=1e-6)
 
 
 def test_only_training_is_augmented(fit):

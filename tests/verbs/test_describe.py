@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from litlab.cli import record
 from litlab.config.choices import CONF
 from litlab.data.columns import columns, describe_column
+from litlab.data.tables import ExamScores
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.verbs import describe
@@ -81,6 +82,20 @@ def test_each_fault_of_a_table_is_found():
         "the train inputs hold NaN or infinite values in 2 of 40 samples (gaps); fix them in load()"
     ]
     assert result["relations"] == {"contradictions": 0, "equal columns": [], "telling columns": []}
+
+
+def test_first_rows_have_the_columns_names_and_the_target_last():
+    head = described(Table())["head"]
+    assert list(head[0]) == ["plain", "constant", "tail", "gaps", "class"] and len(head) == 5
+    assert (head[0]["constant"], head[4]["tail"], head[4]["class"]) == (3.0, 0.0, "0 (no)")
+    lines = ExamScores(val_size=2, test_on_train=True, batch_size=2)
+    found = described(lines)
+    assert [list(row.values()) for row in found["head"][:2]] == [[73, 80, 75, 152], [93, 88, 93, 185]]
+    assert list(found["head"][0])[-1] == "target: final exam"  # in the file's order, whatever the splits
+    targets = lines.raw_splits()["train"].targets
+    assert found["shapes"][0].endswith(f"; target {targets[0]:g}")
+    assert found["shapes"][1] == "batch: 2 x 3, targets 2; 2 in a pass over the training split"
+    assert described(Series())["head"] == []
 
 
 def test_a_sequence_has_a_row_per_channel():
@@ -156,6 +171,11 @@ def test_the_command_prints_tables_and_leaves_pictures(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Classification: from 1 x 8 x 8 values to one of 10 classes." in said
     assert "also in train" in said and "model=cnn" in said
+    assert re.search(
+        r"\nsample: 1 x 8 x 8 float32 from 0 to 1; class \d; its picture is the first of samples.png\n", said
+    )
+    assert "\nbatch: 64 x 1 x 8 x 8, targets 64; 20 in a pass over the training split\n" in said
+    assert "first rows" not in said
     assert "columns (training split)" in said
     assert {file.name for file in (run_dir / "plots").iterdir()} == {"samples.png", "classes.png", "features.png"}
     result = json.loads((run_dir / "result.json").read_text())

@@ -189,7 +189,15 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
     lines = (tmp_path / "a.csv").read_text().splitlines()
     lines[2] = lines[2].replace("p1,", "p1,x", 1)
     (tmp_path / "bad.csv").write_text("\n".join(lines))
-    capsys.readouterr()
+    assert found.agreement == ""
+    with_truth = frame.drop("who").with_columns(label=pl.Series(load_breast_cancer().target[:9]))
+    with_truth.write_csv(tmp_path / "known.csv")
+    known = predict([f"run={directory}", f"input={tmp_path / 'known.csv'}", "topk=2"])
+    right = int((known.frame["truth"] == known.frame["label_0"]).sum())
+    assert known.frame["truth"].to_list() == ["malignant"] * 9 and known.remarks == []
+    assert known.agreement == f"beside the truth of 9 rows: {right} right ({right / 9:.1%})"
+    print_predictions(known.frame, None, 0.1)
+    assert "truth" in capsys.readouterr().out
     found = predict([f"run={directory}", f"input={tmp_path / 'bad.csv'}"])
     assert found.faults == 1 and found.frame["row"].to_list() == [0, *range(2, 9)]
     assert capsys.readouterr().err.startswith(f"error: row 1: column '{names[-1]}' holds 'x0.")
@@ -215,6 +223,12 @@ def test_a_regression_predicts_numbers_in_the_targets_unit(run, tmp_path):
     assert table(found) == [{"row": row, "predicted final exam": value} for row, value in enumerate(expected)]
     written = [json.loads(line) for line in (tmp_path / "new" / "o.jsonl").read_text().splitlines()]
     assert [each["predicted final exam"] for each in written] == pytest.approx(expected, rel=1e-7)
+    (tmp_path / "known.csv").write_text("quiz 1,final exam,quiz 2,quiz 3\n73,152,80,75\n93,,88,93\n")
+    found = predict([f"run={directory}", f"input={tmp_path}/known.csv"])
+    assert found.frame["actual final exam"].to_list() == [152, None] and found.remarks == []
+    assert found.frame["predicted final exam"].to_list() == expected
+    assert found.frame["residual"].to_list() == [pytest.approx(expected[0] - 152), None]
+    assert found.agreement.startswith("beside the truth of 1 row: RMSE ")
     refused(f"run={directory} input={tmp_path}/a.csv topk=2", "^topk=2: a regression predicts numbers, not classes; le")
 
 

@@ -27,12 +27,13 @@ HEAD = """\
 # Results
 
 Written by `python scripts/reproduce.py`, which runs each command below once per seed, each run in its own process.
-Ours is the mean ± the standard deviation over n seeds. Seconds (of training, without start-up) and samples/s are those
-of the fastest run, because the others shared the machine. The documents 000 to 004 are the five Korean tutorials that
-litlab starts from; a reference is what one of them shows, or a goal.
+Ours is the mean ± the standard deviation over n seeds, from 0. Seconds (of training, without start-up) and samples/s
+are those of the fastest run, because the others shared the machine. The documents 000 to 004 are the five Korean
+tutorials that litlab starts from; a reference is what one of them shows, or a goal. The code is that of the commit;
+`python scripts/reproduce.py EXPERIMENT` measures a row on the current one.
 
-| experiment | metric | reference | ours | n | seconds | samples/s |
-|---|---|---|---|---|---|---|
+| experiment | metric | reference | ours | n | seconds | samples/s | commit |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -45,6 +46,7 @@ class Reference:
     seeds: int = 5
     neighbours: str = ""  # published numbers to compare ours with
     overrides: tuple[str, ...] = ()  # of the command, to shorten a long experiment
+    remark: str = ""  # what the numbers do not say by themselves
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Measurement:
     seconds: float  # of training, of the fastest run
     samples_per_second: float  # of the fastest run
     machines: list[str]
+    commits: list[str]
 
 
 def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
@@ -184,6 +187,7 @@ def measure(name: str, results: Sequence[StoredResult]) -> Measurement:
         seconds=min(result["seconds_training"] for result in results),
         samples_per_second=max(result["samples_per_second"] for result in results),
         machines=sorted({describe_machine(result) for result in results}),
+        commits=sorted({describe_commit(result) for result in results}),
     )
 
 
@@ -202,7 +206,8 @@ def page(measurements: Mapping[str, Measurement], known: Mapping[str, str], tabl
         if name in measurements:
             ours, its = measurements[name], reference(name)
             rows += [row(name, metric, ours, its) for metric in ours.metrics]
-            notes += [f"- `{ours.command}`: {purpose}", *(f"  {text}" for text in (its.source, its.neighbours) if text)]
+            texts = (its.source, its.neighbours, its.remark)
+            notes += [f"- `{ours.command}`: {purpose}", *(f"  {text}" for text in texts if text)]
             machines |= set(ours.machines)
     hardware = [f"- {each}" for each in sorted(machines)]
     return HEAD + "\n".join(
@@ -215,7 +220,7 @@ def row(name: str, metric: str, ours: Measurement, its: Reference) -> str:
     note = test_note(ours.test_split) if metric.startswith("test/") else ""
     spread = ours.metrics[metric]
     shown = f"{spread['mean']:.5g} ± {spread['std']:.2g}" if spread["n"] else "-"
-    speed = f"{ours.seconds:.1f} | {ours.samples_per_second:,.0f}"
+    speed = f"{ours.seconds:.1f} | {ours.samples_per_second:,.0f} | {', '.join(ours.commits)}"
     return f"| {name} | {metric}{note} | {its.metrics.get(metric, '-')} | {shown} | {spread['n']} | {speed} |"
 
 
@@ -224,6 +229,11 @@ def describe_machine(result: StoredResult) -> str:
     here = result["environment"]
     return (
         f"{here['device']} ({platform.machine()}, {here['cpus']} cores, {here['threads']} thread), "
-        f"Python {here['python']}, torch {here['torch']}, lightning {here['lightning']}, "
-        f"commit {result['git']['commit']}"
+        f"Python {here['python']}, torch {here['torch']}, lightning {here['lightning']}"
     )
+
+
+def describe_commit(result: StoredResult) -> str:
+    """The code of a run."""
+    commit = result["git"]["commit"]
+    return f"{commit[:7] if commit else 'none'}{' and changes' * bool(result['git'].get('dirty'))}"

@@ -1,5 +1,6 @@
-"""A progress bar."""
+"""A line per epoch, and a progress bar."""
 
+import contextlib
 import io
 import time
 from typing import Any, cast
@@ -9,16 +10,20 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
 
+from litlab.callbacks.history import History
+from litlab.config.job import in_sweep
+from litlab.runs.report import metric_text
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
 
 
 class Progress(ProgressBar):
-    """Shows epoch, loss, monitored metric and speed, a few times a second, on a terminal or in a notebook's cell.
+    """Prints a line per epoch; below them, on a terminal, a bar with loss, monitored metric and speed.
 
-    Nothing where the output goes elsewhere. In a cell it is a line of text that IPython replaces: rich's own display
-    there needs ipywidgets. It reads only what is on the host already, so drawing does not synchronize a device.
+    A file or a pipe gets the lines alone, and a job of a sweep prints none. In a notebook's cell there is the bar
+    alone, a line of text that IPython replaces: rich's own display there needs ipywidgets. It reads only what is on
+    the host already, so drawing does not synchronize a device.
     """
 
     counts_batches = False  # it draws by time; see `litlab.callbacks.calls`
@@ -29,6 +34,7 @@ class Progress(ProgressBar):
         self._task = progress.TaskID(0)
         self._drawn = 0.0
         self._samples = 0
+        self._printed = 0  # epochs
         self._console = Console()
         self._cell: Any = None  # IPython's handle of the line in a notebook
         self.enable()
@@ -38,12 +44,13 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Show the bar again."""
-        self._enabled = self._console.is_terminal or self._console.is_jupyter
+        """Show it again."""
+        self._enabled = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar."""
-        if not self._enabled:
+        self._printed = len(History.of(trainer).epochs)  # of the run that this one resumes
+        if not self._enabled or not (self._console.is_terminal or self._console.is_jupyter):
             return
         self._bar = progress.Progress(
             progress.TextColumn("epoch {task.fields[epoch]}"),
@@ -60,11 +67,11 @@ class Progress(ProgressBar):
             self._bar.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Reset the bar."""
+        """Print the epoch that is over, and reset the bar."""
+        self._print_epochs(trainer, cast(Task, pl_module))
         if self._bar is not None:
-            last = trainer.max_epochs if trainer.max_epochs not in (None, -1) else "?"
             self._bar.reset(self._task, total=trainer.num_training_batches)
-            self._bar.update(self._task, epoch=f"{trainer.current_epoch + 1}/{last}")
+            self._bar.update(self._task, epoch=_of(trainer, trainer.current_epoch + 1))
             self._drawn, self._samples = time.monotonic(), cast(Task, pl_module).losses.samples
 
     def on_train_batch_end(
@@ -99,8 +106,26 @@ class Progress(ProgressBar):
         else:
             self._cell.update(shown, raw=True)
 
+    def _print_epochs(self, trainer: L.Trainer, task: Task) -> None:
+        """Those that have ended since the last call; the Trainer logs an epoch's loss after the callbacks' hook."""
+        history = History.of(trainer)
+        done, self._printed = self._printed, len(history.epochs)
+        if not self._enabled or self._console.is_jupyter or in_sweep():
+            return
+        name = task.monitor.partition("/")[2]
+        for number, values in enumerate(history.epochs[done:], start=done + 1):
+            shown = dict.fromkeys(("train/loss", "train/eval_loss", f"train/{name}", "val/loss", task.monitor))
+            parts = [f"{each} {metric_text(values[each])}" for each in shown if each in values]
+            line = "  ".join([f"epoch {_of(trainer, number)}", *parts, f"{history.seconds[-1]:.1f} s"])
+            with contextlib.suppress(OSError):  # the reader may be gone
+                if self._bar is None:
+                    print(line, flush=True)
+                else:
+                    self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Remove the bar."""
+        """Print the last epoch, and remove the bar."""
+        self._print_epochs(trainer, cast(Task, pl_module))
         self._stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
@@ -114,3 +139,7 @@ class Progress(ProgressBar):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _of(trainer: L.Trainer, epoch: int) -> str:
+    return f"{epoch}/{trainer.max_epochs if trainer.max_epochs not in (None, -1) else '?'}"

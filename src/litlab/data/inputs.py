@@ -20,6 +20,7 @@ from litlab.data.frames import prepare_frame
 from litlab.data.preprocessing.appearance import WHITE, Appearance
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.reading.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
+from litlab.data.truth import Truth, find_truth
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 
@@ -56,6 +57,7 @@ class Inputs:
         count: of the samples.
         batches: from a batch size to the batches, in order.
         inverted: they are images, and have been inverted.
+        truth: of a table that has the target's column.
         remarks: what the user should know about them.
     """
 
@@ -63,6 +65,7 @@ class Inputs:
     count: int
     batches: Callable[[int], Iterator[Batch]]
     inverted: bool = False
+    truth: Truth | None = None
     remarks: list[str] = field(default_factory=list)
 
 
@@ -242,6 +245,8 @@ def _table(file: Path, spec: DataSpec) -> Inputs:
         reason = printable(one_line(str(error).partition("\n")[0]))
         raise RequestError(f"input={_name(file)}: cannot be read as a table ({reason})") from error
     extra = prepare_frame(spec, frame[:0]).extra  # columns that are missing are told before anything is predicted
+    truth = find_truth(spec, frame, extra)
+    extra = [name for name in extra if truth is None or name != truth.name]
     remarks = [f"columns that the run was not trained on are left out: {printable(', '.join(extra))}"] if extra else []
 
     def batches(batch_size: int) -> Iterator[Batch]:
@@ -250,7 +255,7 @@ def _table(file: Path, spec: DataSpec) -> Inputs:
             faults = [f"row {start + number}: {why}" for number, why in rows.faults.items()]
             yield Batch([start + number for number in rows.numbers], rows.inputs, faults)
 
-    return Inputs("row", len(frame), batches, remarks=remarks)
+    return Inputs("row", len(frame), batches, truth=truth, remarks=remarks)
 
 
 def _csv(file: Path) -> pl.DataFrame:

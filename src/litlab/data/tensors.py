@@ -25,6 +25,8 @@ from litlab.escape import one_line
 if TYPE_CHECKING:
     from litlab.data.preprocessing.encoding import TableEncoding
 
+FIRST = 5  # samples that `first` keeps
+
 
 class TensorData(L.LightningDataModule):
     """A data set that fits in memory. Subclasses set `input_shape` and `num_outputs` and implement `load`.
@@ -87,6 +89,7 @@ class TensorData(L.LightningDataModule):
         self.passes_per_epoch, self.shuffle, self.drop_last = passes_per_epoch, shuffle, drop_last
         self.test_split = "test"  # or train, once loaded, where the test repeats the training split
         self.splits: dict[str, Split] = {}
+        self.first: Split | None = None  # samples as `load` returned them, once `raw_splits` has run
         self.statistics: tuple[Tensor, Tensor] | None = None  # mean and standard deviation, where inputs are normalized
         self.appearance: Appearance | None = None  # of the training split's images
         # Where jobs share loaded data: `litlab.data.shared.SharedCopy.get`, given the settings.
@@ -187,6 +190,7 @@ class TensorData(L.LightningDataModule):
             given = dict(zip(("train", "test"), as_splits(self, loaded), strict=True))
         train, test = given["train"], given.get("test")
         assert train is not None
+        self.first = train.take(torch.arange(min(FIRST, len(train.inputs))))
         if train.inputs.dtype == torch.uint8:
             self.pixel_max = 1.0  # they are not divided
         if test is None and self.test_on_train:

@@ -12,9 +12,9 @@ from litlab.data.preprocessing.column_encoder import Encoder
 from litlab.data.preprocessing.column_types import numbers_in
 from litlab.data.preprocessing.encoding import TableEncoding
 from litlab.data.preprocessing.target import Target
+from litlab.data.tensors import FIRST
 from litlab.escape import printable
 
-HEAD = 5  # rows shown
 WIDEST = 24  # characters of a cell
 LOOKED_AT = 5_000  # rows in which a column may tell the target
 TELLS = 0.99  # accuracy or R2 of the target, from one column
@@ -62,11 +62,10 @@ def numbers(encoding: TableEncoding, frame: pl.DataFrame) -> dict[str, np.ndarra
     return {name: numbers_in(frame[column]).drop_nulls().to_numpy(writable=True) for name, column in chosen.items()}
 
 
-def first_rows(frame: pl.DataFrame) -> list[Row]:
-    """The first rows as the file has them."""
-    return [
-        {printable(name): _cell(value) for name, value in row.items()} for row in frame.head(HEAD).iter_rows(named=True)
-    ]
+def first_rows(frame: pl.DataFrame, target: str) -> list[Row]:
+    """The first rows as the file has them, with the target last."""
+    shown = frame.head(FIRST).select([*(name for name in frame.columns if name != target), target])
+    return [{printable(name): _cell(value) for name, value in row.items()} for row in shown.iter_rows(named=True)]
 
 
 def _cell(value: Any) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MAX_ROWS = 40  # of a table on the terminal
+MAX_CELLS = 12  # of a first row
 HUGE = 1e9  # larger numbers are shown as 1.234e+10
 
 
@@ -57,12 +58,12 @@ def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
     if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
         yield "prediction", line
     if monitor is not None and monitor.best is not None:
-        yield f"best {monitor.metric}", f"{_metric(monitor.best)}  (epoch {monitor.epoch})"
+        yield f"best {monitor.metric}", f"{metric_text(monitor.best)}  (epoch {monitor.epoch})"
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
             moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
             remark = "  (mean over the last epoch's steps)" if moving else ""
-            yield name, _metric(value) + (remark or test_note(result.test_split) * name.startswith("test/"))
+            yield name, metric_text(value) + (remark or test_note(result.test_split) * name.startswith("test/"))
     if "seconds" in known:
         # Python's own end, after this table, is not in it
         training = f"{result.seconds_training:.1f} training, " if "seconds_training" in known else ""
@@ -80,7 +81,7 @@ def _choices(result: Result) -> list[str]:
 def one_line(result: Result, run_dir: Path) -> str:
     """A run in a line: its choices, its status, its metrics and where it lies."""
     metrics = vars(result).get("metrics") or {}
-    measured = [f"{name} {_metric(value)}" for name, value in metrics.items() if name.startswith("test/")]
+    measured = [f"{name} {metric_text(value)}" for name, value in metrics.items() if name.startswith("test/")]
     status = vars(result).get("status", "")
     text = ", ".join([" ".join([*_choices(result), status]), *measured])
     return printable(f"<run {text}; {relative(run_dir)}>")
@@ -98,12 +99,15 @@ def print_description(result: Result, run_dir: Path, log_dir: Path) -> None:
     """What `verbs.describe` found: the splits, the classes, the columns, the pictures, and warnings."""
     found = result.found
     console = Console(soft_wrap=True)
-    console.print(f"\n{found['question']}", markup=False, highlight=False)
-    for title in ("head", "types", "guesses", "splits", "classes", "columns", "layers"):
+    for line in (f"\n{found['question']}", *found.get("shapes", [])):
+        console.print(line, markup=False, highlight=False)
+    if head := found.get("head", []):
+        _print_rows(console, "first rows", [_cut(row) for row in head])
+    for title in ("types", "guesses", "splits", "classes", "columns", "layers"):
         if rows := found.get(title, []):
             about = found.get("columns of", "training split") if title == "columns" else "training split"
             of = f" ({about})" if title in ("columns", "types") else ""
-            _print_rows(console, title + of, rows[:MAX_ROWS], left=title in ("head", "types", "guesses"))
+            _print_rows(console, title + of, rows[:MAX_ROWS], left=title in ("types", "guesses"))
         if len(rows) > MAX_ROWS:
             console.print(f"... and {len(rows) - MAX_ROWS} more, in result.json")
     console.print(f"pictures: {relative(run_dir / 'plots')}", highlight=False)
@@ -126,8 +130,8 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
         table.add_row("changed", as_text(f"{name}={values['evaluation']}, in the run {values['run']}"))
     for name, value in content["metrics"].items():
         before = content["metrics_of_run"].get(name)
-        same = "as in the run" if before == value else "" if before is None else f"in the run {_metric(before)}"
-        table.add_row(name, _metric(value) + f"  ({same})" * bool(same))
+        same = "as in the run" if before == value else "" if before is None else f"in the run {metric_text(before)}"
+        table.add_row(name, metric_text(value) + f"  ({same})" * bool(same))
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"evaluation: {printable(relative(folder))}", markup=False, highlight=False)
@@ -156,14 +160,15 @@ def print_predictions(frame: "pl.DataFrame", output: Path | None, seconds: float
     """The first rows of what `verbs.predict` found, and the file with all; of several classes each with its prob."""
     ranks = sum(name.startswith("prob_") for name in frame.columns)
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in [*frame.columns[: 1 if ranks else None], *map(str, range(1, ranks + 1))]:
+    named = next((at for at, name in enumerate(frame.columns) if name.startswith("index_")), None)  # before the ranks
+    for name in [*frame.columns[:named], *map(str, range(1, ranks + 1))]:
         is_number = name in frame and frame[name].dtype.is_numeric()
         table.add_column(as_text(name), justify="right" if is_number else "left", overflow="fold")
     for row in frame.head(MAX_ROWS).iter_rows(named=True):
         ranked = [f"{row[f'label_{rank}']} {row[f'prob_{rank}']:.4f}" for rank in range(ranks)]
         values = row | ({"prob": f"{row['prob']:.4f}"} if "prob" in row else {})
-        cells = [_metric(each) if isinstance(each, float) else str(each) for each in values.values()]
-        table.add_row(*map(as_text, [cells[0], *ranked] if ranks else cells))
+        cells = [metric_text(each) if isinstance(each, float) else str(each) for each in values.values()]
+        table.add_row(*map(as_text, [*cells[:named], *ranked]))
     console = Console(soft_wrap=True)
     if len(frame):
         widen(console, table)
@@ -221,7 +226,15 @@ def _print_rows(console: Console, title: str, rows: list[dict[str, Any]], left: 
     console.print(table)
 
 
-def _metric(value: float | None) -> str:
+def _cut(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of many cells without those before the last."""
+    if len(row) <= MAX_CELLS:
+        return row
+    *first, last = row
+    return {name: row[name] for name in first[: MAX_CELLS - 2]} | {"...": "...", last: row[last]}
+
+
+def metric_text(value: float | None) -> str:
     """Four decimals; three digits of a small number, four of a huge one; - for NaN, which result.json has as null."""
     if value is None or math.isnan(value):
         return "-"

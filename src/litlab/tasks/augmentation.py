@@ -1,10 +1,12 @@
-"""Random augmentation of training images, drawn per image, on the device."""
+"""Random augmentation of training inputs, drawn per sample, on the device."""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from litlab.config.values import NonNegativeInt
+from litlab.config.values import NonNegativeFloat, NonNegativeInt
 from litlab.errors import RequestError
 
 
@@ -36,3 +38,39 @@ class ShiftAndFlip:
             return shifted
         mirrored = torch.rand(count, 1, 1, 1, device=images.device) < 0.5
         return torch.where(mirrored, shifted.flip(3), shifted)
+
+
+class Noise:
+    """Adds normal noise to each number of a row, a sequence or an image.
+
+    Args:
+        std: its standard deviation, in the unit of what the model gets: with data.normalize=true, of the column's own
+            standard deviation.
+    """
+
+    def __init__(self, std: NonNegativeFloat = 0.1) -> None:
+        self.std = std
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(N, ...) to the same shape."""
+        if not inputs.is_floating_point():
+            raise RequestError("augmentation=noise: needs numbers, not tokens; use augmentation=none")
+        return inputs + self.std * torch.randn_like(inputs)
+
+
+class Columns:
+    """An augmentation of a table that leaves some columns as they are: those of a category's number.
+
+    Args:
+        augmentation: from rows (N, F) to the same shape.
+        kept: positions of the columns that stay.
+    """
+
+    def __init__(self, augmentation: Callable[[Tensor], Tensor], kept: Sequence[int]) -> None:
+        self.augmentation, self.kept = augmentation, list(kept)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(N, F) to the same shape."""
+        changed = self.augmentation(inputs).clone()
+        changed[:, self.kept] = inputs[:, self.kept]
+        return changed

@@ -42,8 +42,9 @@ def describe(config: DictConfig, result: Result | None = None) -> dict[str, Any]
         result: receives the description.
 
     Returns:
-        `question`, `guesses`, `splits`, `classes`, `columns`, `layers` (lists of rows), `faults`, `relations`, `notes`
-        and `remarks`, the `command` to train; of a table also what `look_at_table` adds.
+        `question`, `shapes` (of a sample and a batch), `head`, `guesses`, `splits`, `classes`, `columns`, `layers`
+        (lists of rows), `faults`, `relations`, `notes` and `remarks`, the `command` to train; of a table also what
+        `look_at_table` adds.
 
     Raises:
         RequestError: the data cannot be loaded.
@@ -73,6 +74,8 @@ def look(data: TensorData, splits: dict[str, Split]) -> dict[str, Any]:
     hashes = {part: row_hashes(split.inputs) for part, split in splits.items()}
     return {
         "question": question(data),
+        "shapes": describe_shapes(data, splits["train"]),
+        "head": first_rows(data),
         "guesses": [guess._asdict() for guess in data.guesses],
         "splits": describe_splits(splits, hashes),
         "classes": describe_classes(data, splits),
@@ -103,7 +106,7 @@ def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
     equal = [[name for name in group if name in names] for group in found["relations"]["equal columns"]]
     telling = table_columns.telling_columns(encoding, frame)
     return {
-        "head": table_columns.first_rows(frame),
+        "head": table_columns.first_rows(frame, data.target),
         "types": table_columns.describe_types(encoding, frame.height),
         "columns": table_columns.describe_numbers(encoding, frame),
         "relations": found["relations"]
@@ -124,6 +127,41 @@ def question(data: TensorData) -> str:
         return f"Classification: {given} to one of {len(data.class_names)} classes."
     what = f", {data.target_name}" if data.target_name != TensorData.target_name else ""
     return f"Regression: {given} to {count} number{'' if count == 1 else 's'}{what}."
+
+
+def describe_shapes(data: TensorData, train: Split) -> list[str]:
+    """The first training sample, which is also the first of samples.png, and a batch."""
+    inputs, targets = train.inputs[:1], train.targets[:1]
+    what = f"{_shape(inputs)} {_dtype(inputs)} from {float(inputs.min()):.4g} to {float(inputs.max()):.4g}"
+    label = label_of(data, targets[0])
+    count = min(data.batch_size, len(train.inputs))
+    batches = len(train.inputs) / data.batch_size
+    in_all = math.floor(batches) if data.drop_last else math.ceil(batches)
+    ending = "" if train.targets.dim() == 1 else f" x {_shape(targets)}"
+    picture = "; its picture is the first of samples.png" * _are_images(data)
+    return [
+        f"sample: {what}; {'class' if data.class_names else 'target'} {label}{picture}",
+        f"batch: {count} x {_shape(inputs)}, targets {count}{ending}; {in_all:,} in a pass over the training split",
+    ]
+
+
+def label_of(data: TensorData, target: Tensor) -> str:
+    """A target in words: the number and name of a class, or numbers."""
+    names = data.class_names
+    if names is None:
+        return ", ".join(f"{value:.4g}" for value in target.flatten().tolist())
+    number = int(target)
+    return f"{number} ({names[number]})" if 0 <= number < len(names) and names[number] != str(number) else str(number)
+
+
+def first_rows(data: TensorData) -> list[Row]:
+    """The first rows of a table as it was loaded, the target last; none of other samples."""
+    if data.first is None or len(data.input_shape) != 1 or data.num_tokens is not None:
+        return []
+    values = {name: each.tolist() for name, each in columns(data, data.first).items()}
+    if data.class_names is not None:
+        values["class"] = [label_of(data, each) for each in data.first.targets]
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
 def describe_splits(splits: dict[str, Split], hashes: dict[str, list[int]]) -> list[Row]:
@@ -164,7 +202,7 @@ def draw(data: TensorData, splits: dict[str, Split], folder: Path) -> None:
     """Write classes.png, features.png and, for images, samples.png; for a table, correlations.png."""
     inputs, targets = splits["train"]
     figures = {}
-    if len(data.input_shape) == 3 and data.input_shape[0] in (1, 3):
+    if _are_images(data):
         names = data.class_names
         shown = torch.arange(min(SHOWN, len(inputs))) * len(inputs) // min(SHOWN, len(inputs))  # of all classes
         titles = [names[int(t)] if names and 0 <= t < len(names) else f"{float(t):.3g}" for t in targets[shown]]
@@ -196,6 +234,10 @@ def draw_features(data: TensorData, split: Split, samples: int) -> "Figure":
     if len(chosen) < len(every):
         heading += f": {len(chosen)} of {len(every):,} columns"
     return dataset.feature_histograms(dict(chosen), heading)
+
+
+def _are_images(data: TensorData) -> bool:
+    return len(data.input_shape) == 3 and data.input_shape[0] in (1, 3)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -38,11 +38,12 @@ class Predictions:
     Attributes:
         frame: a row per good sample: filename or row; index, label and prob of the predicted class, or with several
             classes index_0, index_1, ..., label_0, ..., prob_0, ... from the most probable, as timm's inference.py
-            writes them; for a regression the predicted values.
+            writes them; for a regression the predicted values. Where the table has it, the truth, as `Truth.beside`.
         faults: how many samples were bad; their errors have been printed.
         remarks: warnings.
         output: the file that was written.
         seconds: that reading and predicting took.
+        agreement: how the predictions agree with the truth, in a sentence; nothing without it.
     """
 
     frame: pl.DataFrame
@@ -50,6 +51,7 @@ class Predictions:
     remarks: list[str]
     output: Path | None
     seconds: float
+    agreement: str = ""
 
 
 def predict(words: Sequence[str]) -> Predictions:
@@ -76,13 +78,16 @@ def predict(words: Sequence[str]) -> Predictions:
     inputs = open_inputs(files, run.data, request.own["key"], _flag(request, "invert"))
     began = time.perf_counter()
     frame, faults, remarks = _predict_all(run, inputs, batch_size or run.data.eval_batch_size, topk or 1)
-    seconds = time.perf_counter() - began
+    seconds, agreement = time.perf_counter() - began, ""
+    if inputs.truth is not None and len(frame):
+        frame = inputs.truth.beside(frame)
+        agreement = inputs.truth.agreement(frame)
     remarks += others
     if status := vars(run.result).get("status"):
         remarks += [f"the run's status is {status}: these are its best weights so far"] * (status != "completed")
     if output is not None and len(frame):
         _write(output, FORMATS[output.suffix](frame), _flag(request, "overwrite"))
-    return Predictions(frame, faults, remarks, output if len(frame) else None, seconds)
+    return Predictions(frame, faults, remarks, output if len(frame) else None, seconds, agreement)
 
 
 def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> tuple[pl.DataFrame, int, list[str]]:
