@@ -1,5 +1,7 @@
 """Pictures of a sweep: what is drawn is what was given."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -156,3 +158,18 @@ def test_scattered_rates_have_room_and_names_their_axis():
     hidden = Setting("model.hidden", ["[64]", "[256, 128]"])
     axes = scatter((hidden, model), np.array([[0.0, 0], [1, 1]]), MEANS[:2], {}, "val/accuracy", "max").axes[0]
     assert [label.get_rotation() for label in axes.get_xticklabels()] == [40, 40], "long ones side by side"
+
+
+@pytest.mark.parametrize(
+    "values", [[0.06, 0.2, 0.235, 0.238, 0.9], [32, 33, 40, 64], [128734, 533505, 3001461, 7274625, 9699585]]
+)
+def test_labels_of_close_values_do_not_overlap(values):
+    """As a search draws them: where labels at the values would, the axis has round numbers."""
+    setting = Setting("optimizer.lr", values)
+    places = np.stack([setting.positions(values), np.linspace(0.1, 0.5, len(values))], axis=1)
+    axes = scatter((setting, DROPOUT), places, np.linspace(0, 1, len(values)), {}, "val/accuracy", "max").axes[0]
+    axes.figure.canvas.draw()
+    assert not set(setting.labels) <= {label.get_text() for label in axes.get_xticklabels()}
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    inside = [box for box in boxes if 0 <= (box.x0 + box.x1) / 2 <= axes.figure.bbox.width]
+    assert len(inside) > 1 and not any(one.overlaps(other) for one, other in itertools.pairwise(inside))

@@ -81,7 +81,7 @@ def test_a_grid(sweep, tmp_path, multirun):
 
 
 @pytest.mark.slow
-def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
+def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep, multirun):
     """One diverges, one is against the rules, three cannot be composed."""
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.momentum=0.9", "optimizer.lr=0.1,1e6,-1")
     assert (code, len(err.splitlines()), len(results)) == (1, 1, 6)
@@ -93,6 +93,10 @@ def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep):
     assert errors["4_optimizer=adam,lr=0.1"].startswith("optimizer.momentum: no such setting; there are lr")
     assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
     assert all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
+    refused = results["3_optimizer=sgd,lr=-1"]
+    assert (refused["choices"]["optimizer"], refused["choices"]["task"]) == ("sgd", "classification")
+    header = (multirun() / "summary.csv").read_text().splitlines()[0]
+    assert header.startswith("rank,optimizer,optimizer.lr,metric,"), "nothing else differs: no column of the task"
 
 
 @pytest.mark.slow

@@ -134,6 +134,19 @@ def test_a_sweep_means_its_winner_with_all_seeds(runs, tmp_path):
     assert [row.n for row in compared.rows] == [1, 1]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_run_that_repeats_a_seed_of_a_sweeps_winner_is_beside_it(runs, tmp_path, is_first):
+    """And one with another seed joins it."""
+    runs(*(job({LR: lr}, lr / 10 + s / 100, seed=s) for lr in (1, 2) for s in range(3)), folder="sweep")
+    (tmp_path / "sweep/multirun.yaml").touch()
+    (again,) = runs(job({LR: 2}, 0.25, seed=1), folder="logs/a")
+    (more,) = runs(job({LR: 2}, 0.75, seed=3), folder="logs/b")
+    compared, *_ = table([again, "sweep"] if is_first else ["sweep", again])
+    assert [row.n for row in compared.rows] == ([1, 3] if is_first else [3, 1])
+    compared, *_ = table(["sweep", again, more])
+    assert [[job.value("seed") for job in row.jobs] for row in compared.rows] == [[0, 1, 2, 3], [1]]
+
+
 def test_many_runs_are_lines(runs):
     words = runs(*(job({LR: n / 10}, n / 100) for n in range(1, 20)), failed({LR: 9.0}))
     compared, _, header, lines = table(words)

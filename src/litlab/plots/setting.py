@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from litlab.plots.canvas import MAX_LABELS, Array, label_ticks, log_axis, shortened
+from litlab.plots.canvas import MAX_LABELS, Array, is_slanted, label_ticks, log_axis, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 MAX_MARKS = 10  # values that are written along an axis of parallel coordinates
 MAX_VALUE = 30  # characters of a value: the sizes of five layers
+CHARACTER, LINE = 0.016, 0.05  # width and height of a label's text, as fractions of an axis of five inches
 MAX_GAP = 0.85  # fraction of a scale that may lie between two neighbours
 
 
@@ -48,9 +49,10 @@ class Setting(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """The values as text."""
+        """The values as text, with four digits, as in the leaderboard's table: a search draws numbers with more."""
         texts = (
-            f"{value:g}" if isinstance(value, float) else "-" if value is None else str(value) for value in self.values
+            f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+            for value in self.values
         )
         return [shortened(text, MAX_VALUE) for text in texts]
 
@@ -80,15 +82,21 @@ class Setting(NamedTuple):
         return [(float(heights[k]), labels[k]) for k in np.linspace(0, count - 1, MAX_MARKS).astype(int)]
 
     def draw_ticks(self, axis: Axis, most: int) -> None:
-        """Scale and label an axis: with up to `most` numbers at their values, with more at round numbers."""
+        """Scale and label an axis: up to `most` numbers at their values; more, or too close ones, at round numbers."""
         from matplotlib.ticker import LogLocator
 
         if self.is_logarithmic:
             log_axis(axis)
             few_decades = max(self.values) <= 100 * min(self.values)
             axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
-        if not self.has_scale or len(self.values) <= most:
+        if not self.has_scale or (len(self.values) <= most and self._are_apart(axis)):
             label_ticks(axis, self.positions(self.values), self.labels, 2 * most if self.is_numeric else MAX_LABELS)
+
+    def _are_apart(self, axis: Axis) -> bool:
+        """Whether labels at the values would not overlap; of slanted and of vertical ones the height counts."""
+        is_flat = axis.axis_name == "x" and not is_slanted(self.labels)
+        room = CHARACTER * (max(map(len, self.labels)) + 1) if is_flat else LINE
+        return len(self.values) < 2 or bool(np.diff(np.sort(self.fractions(self.values))).min() >= room)
 
 
 def _is_geometric(values: Array) -> bool:

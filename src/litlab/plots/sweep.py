@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("-", "--", ":", "-.")  # of the named curves: the next when the colours are used up
+MAX_BOLD = 20  # rows; of more, those without a name are pale
 MAX_CELLS = 20  # rows or columns of a heatmap with numbers in its cells
 OUTLIER = 20  # times the median distance from the best; a wider range leaves most settings one colour
 
@@ -179,7 +180,8 @@ def _draw_curves(axes: Axes, histories: Sequence[Sequence[Array]], labels: Seque
         colour = COLOURS[number % len(COLOURS)] if named else GREY
         for history in row:
             known = np.isfinite(history)
-            style: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45} if named and len(row) > 1 else {"linewidth": 1.2}
+            is_thin = len(row) > 1 if named else len(histories) > MAX_BOLD
+            style: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.45} if is_thin else {"linewidth": 1.2}
             style |= {"marker": "."} if known.sum() == 1 else {}
             axes.plot(np.flatnonzero(known) + 1, history[known], color=colour, zorder=1 + named, **style)
         if not named or not row:
@@ -194,8 +196,9 @@ def _draw_curves(axes: Axes, histories: Sequence[Sequence[Array]], labels: Seque
         )
     axes.locator_params("x", integer=True)
     axes.set(xlabel="epoch", ylabel=metric)
-    if any(len(row) > 1 for row in histories):
-        axes.set_title("thick: the mean over a row's jobs", fontsize=10)
+    notes = ["thick: the mean over a row's jobs"] if any(len(row) > 1 for row in histories) else []
+    notes += [f"grey: the {len(histories) - len(labels):,} other rows"] if len(histories) > len(labels) else []
+    axes.set_title("; ".join(notes), fontsize=10)
     axes.grid(alpha=0.3)
 
 

@@ -142,9 +142,7 @@ def request(config: DictConfig) -> Result:
     """The request: choices, overrides (without a sweep's), swept settings, seed and all settings."""
     asked = Result(swept=list(OmegaConf.select(config, "sweep.swept") or ()))
     if HydraConfig.initialized():
-        hydra = HydraConfig.get()
-        chosen = {key.split("@")[0]: choice for key, choice in hydra.runtime.choices.items()}
-        asked.choices = {group: chosen.get(group) for group in GROUPS}
+        asked.choices = choices()
         asked.overrides = [word for word in typed() if not word.lstrip("+~").startswith(("sweep.", "resume="))]
     seed = config.get("seed")  # perhaps invalid: the checks report it
     asked.seed = str(seed) if OmegaConf.is_config(seed) else seed
@@ -153,6 +151,12 @@ def request(config: DictConfig) -> Result:
     except OmegaConfBaseException:  # the run meets the same mistake, and reports it
         asked.settings = {}
     return asked
+
+
+def choices() -> dict[str, str | None]:
+    """The option chosen in each of GROUPS, of the job that Hydra has composed."""
+    chosen = {key.split("@")[0]: choice for key, choice in HydraConfig.get().runtime.choices.items()}
+    return {group: chosen.get(group) for group in GROUPS}
 
 
 def settings(config: DictConfig) -> dict[str, Any]:

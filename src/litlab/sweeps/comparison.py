@@ -37,7 +37,7 @@ DATA = {"data", "data._target_", "data.file", "data.root", "data.target"}  # of 
 class Comparison:
     """The compared settings, in the order in which they were given, and what tells them apart.
 
-    Runs that differ in nothing but seed or fold are one row; but if all do, each is a row of its own.
+    Runs that differ in nothing but seed or fold are one row, see `_parts`; but if all do, each is a row of its own.
     """
 
     rows: list[Row]
@@ -45,16 +45,13 @@ class Comparison:
 
     @classmethod
     def of(cls, jobs: Sequence[JobResult]) -> "Comparison":
-        """Group jobs; of a setting that was run twice with the same seed, each run is a row of its own."""
+        """Group jobs by their settings."""
         settings = defaultdict(list)
         for job in jobs:
             settings[job.identity(replicates=False)].append(job)
-        groups = list(settings.values())
+        groups = [part for group in settings.values() for part in _parts(group)]
         if len(groups) == 1:
             groups = [[job] for job in jobs]
-        groups = [
-            part for group in groups for part in ([group] if _are_replicates(group) else [[job] for job in group])
-        ]
         first = [group[0] for group in groups]
         names = distinguishing_settings(first)  # with swept ones that may be the same in these
         columns = [name for name in names if len({comparable([job.value(name)]) for job in first}) > 1]
@@ -149,6 +146,25 @@ class Comparison:
             if any(histories):
                 panels[name] = histories
         return curves_beside(panels, self.labels) if panels else None
+
+
+def _parts(jobs: Sequence[JobResult]) -> list[list[JobResult]]:
+    """The rows of one setting: a folder's jobs (a sweep's, or single runs) stay together.
+
+    Folders whose seeds differ are one row. Of a folder where a seed is repeated, each run is a row of its own.
+    """
+    folders = defaultdict(list)
+    for job in jobs:
+        folders[Path(str(job.run_dir)).parent.resolve()].append(job)
+    rows: list[list[JobResult]] = []
+    for folder in folders.values():
+        for part in [folder] if _are_replicates(folder) else [[job] for job in folder]:
+            row = next((row for row in rows if _are_replicates([*row, *part])), None)
+            if row is None or part is not folder:
+                rows.append(part)
+            else:
+                row += part
+    return rows
 
 
 def _are_replicates(jobs: Sequence[JobResult]) -> bool:

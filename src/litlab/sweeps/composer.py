@@ -16,7 +16,7 @@ from litlab.config.checks import check
 from litlab.config.composition import blank_job
 from litlab.config.job import runs_here
 from litlab.errors import RequestError
-from litlab.runs.result import settings
+from litlab.runs.result import choices, settings
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_STARTED, JobResult
 
@@ -41,7 +41,7 @@ class Composer:
         before = HydraConfig.instance().cfg
         try:
             composed = self._compose(job.overrides)
-            job.settings = settings(composed)
+            job.choices, job.settings = choices(), settings(composed)
             job.identity = JobResult(NOT_STARTED, settings=job.settings).identity()
             trust.check(composed, job.settings)
             check(composed, job.overrides, here=runs_here())

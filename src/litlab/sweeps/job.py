@@ -31,6 +31,7 @@ class Job:
         overrides: of the sweep's config.
         settings: resolved, see `litlab.runs.result.settings`.
         identity: equal for jobs of the same settings.
+        choices: the option in each group of conf/, see `litlab.runs.result.choices`.
         error: why it cannot be composed.
         folder: its own; of a duplicate, `NO_FOLDER`.
         resume: the folder of an attempt that was stopped in an earlier session, and has a checkpoint.
@@ -42,6 +43,7 @@ class Job:
     overrides: list[str]
     settings: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    choices: dict[str, str | None] = field(default_factory=dict)
     error: Exception | None = None
     folder: Path = NO_FOLDER
     resume: Path | None = None
@@ -94,7 +96,7 @@ class Job:
     def fail(self, error: Exception, swept: Sequence[str]) -> None:
         """Write the result of a job that could not write its own."""
         result = {
-            "choices": {},
+            "choices": self.choices,
             "overrides": [word for word in self.overrides if not word.lstrip("+~").startswith("sweep.")],
             "swept": list(swept),
             "settings": self.settings,
