@@ -41,6 +41,7 @@ class GridSweeper(Sweeper):
             RequestError: an option of the sweep does not fit its settings.
             Exception: no job could be composed; the first job's error.
         """
+        from litlab.sweeps.choice_settings import ChoiceSettings
         from litlab.sweeps.dry_run import dry_run
         from litlab.sweeps.plan import Plan
         from litlab.sweeps.space import Space
@@ -50,7 +51,9 @@ class GridSweeper(Sweeper):
         choices = self.config.hydra.runtime.choices
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)  # which glob() asks for names
         space = Space(parser.parse_overrides(words), self.config.sweep, choices)
-        swept, grid = space.swept, space.jobs()
+        words_of = [[word for words in axis.words for word in words] for axis in space.axes.values()]
+        own = ChoiceSettings.of_sweep(self.hydra_context, self.config, words_of)
+        swept, grid = space.swept, space.jobs(own.fitting)
         if self.config.sweep.dry_run:
             dry_run(self.hydra_context, self.config, self.task_function, swept, grid)
             return

@@ -127,7 +127,7 @@ def search(composed, tmp_path, monkeypatch):
             sweeper.sweep([word for word in overrides if not word.startswith(("hydra", "sweep"))])
         finally:
             with contextlib.suppress(RuntimeError):  # of another version of Optuna
-                if (tmp_path / "optuna.db").exists():
+                if (tmp_path / "optuna.log").exists():
                     jobs.study = study_of(tmp_path)
         return jobs
 
@@ -136,7 +136,8 @@ def search(composed, tmp_path, monkeypatch):
 
 def study_of(folder):
     """By Optuna's own tools."""
-    return optuna.load_study(study_name="litlab", storage=f"sqlite:///{folder}/optuna.db")
+    file = optuna.storages.journal.JournalFileBackend(f"{folder}/optuna.log")
+    return optuna.load_study(study_name="litlab", storage=optuna.storages.JournalStorage(file))
 
 
 @pytest.mark.slow
@@ -157,12 +158,12 @@ def test_a_search_finds_what_is_best(search):
 def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys, tmp_path):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
-    assert capsys.readouterr().out == "3 of 5 trials are already completed\n"
+    assert capsys.readouterr().out == "3 of 5 trials are already done\n"
     assert len(more.asked) == more.plan.total == 2
     assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
     assert search("hydra.sweeper.n_trials=5").asked == []
     assert "all 5 trials are done; for more: hydra.sweeper.n_trials=10" in capsys.readouterr().out
-    (tmp_path / "optuna.db").unlink()
+    (tmp_path / "optuna.log").unlink()
     assert search("hydra.sweeper.n_trials=3").asked == first, "the same search tries the same"
 
 
@@ -277,14 +278,15 @@ def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, messa
 
 
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
-    search("hydra.sweeper.n_trials=1")
+    database = f"hydra.sweeper.storage=sqlite:///{tmp_path}/optuna.db"
+    search("hydra.sweeper.n_trials=1", database)
     with pytest.raises(RequestError, match="other choices for a setting; use those"):
-        search("hydra.sweeper.n_trials=2", "data.batch_size=choice(1,2)")
-    with sqlite3.connect(tmp_path / "optuna.db") as database:
-        database.execute("update alembic_version set version_num = 'v2.6.0.a'")
+        search("hydra.sweeper.n_trials=2", database, "data.batch_size=choice(1,2)")
+    with sqlite3.connect(tmp_path / "optuna.db") as opened:
+        opened.execute("update alembic_version set version_num = 'v2.6.0.a'")
     upgrade = r"upgrade it with `optuna storage upgrade --storage \S+/optuna\.db`$"
     with pytest.raises(RequestError, match=upgrade):
-        search("hydra.sweeper.n_trials=2")
+        search("hydra.sweeper.n_trials=2", database)
 
 
 @pytest.mark.parametrize(

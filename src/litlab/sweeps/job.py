@@ -33,7 +33,8 @@ class Job:
         identity: equal for jobs of the same settings.
         error: why it cannot be composed.
         folder: its own; of a duplicate, `NO_FOLDER`.
-        resume: the folder of an attempt that was stopped in an earlier session, and has a checkpoint.
+        resume: the folder of an attempt that was stopped and has a checkpoint: of an earlier session, or its own.
+        until: the epoch after which a rung of successive halving stops it; 0: none.
         result: as it was last read.
         duplicate_of: the job of the same settings that runs in its place.
         is_reported: whether its end has been printed.
@@ -45,6 +46,7 @@ class Job:
     error: Exception | None = None
     folder: Path = NO_FOLDER
     resume: Path | None = None
+    until: int = 0
     result: StoredResult | None = None
     duplicate_of: "Job | None" = None
     is_reported: bool = False
@@ -56,6 +58,7 @@ class Job:
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
         resume = [f"resume={hydra_quoted(str(self.resume))}"] if self.resume else []
+        resume += [f"sweep.pause={self.until}"] if self.until else []
         own = [f"sweep.swept={hydra_list(swept)}", f"hydra.sweep.subdir={hydra_quoted(self.folder.name)}"]
         return [*self.overrides, *resume, *own]
 
@@ -68,6 +71,11 @@ class Job:
     def is_original(self) -> bool:
         """Whether jobs with the same settings are its duplicates: it has completed, or still may."""
         return self.duplicate_of is None and self.status not in ("failed", "interrupted")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has been stopped at an earlier rung than that to which it is to train."""
+        return self.result is not None and self.status == "pruned" and (self.result.get("epochs") or 0) < self.until
 
     @property
     def final_result(self) -> StoredResult | None:
