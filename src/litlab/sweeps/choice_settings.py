@@ -33,9 +33,7 @@ class ChoiceSettings:
         self._loaded: dict[tuple[str, ...], Mapping[str, Any] | None] = {}
 
     @classmethod
-    def of_sweep(
-        cls, context: HydraContext, config: DictConfig, words: Iterable[Sequence[str]]
-    ) -> "ChoiceSettings":
+    def of_sweep(cls, context: HydraContext, config: DictConfig, words: Iterable[Sequence[str]]) -> "ChoiceSettings":
         """Those of a sweep.
 
         Args:

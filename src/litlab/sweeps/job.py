@@ -74,8 +74,12 @@ class Job:
 
     @property
     def is_due(self) -> bool:
-        """Whether it has been stopped at an earlier rung than that to which it is to train."""
-        return self.result is not None and self.status == "pruned" and (self.result.get("epochs") or 0) < self.until
+        """Whether it has no result, or that of an earlier rung than the one to which it is to train."""
+        return self.result is None or self.is_behind(self.result)
+
+    def is_behind(self, result: StoredResult) -> bool:
+        """Whether a result is that of an earlier rung."""
+        return result["status"] == "pruned" and (result.get("epochs") or 0) < self.until
 
     @property
     def final_result(self) -> StoredResult | None:

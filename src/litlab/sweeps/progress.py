@@ -24,7 +24,7 @@ def progress_lines(plan: Plan) -> Iterator[None]:
         reported = sum(job.is_reported for job in distinct)
         for job in distinct:
             result = read(job.folder) if job.has_folder and not job.is_reported else None
-            if result is not None and result["status"] != "running":
+            if result is not None and result["status"] != "running" and not job.is_behind(result):
                 job.is_reported = True
                 reported += 1
                 print(progress_line(f"{reported}/{total}", job.label(plan.swept), JobResult.of(result)), flush=True)

@@ -11,7 +11,8 @@ from litlab.escape import one_line
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
 
-UNFINISHED = ("running", "pruned", "died", "interrupted", "failed", UNREADABLE)  # of rows without a completed job, in this order
+# The status of rows without a completed job, in this order.
+UNFINISHED = ("running", "pruned", "died", "interrupted", "failed", UNREADABLE)
 MAX_DEVIATIONS = 3  # settings whose deviations count: those of the worst say nothing about the best
 HUGE = 1e9  # from here on, as of a diverged loss, a number has four digits and an exponent
 

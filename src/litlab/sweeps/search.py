@@ -82,8 +82,8 @@ class Search:
         if config.sweep.prune is not None:
             if config.hydra.launcher._target_.endswith(".StackedLauncher"):
                 raise RequestError(
-                    f"sweep.prune={config.sweep.prune}: a stack trains its jobs together, each to its end; choose another "
-                    "hydra/launcher, or sweep=halving"
+                    f"sweep.prune={config.sweep.prune}: a stack trains its jobs together, each to its end; choose "
+                    "another hydra/launcher"
                 )
             build_pruner(config.hydra.sweeper, config.sweep.prune)
         self.config, self.hydra_context = config, hydra_context

@@ -69,8 +69,8 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
 
 def paused(config: Any) -> StoredResult | None:
     """The result so far of a job that a rung of successive halving has stopped, and that goes on in its own folder."""
-    run_dir = Path(config.paths.run_dir)
-    return read(run_dir) if config.resume and Path(config.resume) == run_dir else None
+    run_dir = Path(config.paths.run_dir).absolute()
+    return read(run_dir) if config.resume and Path(config.resume).absolute() == run_dir else None
 
 
 def free_memory() -> None:
