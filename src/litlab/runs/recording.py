@@ -28,9 +28,9 @@ class AlreadyBegun(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 0.0) -> Iterator[Result]:
-    """Run the body, which fills in `result`, and write it to `run_dir`/result.json: completed, failed or interrupted.
+    """Run the body, which fills in `result`, and write it to `run_dir`/result.json, with its final status.
 
-    Or pruned. While the body runs, the status is `running` and the file's time is renewed: see `is_alive`. Only rank 0 writes. A
+    While the body runs, the status is `running` and the file's time is renewed: see `is_alive`. Only rank 0 writes. A
     signal waits for the body's next `signals.check`, or for its end.
 
     Args:

@@ -24,7 +24,8 @@ class JobResult:
     """The part of a result.json (`litlab.runs.result.Result`) that sweeps use; what the file lacks is None or empty.
 
     Attributes:
-        status: completed, failed, interrupted, pruned or running; of the leaderboard also died, unreadable, not started.
+        status: completed, failed, interrupted, pruned or running; of the leaderboard also died, unreadable or not
+            started.
         run_dir: None for a job that has not started.
         metric, mode, best, epoch: of the monitored metric, such as val/accuracy; of a pruned job the last value, not
             the best.

@@ -1,6 +1,7 @@
 """A search with Optuna: earlier trials decide the next one, which starts as soon as a worker is free."""
 
 import functools
+import importlib.util
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -143,15 +144,14 @@ class Search:
             RequestError: it cannot be built.
         """
         seed, target = self.sampler.get("seed"), str(self.sampler._target_)
+        asked = f"hydra/sweeper/sampler={self.config.hydra.runtime.choices.get('hydra/sweeper/sampler')}"
+        if target.endswith(".CmaEsSampler") and importlib.util.find_spec("cmaes") is None:
+            raise RequestError(f"{asked}: needs the package cmaes: pip install cmaes")
         is_sequence = target.endswith(".QMCSampler")  # which goes on where the study stands, with the same seed
         try:
             return instantiate(self.sampler, **({} if seed is None or is_sequence else {"seed": seed + trials}))
         except InstantiationException as error:
-            cause = error.__cause__ or error
-            needs = ": needs the package cmaes: pip install cmaes" if isinstance(cause, ImportError) else ""
-            what = needs or f": {str(cause).splitlines()[0]}"
-            name = self.config.hydra.runtime.choices.get("hydra/sweeper/sampler")
-            raise RequestError(f"hydra/sweeper/sampler={name}{what}") from error
+            raise RequestError(f"{asked}: {str(error.__cause__ or error).splitlines()[0]}") from error
 
     def _draw(self, study: optuna.Study, ranges: Mapping[str, BaseDistribution], own: ChoiceSettings) -> Trial:
         """The next trial: its choices first, then the settings that these have."""
