@@ -41,22 +41,31 @@ class GridSweeper(Sweeper):
             RequestError: an option of the sweep does not fit its settings.
             Exception: no job could be composed; the first job's error.
         """
+        from litlab.sweeps.choice_settings import ChoiceSettings
         from litlab.sweeps.dry_run import dry_run
+        from litlab.sweeps.halving import halve
         from litlab.sweeps.plan import Plan
         from litlab.sweeps.space import Space
         from litlab.sweeps.sweep import running
 
+        if (pruner := self.config.sweep.prune) is not None:
+            raise RequestError(f"sweep.prune={pruner}: is for sweep=optuna; for others there is sweep=halving")
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
         choices = self.config.hydra.runtime.choices
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)  # which glob() asks for names
         space = Space(parser.parse_overrides(words), self.config.sweep, choices)
-        swept, grid = space.swept, space.jobs()
+        words_of = [[word for words in axis.words for word in words] for axis in space.axes.values()]
+        own = ChoiceSettings.of_sweep(self.hydra_context, self.config, words_of)
+        swept, grid = space.swept, space.jobs(own.fitting)
         if self.config.sweep.dry_run:
             dry_run(self.hydra_context, self.config, self.task_function, swept, grid)
             return
         size = self.max_batch_size or len(grid)
         plan = Plan(self.hydra_context, self.config, self.folder, swept, len(grid))
         with running(self.launcher, plan) as runner:
+            if self.config.sweep.eta is not None:
+                halve(runner, grid)
+                return
             for start in range(0, len(grid), size):
                 runner.launch(grid[start : start + size])
 

@@ -85,10 +85,13 @@ def record(config: Any, job: Job, show: str = "print_result", again: Any = None)
     from litlab.config.job import in_sweep
     from litlab.distributed.ranks import is_first_process
     from litlab.runs.heartbeat import age
-    from litlab.sweeps.worker import attempt
+    from litlab.sweeps.worker import attempt, paused
 
     if in_sweep():
-        attempt(config, lambda: run_recorded(config, job, once=True), failed=print_traceback)
+        earlier = paused(config)
+        seconds = (earlier or {}).get("seconds") or 0.0
+        run = functools.partial(run_recorded, config, job, once=earlier is None, before=seconds)
+        attempt(config, run, failed=print_traceback)
         return
     with signals.handled():
         try:

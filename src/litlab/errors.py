@@ -27,6 +27,10 @@ class RunError(_OneLine, RuntimeError):
     """A valid run failed (diverged, disk full). Exit code 1."""
 
 
+class Pruned(Exception):  # noqa: N818
+    """A sweep ends this run before its time, as it is worse than others; the message says when. It is no failure."""
+
+
 class Stopped(_OneLine, KeyboardInterrupt):
     """A run in a notebook was interrupted; it has been recorded."""
 

@@ -10,6 +10,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+import types
 
 import pytest
 import yaml
@@ -74,7 +75,7 @@ def test_the_start_of_any_program_imports_no_optuna():
 class Pretended:
     """In the place of `litlab.sweeps.runner.Runner`: a job's value is a function of rate, batch size and seed, if any.
 
-    Of None the job failed.
+    Of None the job failed; of a text it was pruned.
     """
 
     def __init__(self, train):
@@ -89,7 +90,7 @@ class Pretended:
                 self.asked.append(dict(word.split("=", 1) for word in words))
                 seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
                 found = self.train(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
-                status = "failed" if found is None else "completed"
+                status = "failed" if found is None else "pruned" if isinstance(found, str) else "completed"
                 self.plan.jobs.append(Job(list(words), result={"status": status, "monitor": {"best": found}}))
             yield place, self.plan.jobs[first:]
 
@@ -127,7 +128,7 @@ def search(composed, tmp_path, monkeypatch):
             sweeper.sweep([word for word in overrides if not word.startswith(("hydra", "sweep"))])
         finally:
             with contextlib.suppress(RuntimeError):  # of another version of Optuna
-                if (tmp_path / "optuna.db").exists():
+                if (tmp_path / "optuna.log").exists():
                     jobs.study = study_of(tmp_path)
         return jobs
 
@@ -136,7 +137,8 @@ def search(composed, tmp_path, monkeypatch):
 
 def study_of(folder):
     """By Optuna's own tools."""
-    return optuna.load_study(study_name="litlab", storage=f"sqlite:///{folder}/optuna.db")
+    file = optuna.storages.journal.JournalFileBackend(f"{folder}/optuna.log")
+    return optuna.load_study(study_name="litlab", storage=optuna.storages.JournalStorage(file))
 
 
 @pytest.mark.slow
@@ -157,12 +159,12 @@ def test_a_search_finds_what_is_best(search):
 def test_n_trials_is_the_total_and_no_start_is_repeated(search, capsys, tmp_path):
     first = search("hydra.sweeper.n_trials=3").asked
     more = search("hydra.sweeper.n_trials=5")
-    assert capsys.readouterr().out == "3 of 5 trials are already completed\n"
+    assert capsys.readouterr().out == "3 of 5 trials are already done\n"
     assert len(more.asked) == more.plan.total == 2
     assert len({each["optimizer.lr"] for each in first + more.asked}) == 5
     assert search("hydra.sweeper.n_trials=5").asked == []
     assert "all 5 trials are done; for more: hydra.sweeper.n_trials=10" in capsys.readouterr().out
-    (tmp_path / "optuna.db").unlink()
+    (tmp_path / "optuna.log").unlink()
     assert search("hydra.sweeper.n_trials=3").asked == first, "the same search tries the same"
 
 
@@ -277,14 +279,104 @@ def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, messa
 
 
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
-    search("hydra.sweeper.n_trials=1")
+    database = f"hydra.sweeper.storage=sqlite:///{tmp_path}/optuna.db"
+    search("hydra.sweeper.n_trials=1", database)
     with pytest.raises(RequestError, match="other choices for a setting; use those"):
-        search("hydra.sweeper.n_trials=2", "data.batch_size=choice(1,2)")
-    with sqlite3.connect(tmp_path / "optuna.db") as database:
-        database.execute("update alembic_version set version_num = 'v2.6.0.a'")
+        search("hydra.sweeper.n_trials=2", database, "data.batch_size=choice(1,2)")
+    with sqlite3.connect(tmp_path / "optuna.db") as opened:
+        opened.execute("update alembic_version set version_num = 'v2.6.0.a'")
     upgrade = r"upgrade it with `optuna storage upgrade --storage \S+/optuna\.db`$"
     with pytest.raises(RequestError, match=upgrade):
-        search("hydra.sweeper.n_trials=2")
+        search("hydra.sweeper.n_trials=2", database)
+
+
+def test_a_pruned_trial_counts_has_no_value_and_is_not_the_worst(search, capsys):
+    values = iter([0.5, "pruned", 0.7, None])
+    states = [
+        trial.state.name for trial in search("hydra.sweeper.n_trials=3", value=lambda *_: next(values)).study.trials
+    ]
+    assert states == ["COMPLETE", "PRUNED", "COMPLETE"]
+    trials = search("hydra.sweeper.n_trials=4", value=lambda *_: next(values)).study.get_trials()
+    assert "3 of 4 trials are already done" in capsys.readouterr().out and trials[-1].value == 0.5
+
+
+def test_a_job_knows_its_trial_only_where_it_may_be_pruned(search):
+    assert "sweep.trial" not in search("hydra.sweeper.n_trials=1").asked[0]
+    asked = search(
+        "hydra.sweeper.n_trials=3", "sweep.prune=median", "seed=0,1", "hydra.sweeper.study_name=b", value=lambda *_: 1.0
+    )
+    assert [each["sweep.trial"] for each in asked.asked] == ["0", "0", "1", "1", "2", "2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["random", "qmc", "grid"])
+def test_samplers(search, sampler):
+    words = ("hydra/sweeper/sampler=" + sampler, "hydra.sweeper.n_trials=20", "optimizer.lr=0.1,0.2,0.3")
+    jobs = search(*words)
+    drawn = {(each["optimizer.lr"], each["data.batch_size"]) for each in jobs.asked}
+    if sampler == "grid":
+        assert len(jobs.asked) == len(drawn) == 9 and jobs.plan.total == 9
+    else:
+        assert len(jobs.asked) == 20 and len(drawn) > 5
+
+
+def test_cma_es_needs_its_package(search, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(
+        RequestError, match=r"^hydra/sweeper/sampler=cmaes: needs the package cmaes: pip install cmaes$"
+    ):
+        search("hydra/sweeper/sampler=cmaes")
+
+
+@pytest.fixture
+def trial(composed, tmp_path, monkeypatch):
+    """A trial of a study with the seeds 0 and 1, as its job of a seed sees it."""
+    from litlab.sweeps import trial as module
+
+    config = composed("sweep=optuna", "sweep.prune=median")
+    with open_dict(config.hydra):
+        config.hydra.sweep.dir = str(tmp_path)
+        config.hydra.sweeper.pruners.median.n_startup_trials = 2
+    monkeypatch.setattr(module, "HydraConfig", types.SimpleNamespace(get=lambda: config.hydra))
+    study = optuna.create_study(
+        study_name="litlab", storage=module.open_storage(f"{tmp_path}/optuna.log"), direction="maximize"
+    )
+    study.set_user_attr("seeds", ["0", "1"])
+
+    def trial(number=None, seed=0):
+        number = study.ask().number if number is None else number
+        own = OmegaConf.create({"seed": seed, "sweep": {"trial": number, "prune": "median"}})
+        return number, module.RunningTrial(own)
+
+    trial.study = study
+    return trial
+
+
+def test_the_first_seed_is_pruned_by_the_median_and_the_others_follow(trial):
+    for curve in ([0.2, 0.6], [0.4, 0.8]):
+        number, running = trial()
+        running.report(curve)
+        assert not running.is_enough(curve)
+        trial.study.tell(number, 0.9)
+    number, first = trial()
+    _, second = trial(number, seed=1)
+    assert not first.is_enough([]) and not second.is_enough([])
+    first.report([0.5])
+    assert not first.is_enough([0.5]) and not second.is_enough([0.1])  # above the median, 0.3
+    second.report([0.1, 0.1])
+    first.report([0.5, None, 0.5])
+    assert first.is_enough([0.5, None, 0.5]) == second.is_enough([0.1, 0.1])
+    first.report([0.5, None, 0.5, 0.1])
+    assert trial.study.get_trials()[number].intermediate_values == {1: 0.5, 3: 0.5, 4: 0.1}
+
+
+def test_a_wrong_pruner_is_refused_in_one_line(search):
+    with pytest.raises(RequestError, match=r"^sweep.prune=mean: must be one of median, halving, hyperband$"):
+        search("sweep.prune=mean")
+    with pytest.raises(RequestError, match=r"^hydra.sweeper.pruners.halving: .*min_resource"):
+        search("sweep.prune=halving", "hydra.sweeper.pruners.halving.min_resource=0")
+    with pytest.raises(RequestError, match=r"^sweep.prune=median: a stack trains its jobs together, each to its end"):
+        search("sweep.prune=median", "hydra/launcher=stacked")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def process(**changes):
 
 WRONG = ([1], {"a": 1}, 7, True, "text")  # of which a field takes one or two kinds at most
 ODD = {
-    "status: must be completed, failed, interrupted or running": [
+    "status: must be completed, failed, interrupted, pruned or running": [
         *(odd(status=wrong) for wrong in (*WRONG, None, "completed\n", "\x1b[2J")),
         b"{}",
     ],
@@ -128,7 +128,7 @@ def test_reading_survives_half_written_foreign_and_dead_results(tmp_path):
     assert sorted(results) == sorted([("0", "completed"), ("1", "died"), ("4", "running"), *odd])
     board = read_and_rank([folder])
     assert [row.status for row in board.rows[:4]] == [
-        "completed", "running", "died", "unreadable: status: must be completed, failed, interrupted or running",
+        "completed", "running", "died", "unreadable: status: must be completed, failed, interrupted, pruned or running",
     ]  # fmt: skip
     assert board.rows[-1].status == "unreadable: not the result of a training"
     assert [f"{folder / name / 'result.json'} cannot be read" for name in "235"] == [

@@ -24,7 +24,7 @@ HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
 OPEN = "data.columns."  # a setting that takes new keys
 FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
 
-SAMPLER = re.compile(r"optuna\.samplers\.[A-Z]\w*Sampler")
+OPTUNA = re.compile(r"optuna\.(samplers\.[A-Z]\w*Sampler|pruners\.[A-Z]\w*Pruner)")
 HANDLERS = {f"logging.{name}" for name in ("FileHandler", "NullHandler", "StreamHandler")} | {
     f"logging.handlers.{name}" for name in ("RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler")
 }
@@ -125,7 +125,7 @@ def _check_hydra(config: DictConfig) -> None:
     named = [*targets(hydra.get("callbacks"), "hydra.callbacks")]
     for part in ("launcher", "sweeper"):  # Hydra itself takes nothing but plugins for these
         inner = targets(hydra.get(part), f"hydra.{part}")
-        named += [each for each in inner if each[0] != f"hydra.{part}._target_" and not SAMPLER.fullmatch(each[1])]
+        named += [each for each in inner if each[0] != f"hydra.{part}._target_" and not OPTUNA.fullmatch(each[1])]
     sweeper = hydra.get("sweeper")
     if isinstance(sweeper, dict) and (space := sweeper.get("custom_search_space")):
         named.append(("hydra.sweeper.custom_search_space", str(space)))

@@ -33,6 +33,9 @@ PROGRAM: dict[str, Any] = {
     "sweep.jobs": PositiveInt | None,
     "sweep.draw": Literal["random", "halton"] | None,
     "sweep.draw_seed": Seed,
+    "sweep.prune": str | None,
+    "sweep.eta": Annotated[int, Range(2, example=3)] | None,
+    "sweep.rung": PositiveInt,
     "sweep.max_jobs": Annotated[int, Range(1, example=10000)],
 }
 # Where other libraries' signatures say too little: by module or class, and parameter.

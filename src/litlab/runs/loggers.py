@@ -16,7 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from litlab.compat.tensorboard import write_summary
 from litlab.distributed.ranks import is_first_process
-from litlab.errors import Interrupted, RequestError
+from litlab.errors import Interrupted, Pruned, RequestError
 from litlab.plots.canvas import Array
 
 EXTRAS = {"MLFlowLogger": "mlflow", "WandbLogger": "wandb"}  # by class; package and extra have the same name
@@ -86,10 +86,10 @@ def close(loggers: Iterable[Logger], error: BaseException | None = None) -> None
     """The run has ended, with an error or without: MLflow's status, W&B's exit code, and what they hold."""
     for logger in trackers(loggers):
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=0 if error is None else 1)
+            logger.experiment.finish(exit_code=0 if error is None or isinstance(error, Pruned) else 1)
         else:
             import mlflow  # here: it takes seconds
 
             mlflow.flush_async_logging()
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+            stopped = isinstance(error, Interrupted | KeyboardInterrupt | Pruned)
             logger.finalize("KILLED" if stopped else "success" if error is None else "failed")

@@ -11,7 +11,7 @@ from litlab.runs.result import StoredResult
 MAX_DIGITS = 300  # of an integer; a float ends at 1e308
 MAX_DEPTH = 50  # of nested lists and mappings
 MAX_NAME = 200  # characters of what becomes the name of a column or a file
-STATUS = ("completed", "failed", "interrupted", "running")
+STATUS = ("completed", "failed", "interrupted", "pruned", "running")
 
 
 def _is_text(value: Any) -> bool:
@@ -38,7 +38,7 @@ def _has_values(value: Any, check: Callable[[Any], bool]) -> bool:
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("settings", "monitor", "process"), ("a mapping", lambda value: isinstance(value, dict))),
     **dict.fromkeys(("error", "started", "checkpoint", "test_split", "process.host"), ("text", _is_text)),
-    **dict.fromkeys(("monitor.best", "monitor.epoch", "parameters"), ("a number", _is_number)),
+    **dict.fromkeys(("monitor.best", "monitor.epoch", "parameters", "epochs"), ("a number", _is_number)),
     **dict.fromkeys(("seconds", "seconds_training"), ("a number", _is_number)),
     "overrides": ("a list of texts", lambda value: _is_list(value, _is_text)),
     "swept": ("a list of names", lambda value: _is_list(value, _is_name)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from litlab import signals
 from litlab.distributed.ranks import is_first_process
-from litlab.errors import Interrupted, RequestError, RunError
+from litlab.errors import Interrupted, Pruned, RequestError, RunError
 from litlab.files import FULL, is_full_disk
 from litlab.runs.environment import environment, git_state
 from litlab.runs.heartbeat import beating, this_process
@@ -28,7 +28,7 @@ class AlreadyBegun(Exception):  # noqa: N818
 
 @contextlib.contextmanager
 def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 0.0) -> Iterator[Result]:
-    """Run the body, which fills in `result`, and write it to `run_dir`/result.json: completed, failed or interrupted.
+    """Run the body, which fills in `result`, and write it to `run_dir`/result.json, with its final status.
 
     While the body runs, the status is `running` and the file's time is renewed: see `is_alive`. Only rank 0 writes. A
     signal waits for the body's next `signals.check`, or for its end.
@@ -42,6 +42,7 @@ def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 
     Raises:
         AlreadyBegun: for `once`.
         Interrupted: for Ctrl-C, SIGTERM and SIGHUP.
+        Pruned: the body raises it.
         RunError: the disk is full, or the body called sys.exit().
         Exception: what the body raises.
     """
@@ -72,6 +73,8 @@ def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 
                 failure = _as_ours(error, run_dir)
                 if isinstance(failure, Interrupted):
                     interrupted(failure.signum)
+                elif isinstance(failure, Pruned):
+                    finish("pruned", str(failure))
                 else:
                     finish("failed", format_error(failure))
                 if failure is error:
@@ -98,7 +101,7 @@ def _as_ours(error: BaseException, run_dir: Path) -> BaseException:
         )
     elif isinstance(error, SystemExit):
         failure = RunError(f"the run called sys.exit({error.code!r})")
-    elif not isinstance(error, OSError):
+    elif not isinstance(error, OSError | Pruned):
         log.error("the run failed", exc_info=error)
     return failure
 

@@ -53,8 +53,8 @@ class Result:
         swept: the settings that a sweep varies.
         seed: of all random generators.
         settings: the resolved config, see `settings`.
-        status: running, completed, failed or interrupted.
-        error: what went wrong, and which numbers were not finite (they are null in the file).
+        status: running, completed, failed, interrupted or pruned (ended by its sweep, before its last epoch).
+        error: what went wrong, or when the run was pruned; and which numbers were not finite (null in the file).
         started: date, time and zone, ISO 8601; of a resumed run, of its latest attempt.
         git: `commit`, and whether code or configs differ from it (`dirty`).
         environment: versions, platform, device and threads.

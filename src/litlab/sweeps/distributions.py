@@ -4,6 +4,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial
 
 from litlab.errors import RequestError
 
@@ -68,3 +69,14 @@ def distribution(override: Override) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int) and not isinstance(step, float):
         return IntDistribution(low, high, log=log, step=step or 1)
     return FloatDistribution(low, high, log=log, step=step)
+
+
+def suggest(trial: Trial, key: str, given: BaseDistribution) -> None:
+    """Draw a setting of a trial."""
+    match given:
+        case CategoricalDistribution():
+            trial.suggest_categorical(key, given.choices)
+        case IntDistribution():
+            trial.suggest_int(key, given.low, given.high, step=given.step, log=given.log)
+        case FloatDistribution():
+            trial.suggest_float(key, given.low, given.high, step=given.step, log=given.log)

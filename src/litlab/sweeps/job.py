@@ -34,7 +34,8 @@ class Job:
         choices: the option in each group of conf/, see `litlab.runs.result.choices`.
         error: why it cannot be composed.
         folder: its own; of a duplicate, `NO_FOLDER`.
-        resume: the folder of an attempt that was stopped in an earlier session, and has a checkpoint.
+        resume: the folder of an attempt that was stopped and has a checkpoint: of an earlier session, or its own.
+        until: the epoch after which a rung of successive halving stops it; 0: none.
         result: as it was last read.
         duplicate_of: the job of the same settings that runs in its place.
         is_reported: whether its end has been printed.
@@ -47,6 +48,7 @@ class Job:
     error: Exception | None = None
     folder: Path = NO_FOLDER
     resume: Path | None = None
+    until: int = 0
     result: StoredResult | None = None
     duplicate_of: "Job | None" = None
     is_reported: bool = False
@@ -58,6 +60,7 @@ class Job:
     def launch_overrides(self, swept: Sequence[str]) -> list[str]:
         """The overrides that the launcher is given."""
         resume = [f"resume={hydra_quoted(str(self.resume))}"] if self.resume else []
+        resume += [f"sweep.pause={self.until}"] if self.until else []
         own = [f"sweep.swept={hydra_list(swept)}", f"hydra.sweep.subdir={hydra_quoted(self.folder.name)}"]
         return [*self.overrides, *resume, *own]
 
@@ -70,6 +73,15 @@ class Job:
     def is_original(self) -> bool:
         """Whether jobs with the same settings are its duplicates: it has completed, or still may."""
         return self.duplicate_of is None and self.status not in ("failed", "interrupted")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has no result, or that of an earlier rung than the one to which it is to train."""
+        return self.result is None or self.is_behind(self.result)
+
+    def is_behind(self, result: StoredResult) -> bool:
+        """Whether a result is that of an earlier rung."""
+        return result["status"] == "pruned" and (result.get("epochs") or 0) < self.until
 
     @property
     def final_result(self) -> StoredResult | None:

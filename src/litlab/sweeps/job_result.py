@@ -24,9 +24,11 @@ class JobResult:
     """The part of a result.json (`litlab.runs.result.Result`) that sweeps use; what the file lacks is None or empty.
 
     Attributes:
-        status: completed, failed, interrupted or running; of the leaderboard also died, unreadable and not started.
+        status: completed, failed, interrupted, pruned or running; of the leaderboard also died, unreadable or not
+            started.
         run_dir: None for a job that has not started.
-        metric, mode, best, epoch: of the monitored metric, such as val/accuracy.
+        metric, mode, best, epoch: of the monitored metric, such as val/accuracy; of a pruned job the last value, not
+            the best.
     """
 
     status: str
@@ -52,6 +54,9 @@ class JobResult:
     def of(cls, stored: StoredResult, run_dir: Path | None = None) -> "JobResult":
         """From a validated result.json (`litlab.runs.reading.read`) in `run_dir`."""
         stored = stored | dict.fromkeys(MONITOR_FIELDS) | (stored.get("monitor") or {}) | {"run_dir": run_dir}
+        if stored["status"] == "pruned":
+            last = (stored.get("metrics") or {}).get(stored["metric"])
+            stored |= {"best": last, "epoch": stored.get("epochs")}
         return cls(**{each.name: stored[each.name] for each in fields(cls) if stored.get(each.name) is not None})
 
     @property
@@ -60,8 +65,13 @@ class JobResult:
         return self.status == "completed"
 
     @property
+    def is_pruned(self) -> bool:
+        """Whether its sweep has ended it early."""
+        return self.status == "pruned"
+
+    @property
     def validation(self) -> float | None:
-        """The monitored metric at the best epoch, else at the end; None without validation."""
+        """The monitored metric at the best epoch, else at the end; None without validation. A pruned job's last one."""
         if (self.metric or "").startswith("test/"):
             return None
         return self.metrics.get(self.metric or "") if self.best is None else self.best

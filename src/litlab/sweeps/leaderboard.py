@@ -170,7 +170,7 @@ def _ranked(rows: Sequence[Row]) -> Iterator[Row]:
 
 def _warnings(rows: Sequence[Row]) -> Iterator[str]:
     """Why rows that completed have no rank, which share the first one, and which were tested on the training split."""
-    if partly := sum(row.best.n > 0 and not row.is_complete for row in rows):
+    if partly := sum(bool(row.completed) and row.best.n > 0 and not row.is_complete for row in rows):
         yield (
             f"{_settings_are(partly)} not ranked: some of {'its' if partly == 1 else 'their'} seeds have no value, and "
             "the mean of the others would be too good"

@@ -105,7 +105,7 @@ def _means(rows: Sequence[Row]) -> Array:
 def _marks(rows: Sequence[Row]) -> dict[int, str]:
     """What to write in place of a mean, by the number of the row."""
     return {
-        number: f"{row.best.n} of {len(row.jobs)}" if row.best.n else row.status.partition(":")[0]
+        number: f"{row.best.n} of {len(row.jobs)}" if row.completed and row.best.n else row.status.partition(":")[0]
         for number, row in enumerate(rows)
         if not row.is_complete
     }

@@ -86,8 +86,9 @@ class Plan:
                 pending.append(job)
         self.jobs += jobs
         save(self.folder, self.jobs, self.total or len(self.jobs))
-        if done := sum(job.is_reported for job in started):
-            print(f"{done} of {len(jobs)} jobs are already completed", flush=True)
+        for status in ("completed", "pruned"):
+            if done := sum(job.status == status for job in started):
+                print(f"{done} of {len(jobs)} jobs are already {status}", flush=True)
         if resumed := sum(job.resume is not None for job in pending):
             print(f"{resumed} of the others resume{'' if resumed > 1 else 's'} from the last checkpoint", flush=True)
         self.claim([job for job in jobs if job.error or job in pending])
@@ -97,6 +98,11 @@ class Plan:
                 if self.config.sweep.on_failure == "stop":
                     pending = []
         return Batch(jobs, started, pending)
+
+    def end(self) -> None:
+        """No more jobs will be added."""
+        self.total = len(self.jobs)
+        save(self.folder, self.jobs, self.total)
 
     def claim(self, jobs: Sequence[Job]) -> None:
         """Make a new folder for each job."""
@@ -109,10 +115,15 @@ class Plan:
         if not self.swept and self.config.sweep.resume is not None:  # name it by what differs from earlier jobs
             self.swept = differing_settings(jobs[0].overrides, [result.get("overrides") or () for _, result in found])
         identities = {path: JobResult.of(result).identity() for path, result in found}
-        completed = {identities[path]: path for path, result in found if result["status"] == "completed"}
+        # Where jobs are pruned, that is their end, or their rung; otherwise they go on as a stopped job does.
+        prunes = self.config.sweep.prune is not None or self.config.sweep.eta is not None
+        final = ("completed", "pruned") if prunes else ("completed",)
+        ended = [path for path, result in found if result["status"] in final]
+        completed = {identities[path]: path for path in ended}
+        completed |= {identities[path]: path for path, result in found if result["status"] == "completed"}
         running = {identities[path]: path for path, result in found if is_alive_elsewhere(result, path / FILE)}
         self._earlier = running | completed
-        stopped = {identities[path]: path for path, result in found if result["status"] == "interrupted"}
+        stopped = {identities[path]: path for path, result in found if result["status"] in ("interrupted", "pruned")}
         self._stopped = {job: path for job, path in stopped.items() if (path / "checkpoints" / "last.ckpt").is_file()}
         number = self.total or len(jobs)
         print(f"{number} job{'s' if number != 1 else ''} in {quoted(self.folder)}", flush=True)

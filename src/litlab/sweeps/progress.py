@@ -24,7 +24,7 @@ def progress_lines(plan: Plan) -> Iterator[None]:
         reported = sum(job.is_reported for job in distinct)
         for job in distinct:
             result = read(job.folder) if job.has_folder and not job.is_reported else None
-            if result is not None and result["status"] != "running":
+            if result is not None and result["status"] != "running" and not job.is_behind(result):
                 job.is_reported = True
                 reported += 1
                 print(progress_line(f"{reported}/{total}", job.label(plan.swept), JobResult.of(result)), flush=True)
@@ -39,10 +39,11 @@ def progress_lines(plan: Plan) -> Iterator[None]:
 def progress_line(count: str, label: str, result: JobResult) -> str:
     """A job's line: `3/9  lr=0.1 seed=0  val/accuracy 0.8912  test/accuracy 0.8876  12.3 s`, or its error."""
     parts = [count, label]
-    if result.is_completed:
+    if result.is_completed or result.is_pruned:
         test = test_metric(result.metric)
         found = {result.metric: result.validation, test: result.metrics.get(test)}
         parts += [f"{name} {number:.4f}" for name, number in found.items() if number is not None]
+    if result.is_completed:
         parts += [f"{result.seconds:.1f} s"]
     else:
         parts += [f"{result.status}: {' '.join(str(result.error).split())}"]

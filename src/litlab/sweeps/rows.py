@@ -11,7 +11,8 @@ from litlab.escape import one_line
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
 
-UNFINISHED = ("running", "died", "interrupted", "failed", UNREADABLE)  # of rows without a completed job, in this order
+# The status of rows without a completed job, in this order.
+UNFINISHED = ("running", "pruned", "died", "interrupted", "failed", UNREADABLE)
 MAX_DEVIATIONS = 3  # settings whose deviations count: those of the worst say nothing about the best
 HUGE = 1e9  # from here on, as of a diverged loss, a number has four digits and an exponent
 
@@ -62,11 +63,11 @@ class Row:
     values: tuple[Any, ...]  # of the board's columns
     metric: str | None  # such as val/accuracy; None if no job got that far
     mode: str  # max or min
-    best: Spread  # of the metric, in each job at its best epoch
+    best: Spread  # of the metric, in each job at its best epoch; of pruned jobs alone, at their last
     loss: float | None  # mean of val/loss: it breaks ties of the metric
     test: Spread  # of the same metric on the test split
     seconds: float | None  # mean of a job's training; without the start-up, which a process has once
-    status: str  # completed, 2 of 3 completed, 2 of 3 have a value, running, died, interrupted, failed: <error>
+    status: str  # completed, 2 of 3 completed, 2 of 3 have a value, running, pruned, died, interrupted, failed: <error>
     error: str | None  # of the jobs that did not complete
     jobs: tuple[JobResult, ...]
     rank: int | None = None  # from 1 within a metric; equal means share one; None unless `is_complete`
@@ -77,7 +78,8 @@ class Row:
         jobs = sorted(jobs, key=lambda job: sort_key(map(job.value, REPLICATES)))
         completed = [job for job in jobs if job.is_completed]
         monitored = next((job for job in [*completed, *jobs] if job.metric), jobs[0])
-        best = Spread.of(job.validation for job in completed)
+        measured = completed or [job for job in jobs if job.is_pruned]
+        best = Spread.of(job.validation for job in measured)
         errors = dict.fromkeys(one_line(job.error) for job in jobs if job.error and not job.is_completed)
         error = "; ".join(errors) or None
         return cls(
@@ -88,7 +90,7 @@ class Row:
             loss=Spread.of(job.metrics.get("val/loss") for job in completed).mean,
             test=Spread.of(job.metrics.get(test_metric(monitored.metric)) for job in completed),
             seconds=Spread.of(
-                job.seconds if job.seconds_training is None else job.seconds_training for job in completed
+                job.seconds if job.seconds_training is None else job.seconds_training for job in measured
             ).mean,
             status=_status(jobs, best.n, error),
             error=error,
@@ -113,7 +115,7 @@ class Row:
     @property
     def is_complete(self) -> bool:
         """Whether all of its jobs completed with a value: a mean over survivors is not the setting's mean."""
-        return self.best.n == len(self.jobs)
+        return self.best.n == len(self.completed) == len(self.jobs)
 
     @property
     def n(self) -> int:
@@ -147,7 +149,7 @@ def _status(jobs: Sequence[JobResult], values: int, error: str | None) -> str:
             return f"{completed} of {len(jobs)} completed"
         return f"{values} of {len(jobs)} have a value" if 0 < values < len(jobs) else "completed"
     status = next((each for each in UNFINISHED if statuses[each]), "failed")
-    return f"{status}: {error}" if status in ("failed", UNREADABLE) and error else status
+    return f"{status}: {error}" if status in ("failed", "pruned", UNREADABLE) and error else status
 
 
 def replicates(rows: Iterable[Row]) -> str:

@@ -80,6 +80,20 @@ class Runner:
         for _ in self._run_groups([job_overrides], 1, None):
             pass
 
+    def go_on(self, jobs: Sequence[Job]) -> None:
+        """Run planned jobs to `Job.until`, and wait for all; one that was stopped before goes on in its own folder.
+
+        Raises:
+            Exception: the launcher's own failure to start any.
+        """
+        with progress_lines(self.plan), signals.at_once():
+            _wait_until_ended(jobs)
+            due = [job for job in jobs if job.is_due]
+            for job in due:
+                if job.result is not None:
+                    job.resume, job.is_reported = job.folder.absolute(), False  # Ray's processes start elsewhere
+            self._run(due)
+
     def stream(
         self, groups: Iterable[Sequence[Sequence[str]]], at_once: int
     ) -> Generator[tuple[int, list[Job]], None, None]:
@@ -206,7 +220,7 @@ class Runner:
             is_retry: whether this is one job, launched alone after it was killed.
         """
         _wait_until_ended(jobs)
-        missing = [job for job in jobs if job.result is None]
+        missing = [job for job in jobs if job.is_due]
         if crash is not None and len(missing) == len(jobs):
             raise crash
         for job in jobs:

@@ -1,31 +1,38 @@
 """A search with Optuna: earlier trials decide the next one, which starts as soon as a worker is free."""
 
+import functools
+import importlib.util
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import InstantiationException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
 from litlab.compat.hydra import instantiate
 from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
-from litlab.sweeps.distributions import search_ranges, take_seeds
+from litlab.sweeps.choice_settings import ChoiceSettings
+from litlab.sweeps.distributions import search_ranges, suggest, take_seeds
 from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.runner import Runner
 from litlab.sweeps.sweep import running, set_up
+from litlab.sweeps.trial import build_pruner, open_storage
 
 BEST = "optimization_results.yaml"  # in the sweep's folder, once the search is complete
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 DIRECTIONS = {"max": "maximize", "min": "minimize"}  # by task.mode
 WORST = 1e9  # the value of a trial before any other has one: finite, for samplers compute with it
 
@@ -37,9 +44,10 @@ class Search:
     Attributes:
         sampler: the config of an Optuna sampler, built once the study is known.
         direction: maximize or minimize; None: by task.mode.
-        storage: the address where Optuna keeps the study; see `optuna.create_study`.
+        storage: a file for the study, or a database's address; see `open_storage`.
         study_name: its name there.
-        n_trials: completed trials of the whole study.
+        pruners: the configs of Optuna pruners, of which sweep.prune names one.
+        n_trials: completed or pruned trials of the whole study.
         n_jobs: trials at a time; -1: one per core.
         params: by setting the text of its range, or of its value.
     """
@@ -48,6 +56,7 @@ class Search:
     direction: str | None
     storage: str
     study_name: str
+    pruners: DictConfig
     n_trials: int
     n_jobs: int
     params: DictConfig | None
@@ -68,9 +77,16 @@ class Search:
             raise RequestError(f"hydra.sweeper.direction={self.direction}: must be maximize or minimize")
         if config.sweep.dry_run:
             raise RequestError("sweep.dry_run=true: a search plans its jobs as it goes; dry runs work only for grids")
-        for name in ("pairs", "exclude", "when", "draw"):
+        for name in ("pairs", "exclude", "when", "draw", "eta"):
             if config.sweep.get(name):
                 raise RequestError(f"sweep.{name}={config.sweep[name]}: applies only to grids and sweep=random")
+        if config.sweep.prune is not None:
+            if config.hydra.launcher._target_.endswith(".StackedLauncher"):
+                raise RequestError(
+                    f"sweep.prune={config.sweep.prune}: a stack trains its jobs together, each to its end; choose "
+                    "another hydra/launcher"
+                )
+            build_pruner(config.hydra.sweeper, config.sweep.prune)
         self.config, self.hydra_context = config, hydra_context
         self.folder, self.launcher = set_up(hydra_context, task_function, config)
         self.storage = config.hydra.sweeper.storage  # again: it lies in the folder that was claimed
@@ -93,28 +109,59 @@ class Search:
         with running(self.launcher, plan) as runner:
             study = self._study()
             trials = self._recover(study, seeds)
-            done = sum(trial.state == TrialState.COMPLETE for trial in trials)
+            done = sum(trial.state in ENDED for trial in trials)
             if done >= self.n_trials:
                 print(f"all {done} trials are done; for more: hydra.sweeper.n_trials={done + self.n_trials}")
                 return
             if done:
-                print(f"{done} of {self.n_trials} trials are already completed", flush=True)
+                print(f"{done} of {self.n_trials} trials are already done", flush=True)
             plan.total = (self.n_trials - done) * jobs_per_trial
             (self.folder / BEST).unlink(missing_ok=True)
-            seed = self.sampler.get("seed")
-            study.sampler = instantiate(self.sampler, **({} if seed is None else {"seed": seed + len(trials)}))
+            study.sampler = self._build_sampler(len(trials))
+            if self.config.sweep.prune is not None:  # the jobs ask it; the sampler minds Hyperband's brackets
+                study.pruner = build_pruner(self.config.hydra.sweeper, self.config.sweep.prune)
+            values = {key: each.choices for key, each in ranges.items() if isinstance(each, CategoricalDistribution)}
+            typed = [[f"{key}={value}" for value in each] for key, each in values.items()]
+            own = ChoiceSettings.of_sweep(self.hydra_context, self.config, [*typed, *([word] for word in fixed)])
+            draw = functools.partial(self._draw, study, ranges, own)
             words = [[*fixed, *seed] for seed in ([f"seed={seed}"] for seed in seeds)] or [fixed]
             try:
-                done += self._optimize(study, self.n_trials - done, ranges, words, runner)
+                is_complete = self._optimize(study, self.n_trials - done, draw, words, own, runner)
             except ValueError as error:
                 if "value space" not in str(error) and "distribution kind" not in str(error):
                     raise
                 raise RequestError(
                     f"sweep.resume={self.folder}: the study was created with other choices for a setting; use those"
                 ) from error
-            if done == self.n_trials:
+            if is_complete and any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
                 best = {"name": "optuna", "best_params": study.best_params, "best_value": study.best_value}
                 OmegaConf.save(OmegaConf.create(best), self.folder / BEST)
+
+    def _build_sampler(self, trials: int) -> BaseSampler:
+        """The sampler; its seed depends on the number of earlier trials, which a resumed search must not repeat.
+
+        Raises:
+            RequestError: it cannot be built.
+        """
+        seed, target = self.sampler.get("seed"), str(self.sampler._target_)
+        asked = f"hydra/sweeper/sampler={self.config.hydra.runtime.choices.get('hydra/sweeper/sampler')}"
+        if target.endswith(".CmaEsSampler") and importlib.util.find_spec("cmaes") is None:
+            raise RequestError(f"{asked}: needs the package cmaes: pip install cmaes")
+        is_sequence = target.endswith(".QMCSampler")  # which goes on where the study stands, with the same seed
+        try:
+            return instantiate(self.sampler, **({} if seed is None or is_sequence else {"seed": seed + trials}))
+        except InstantiationException as error:
+            raise RequestError(f"{asked}: {str(error.__cause__ or error).splitlines()[0]}") from error
+
+    def _draw(self, study: optuna.Study, ranges: Mapping[str, BaseDistribution], own: ChoiceSettings) -> Trial:
+        """The next trial: its choices first, then the settings that these have."""
+        choices = {key: each for key, each in ranges.items() if key in own.groups}
+        trial = study.ask(choices)
+        chosen = [f"{key}={trial.params[key]}" for key in choices]
+        for key, each in ranges.items():
+            if key not in choices and own.fits(chosen, key):
+                suggest(trial, key, each)
+        return trial
 
     def _study(self) -> optuna.Study:
         """Load or create the study.
@@ -124,7 +171,10 @@ class Search:
         """
         try:
             return optuna.create_study(
-                study_name=self.study_name, storage=self.storage, direction=self.direction, load_if_exists=True
+                study_name=self.study_name,
+                storage=open_storage(self.storage),
+                direction=self.direction,
+                load_if_exists=True,
             )
         except RuntimeError as error:
             if "table schema" not in str(error):
@@ -163,30 +213,50 @@ class Search:
         self,
         study: optuna.Study,
         number: int,
-        ranges: dict[str, BaseDistribution],
+        draw: Callable[[], Trial],
         words: Sequence[Sequence[str]],
+        own: ChoiceSettings,
         runner: Runner,
-    ) -> int:
-        """Run `number` trials, each with a job for each list of fixed overrides in `words`; returns how many ended.
+    ) -> bool:
+        """Run `number` trials, each with a job for each list of fixed overrides in `words`; whether all have ended.
 
         Each result is reported to the study before the next trial is drawn. A trial that did not start stays open.
         """
         trials: list[Trial] = []
-        earlier = [trial.value for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+        known = study.get_trials(deepcopy=False)
+        earlier = [trial.value for trial in known if trial.state == TrialState.COMPLETE and trial.value is not None]
+        is_over = False  # nothing is left to try
 
         def asked() -> Iterator[list[list[str]]]:
-            while len(trials) < number:
+            while len(trials) < number and not is_over:
                 with signals.deferred():  # `stream` lets signals raise anywhere, and this writes to a database
-                    trials.append(trial := study.ask(ranges))
-                drawn = [f"{key}={trial.params[key]}" for key in ranges]
-                yield [[*drawn, *own] for own in words]
+                    trials.append(trial := draw())
+                drawn = [f"{key}={value}" for key, value in trial.params.items()]
+                jobs = [own.fitting([*drawn, *each]) for each in words]
+                yield [[*job, f"sweep.trial={trial.number}"] for job in jobs] if self.config.sweep.prune else jobs
 
         done = 0
         with closing(runner.stream(asked(), self.n_jobs)) as ended:
             for place, jobs in ended:
-                study.tell(trials[place], self._value(jobs, runner.plan.jobs, earlier))
+                try:
+                    self._tell(study, trials[place], jobs, runner.plan.jobs, earlier)
+                except RuntimeError as error:  # of a grid; the trial has been told
+                    if "Study.stop" not in str(error):
+                        raise
+                    is_over = True
                 done += 1
-        return done
+        if is_over and done == len(trials):
+            runner.plan.end()
+        return done == number or (is_over and done == len(trials))
+
+    def _tell(
+        self, study: optuna.Study, trial: Trial, jobs: Sequence[Job], others: Iterable[Job], earlier: Iterable[float]
+    ) -> None:
+        """Report what has become of a trial; one of which a job was pruned has the value that it last reported."""
+        if any(job.final_result and job.final_result["status"] == "pruned" for job in jobs):
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, self._value(jobs, others, earlier))
 
     def _value(self, jobs: Sequence[Job], others: Iterable[Job], earlier: Iterable[float]) -> float:
         """The value of a trial: the mean over its jobs, one per seed; the worst so far if one of them has no value.

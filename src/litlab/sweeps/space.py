@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -91,14 +91,18 @@ class Space:
         texts = [exclude] if isinstance(exclude, str) else list(exclude or ())
         self.excluded = [Condition(str(text), known, "sweep.exclude") for text in texts]
 
-    def jobs(self) -> list[list[str]]:
+    def jobs(self, fitting: Callable[[Sequence[str]], Sequence[str]] = list) -> list[list[str]]:
         """The overrides of each job.
+
+        Args:
+            fitting: leaves out of a job's overrides what the job does not have.
 
         Raises:
             RequestError: there are too many, or all are excluded.
             HydraException: a grid has an interval, which is no list of values.
         """
         draw = self.options.get("draw")
+        self._fitting = fitting
         jobs = self._draw(str(draw)) if draw else self._grid()
         if not jobs:
             raise RequestError(f"sweep.exclude={self.options.exclude}: leaves no job")
@@ -116,14 +120,18 @@ class Space:
             what = f"makes {total:,} jobs, more than sweep.max_jobs={self.limit}; give fewer values, or raise that"
             raise RequestError(f"{product}: {what}")
         jobs: list[Job] = []
+        seen: set[tuple[str, ...]] = set()
         for words in itertools.product(*(axis.words for axis in self.axes.values())):
             general = _job(itertools.chain(*words))
             own = self._own(general)
             for chosen in itertools.product(*(axis.words for axis in own.values())):
-                job = general | _job(itertools.chain(*chosen))
-                repeated = own and job in jobs  # `when` has replaced the values in which the two differed
+                whole = general | _job(itertools.chain(*chosen))
+                job = _job(self._fitting(list(whole.values())))
+                # The values in which the two differed have been replaced by `when`, or left out.
+                repeated = (own or len(job) < len(whole)) and tuple(job.values()) in seen
                 if not repeated and not self._is_excluded(job):
                     jobs.append(job)
+                    seen.add(tuple(job.values()))
         return jobs
 
     def _draw(self, kind: str) -> list[Job]:
@@ -142,6 +150,7 @@ class Space:
                 words = [axis.at(next(positions)) for axis in own.values()]
                 if self._choice(general, group) == choice:
                     general |= _job(itertools.chain(*words))
+            general = _job(self._fitting(list(general.values())))
             if not self._is_excluded(general):
                 found.setdefault(tuple(general.values()), general)
             if len(found) == number:

@@ -84,7 +84,7 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
             raise
         not_started = _conclude(folder)
         late = timed_out(folder)
-    failed = sum(job.status not in (None, "completed") for job in plan.jobs)
+    failed = sum(job.status not in (None, "completed", "pruned") for job in plan.jobs)
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
     if late and not_started:
         print(

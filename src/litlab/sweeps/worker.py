@@ -15,10 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from litlab import signals
 from litlab.config.job import sweep_folder
 from litlab.distributed.ranks import is_first_process
-from litlab.errors import Interrupted
+from litlab.errors import Interrupted, Pruned
 from litlab.files import write_atomic
 from litlab.runs.recording import AlreadyBegun
-from litlab.sweeps.folder import STOP, enforce_time_limit, timed_out
+from litlab.runs.result import StoredResult
+from litlab.sweeps.folder import STOP, enforce_time_limit, read, timed_out
 from litlab.sweeps.stacking import is_trained
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
         run()
     except AlreadyBegun:
         return
+    except Pruned:
+        pass
     except Interrupted:
         if signals.are_handled():  # around this job, too: by the sweeper
             raise
@@ -62,6 +65,12 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
         failed(error)
     if is_first_process() and not config.sweep.dry_run:
         summarize_if_due(folder)
+
+
+def paused(config: Any) -> StoredResult | None:
+    """The result so far of a job that a rung of successive halving has stopped, and that goes on in its own folder."""
+    run_dir = Path(config.paths.run_dir).absolute()
+    return read(run_dir) if config.resume and Path(config.resume).absolute() == run_dir else None
 
 
 def free_memory() -> None:

@@ -21,13 +21,14 @@ from litlab.diagnostics.hints import after_divergence
 from litlab.distributed.group import process_group
 from litlab.distributed.processes import run_on_ranks
 from litlab.distributed.ranks import RENDEZVOUS, is_first_process, process_info
-from litlab.errors import RequestError, RunError
+from litlab.errors import Pruned, RequestError, RunError
 from litlab.finish import advise, finish
 from litlab.runs.checkpoints import UnreadableError
 from litlab.runs.hparams import log_metrics, session
 from litlab.runs.logs import rewind
-from litlab.runs.result import Result
+from litlab.runs.result import Monitor, Result
 from litlab.runs.resume import Resumed, resumed
+from litlab.sweeps.pruning import add_pruning
 from litlab.sweeps.stacked import replay_of_this_job
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
@@ -44,6 +45,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     Raises:
         RequestError: the config asks for something impossible.
         RunError: training diverged.
+        Pruned: the sweep has ended the run early.
     """
     result = Result() if result is None else result
     prepare_process(config)
@@ -57,6 +59,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     if trainer.world_size > 1 and process_info() is None:
         run_on_ranks(train, config, result, trainer.world_size)
         return result
+    add_pruning(config, trainer)
     task.steps_per_execution = steps_per_execution(config, trainer, task)
     if replay is not None:
         take_over(replay, trainer, task, result)
@@ -132,6 +135,9 @@ def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, resu
         raise RequestError(f"resume={config.resume}: {error}") from error
     except DivergedError as error:
         raise RunError(f"{error}: {after_divergence(config, data, error.rate)}") from error
+    except Pruned:
+        result.update(**describe_speed(task, trainer), **describe_pruned(task, trainer))
+        raise
     finally:
         result.update(epochs=trainer.current_epoch, steps=trainer.global_step)
     result.update(**describe_speed(task, trainer))
@@ -139,6 +145,14 @@ def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, resu
     # The mean over the last epoch's steps; with evaluate_train, train/loss is that of the tested weights.
     name = "train/loss_epoch" if config.evaluate_train else "train/loss"
     result.metrics = {name: epochs[-1]["train/loss"]} if epochs else {}
+
+
+def describe_pruned(task: Task, trainer: Trainer) -> dict[str, Any]:
+    """The metrics of the last epoch, and the best epoch so far."""
+    history, metric = History.of(trainer), task.monitor
+    best = history.best(metric, task.mode)
+    monitor = Monitor(metric, task.mode, history.epochs[best - 1][metric] if best else None, best)
+    return {"metrics": dict(history.epochs[-1]) if history.epochs else {}, "monitor": monitor}
 
 
 def describe_speed(task: Task, trainer: Trainer) -> dict[str, Any]:
