@@ -36,11 +36,12 @@ def launch(config_name: str, words: Sequence[str], function: Callable[[Any, Any]
     import hydra  # here, so that --help is instant
 
     from litlab.compat.hydra import VERSION_BASE, composing_with
+    from litlab.compat.omegaconf import quick
     from litlab.config.composition import GuardedLoader
     from litlab.distributed import ranks
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
-    with signals.at_once(), composing_with(GuardedLoader):
+    with signals.at_once(), composing_with(GuardedLoader), quick():
         ranks.refuse_sweep(words)
         words, again = arguments(words), None
         if (word := resumed(words)) and not word.lstrip("+").startswith("sweep."):
@@ -85,7 +86,7 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0,
     before += vars(asked).get("seconds", 0.0)
     try:
         with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
-            trust.check(config)
+            trust.check(config, asked.settings if once else None)
             check(config, asked.overrides)  # before importing torch, so that mistakes show at once
             publish(config)
             job(config, result)

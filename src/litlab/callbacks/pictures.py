@@ -1,9 +1,10 @@
 """Plots of a run: the test of the selected weights, and the training curves."""
 
+import copy
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -22,7 +23,8 @@ from litlab.escape import one_line
 from litlab.plots import canvas, classification, dataset, regression, training
 from litlab.plots.canvas import Array, distinct_names
 from litlab.runs.best_so_far import is_best_so_far
-from litlab.runs.loggers import log_picture, tensorboards
+from litlab.runs.loggers import log_picture, tensorboards, trackers
+from litlab.runs.postponed import postponed
 from litlab.tasks import prediction
 from litlab.tasks.base import Task
 
@@ -114,7 +116,8 @@ def confident_mistakes(probabilities: Array, targets: Array) -> Array:
 class Pictures(L.Callback):
     """Draws a task's pictures (`Task.pictures`) and the curves after the test, as PNG files and for TensorBoard.
 
-    In a sweep only for a job that is the best so far: drawing takes longer than a small training.
+    In a sweep only for a job that is the best so far, and at the sweep's end where that is in this process: drawing
+    takes longer than a small training. After a kill the pictures may be missing.
     A failure to draw is a warning; it never ends a run.
 
     Args:
@@ -151,15 +154,23 @@ class Pictures(L.Callback):
             self._before = predict(task, data.splits["test"].inputs, trainer)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw, save and log."""
+        """Draw, save and log; if the sweep runs in this process, at its end."""
         if not (_is_wanted(trainer) and _is_best_so_far(trainer, cast(Task, pl_module))):
             return
-        for name, draw in self._drawings(trainer, cast(Task, pl_module)).items():
+        drawings, loggers = self._drawings(trainer, cast(Task, pl_module)), trainer.loggers or self._loggers
+        draw = partial(self._draw, drawings, loggers, trainer.global_step)
+        if in_sweep() and signals.are_handled() and not trackers(loggers):
+            postponed(str(sweep_folder())).put(draw)
+        else:
+            draw()
+
+    def _draw(self, drawings: Mapping[str, Callable[[], "Figure | None"]], loggers: list[Logger], step: int) -> None:
+        for name, draw in drawings.items():
             signals.check()
             try:
                 figure = draw()
                 if figure is not None:
-                    self._keep(name, canvas.pixels(figure), trainer)
+                    self._keep(name, canvas.pixels(figure), loggers, step)
             except Exception as error:
                 warn(f"plots/{name}.png could not be drawn", error)
 
@@ -180,9 +191,9 @@ class Pictures(L.Callback):
                 warn("no pictures of the test", error)
         return {name: draw for name, draw in drawings.items() if name not in self._unwanted}
 
-    def _keep(self, name: str, image: Array, trainer: L.Trainer) -> None:
+    def _keep(self, name: str, image: Array, loggers: list[Logger], step: int) -> None:
         canvas.save(image, self.folder / f"{name}.png")
-        log_picture(trainer.loggers or self._loggers, self.folder / f"{name}.png", image, trainer.global_step)
+        log_picture(loggers, self.folder / f"{name}.png", image, step)
 
     def _log_pr_curves(self, tested: Tested, trainer: L.Trainer) -> None:
         """One against the rest; of two classes only the second's."""
@@ -202,7 +213,9 @@ def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) ->
     if limit < len(inputs):
         inputs, targets = data.splits["test"].take(torch.arange(limit, device=targets.device))
     before = None if before is None else before[:limit]
-    return Tested(data, inputs.cpu(), targets.cpu().numpy(), predict(task, inputs, trainer), before)
+    predicted, data = predict(task, inputs, trainer), copy.copy(data)
+    data.trainer = None  # pictures may be drawn after other jobs, which need its memory
+    return Tested(data, inputs.cpu(), targets.cpu().numpy(), predicted, before)
 
 
 def _is_wanted(trainer: L.Trainer) -> bool:

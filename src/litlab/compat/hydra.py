@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from litlab.compat.omegaconf import quick
 from litlab.compat.patching import replaced
 from litlab.errors import RequestError
 
@@ -146,6 +147,7 @@ class CheckedLoader(ConfigLoaderImpl):
         self.check_config(config)
         return config
 
+    @quick()
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The config of a job of a sweep, as Hydra composes it.
 

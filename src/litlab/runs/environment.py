@@ -1,5 +1,6 @@
 """What results depend on besides the settings: the code's commit and the machine."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -20,6 +21,12 @@ def git_state() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     changed = git("status", "--porcelain", "--", ":/src", ":/conf", ":/scripts")  # a new file is a change, too
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+@functools.lru_cache(maxsize=1)
+def git_state_in_sweep(folder: str) -> dict[str, Any]:
+    """`git_state` when the sweep in this folder began in this process, whose code later changes do not reach."""
+    return git_state()
 
 
 def environment() -> dict[str, Any]:

@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from litlab import signals
+from litlab.config.job import in_sweep, sweep_folder
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted, Pruned, RequestError, RunError
 from litlab.files import FULL, is_full_disk
-from litlab.runs.environment import environment, git_state
+from litlab.runs.environment import environment, git_state, git_state_in_sweep
 from litlab.runs.heartbeat import beating, this_process
 from litlab.runs.result import FILE, Result, encode, write
 
@@ -48,7 +49,8 @@ def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 
     """
     began = time.perf_counter()
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    result.update(status="running", error=None, started=started, git=git_state())
+    result.update(status="running", error=None, started=started)
+    result.git = git_state_in_sweep(str(sweep_folder())) if in_sweep() else git_state()
     result.update(environment=environment(), process=this_process())
     file = _ResultFile(run_dir / FILE) if is_first_process() else None
 

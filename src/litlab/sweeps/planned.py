@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from litlab.files import read_file, write_atomic
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import NOT_STARTED, REPLICATES, JobResult
@@ -66,10 +64,10 @@ def _digest(text: str) -> str:
 
 def _without_result(entry: dict[str, Any], sibling: JobResult) -> JobResult:
     """What the result of a planned job would be, which differs from `sibling` by its seed or fold."""
-    settings = OmegaConf.create(dict(sibling.settings))
+    settings = dict(sibling.settings)
     for key, replicate in entry["replicates"].items():
+        group, _, name = key.rpartition(".")
         if replicate is not None:
-            OmegaConf.update(settings, key, replicate)
-    plain: Any = OmegaConf.to_container(settings)
+            settings |= {group: settings[group] | {name: replicate}} if group else {name: replicate}
     same: Any = {"choices": sibling.choices, "swept": sibling.swept, "started": sibling.started}
-    return JobResult(NOT_STARTED, overrides=entry["overrides"], settings=plain, **same)
+    return JobResult(NOT_STARTED, overrides=entry["overrides"], settings=settings, **same)

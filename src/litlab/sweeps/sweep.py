@@ -11,10 +11,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from litlab import signals
 from litlab.config.checks import check
 from litlab.errors import RequestError, RunError
 from litlab.escape import printable
 from litlab.files import write_atomic
+from litlab.runs.postponed import postponed
 from litlab.runs.report import relative
 from litlab.sweeps.folder import REQUEST, claim, locked, remove_unstarted, results, resumed, timed_out
 from litlab.sweeps.naming import key_of
@@ -68,6 +70,7 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
         RunError: jobs failed, or did not start.
     """
     runner, folder, config = Runner(launcher, plan), plan.folder, plan.config
+    left = postponed(config.hydra.sweep.dir)
     with locked(folder):
         if config.sweep.resume is not None:
             clean_up(folder)
@@ -75,9 +78,11 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
         try:
             with runner.session():
                 yield runner
+                left.do()
         except BaseException:
             if plan.jobs and results(folder):
-                with contextlib.suppress(Exception):  # it must not hide what ended the sweep
+                with contextlib.suppress(Exception), signals.ignored():  # it must not hide what ended the sweep
+                    left.do()
                     _conclude(folder)
             elif config.sweep.resume is None:
                 remove_unstarted(folder, folder / REQUEST, folder / PLANNED)
