@@ -7,8 +7,8 @@ python scripts/predict.py run=DIR input=images.npz key=test      an array; or .n
 cat houses.csv | python scripts/predict.py run=DIR input=-       a CSV table on stdin
 
 output=FILE.csv, .json, .jsonl or .parquet (never over an existing file without overwrite=true); otherwise a table on a
-terminal, and CSV into a pipe. A table with the target's column gets the truth beside the predictions, and stderr how
-they agree. invert=true: white becomes black. Bad samples are told on stderr, and the exit code is 1.
+terminal, and CSV into a pipe. A table with the target's column gets the truth beside the predictions, and stderr says
+how they agree. invert=true: white becomes black. Bad samples are told on stderr, and the exit code is 1.
 """
 
 import argparse
