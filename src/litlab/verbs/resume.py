@@ -13,21 +13,21 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from litlab.compat.hydra import apply_overrides
-from litlab.config.arguments import own_choices
+from litlab.config.arguments import take_own_choices
+from litlab.config.changes import check_changes, is_longer
 from litlab.config.choices import CONF
-from litlab.config.composition import compose
+from litlab.config.composition import as_typed, compose
 from litlab.errors import RequestError
 from litlab.escape import one_line
 from litlab.files import write_atomic
 from litlab.runs.heartbeat import is_alive
-from litlab.runs.result import FILE, GROUPS, Result, StoredResult, settings, write
+from litlab.runs.result import CONFIG, FILE, GROUPS, Result, StoredResult, settings, write
 from litlab.sweeps.folder import REQUEST, hydra_quoted
 from litlab.sweeps.naming import key_of
 from litlab.verbs.find import find_directory, read_result
 
 HERE = ("resume_changes", "trust", "paths.log_dir")  # of this command, not of the run
 LEFT_BEHIND = re.compile(r"\.[0-9a-f]{16}\.(aside|room)")  # temporary files of a killed process
-CONFIG = Path(".hydra", "config.yaml")
 
 
 @dataclass
@@ -55,9 +55,7 @@ class Resumption:
         Raises:
             RequestError: there is no such run, it is still running, or the command is a sweep.
         """
-        if own_folder := own_choices(words):
-            place = next(number for number, each in enumerate(words) if each.startswith(("--c", "-cd")))
-            words = [*words[:place], *words[place + (1 if "=" in words[place] else 2) :]]
+        own_folder, words = take_own_choices(words)
         if options := [each for each in words if each.startswith("-")]:
             raise RequestError(f"{word}: goes on with one run, in its own directory; leave out {' '.join(options)}")
         name = str(OverridesParser.create().parse_override(word).value())
@@ -86,8 +84,6 @@ class Resumption:
             RequestError: they cannot be read; the changes are not allowed; or the training is over for them, too.
             HydraException: a change names no setting.
         """
-        from litlab.runs.resume import check_changes, is_longer  # they import torch
-
         before, now = self._saved(here), self._changed(self._saved(here))
         old, new = _plain(before), _plain(now)
         check_changes(now, old, new, f"resume={self.directory}")
@@ -141,15 +137,15 @@ class Resumption:
 
     def _changed(self, config: DictConfig) -> DictConfig:
         """Apply the changes; a choice is taken as the run's own command with it composes it now."""
-        parsed = OverridesParser.create().parse_overrides(self.changes)
+        parsed = OverridesParser.create().parse_overrides(as_typed(self.changes))
         groups = {each.key_or_group for each in parsed if (CONF / each.key_or_group).is_dir()}
         with open_dict(config):
             if groups:
                 earlier = [each for each in self.earlier.get("overrides") or () if key_of(each) not in HERE]
-                search = [f"hydra.searchpath=[{hydra_quoted(f'file://{self.own}')}]"] if self.own else []
-                chosen = compose("train", [*search, *earlier, *self.changes])
+                chosen = compose("train", [*earlier, *self.changes], self.own)
                 config.update({group: chosen[group] for group in groups})
-            apply_overrides([each for each in parsed if each.key_or_group not in groups], config)
+        OmegaConf.set_struct(config, True)  # as Hydra's are: a setting that is not there is a mistake
+        apply_overrides([each for each in parsed if each.key_or_group not in groups], config)
         return config
 
     def _seconds(self) -> float:
