@@ -66,32 +66,37 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0,
         again: the `Resumption` of an earlier run, if this goes on with one.
 
     Returns:
-        the result; None for a resumed run that has nothing left to do.
+        the result; None for a resumed run that has nothing left to do. A request that is refused leaves no directory,
+        but in a sweep, whose summary says what its jobs came to.
 
     Raises:
         BaseException: as `recorded`.
     """
     from litlab.config import trust
     from litlab.config.checks import check
-    from litlab.distributed.ranks import publish
-    from litlab.runs.recording import recorded
+    from litlab.config.job import in_multirun
+    from litlab.distributed.ranks import is_first_process, publish
+    from litlab.runs.recording import discard, recorded
     from litlab.runs.result import request
 
     logging.captureWarnings(True)  # to train.log, not to the terminal
     logging.raiseExceptions = False  # no tracebacks about a log on a full disk
     if again is not None and (config := again.config(config)) is None:
         return None
-    asked = request(config) if again is None else again.begin(config)
-    before += vars(asked).get("seconds", 0.0)
     try:
+        asked = request(config) if again is None else again.begin(config)
+        before += vars(asked).get("seconds", 0.0)
         with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
             trust.check(config)
             check(config, asked.overrides)  # before importing torch, so that mistakes show at once
             publish(config)
             job(config, result)
-    except RequestError:
-        if again is not None:
+    except Exception as error:
+        is_refused = explain(error)[1] == 2
+        if is_refused and again is not None:
             again.undo()
+        elif is_refused and not in_multirun() and is_first_process():
+            discard(Path(config.paths.run_dir))
         raise
     return result
 
