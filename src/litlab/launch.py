@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +43,20 @@ def launch(config_name: str, words: Sequence[str], function: Callable[[Any, Any]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     with signals.at_once(), composing_with(GuardedLoader):
         ranks.refuse_sweep(words)
-        words, again = arguments(words), None
+        words = arguments(words)
+        opened: AbstractContextManager[Any] = nullcontext()
         if (word := resumed(words)) and not word.lstrip("+").startswith("sweep."):
             from litlab.verbs.resume import Resumption
 
-            again = Resumption.of(word, words)
-        sys.argv[1:] = words if again is None else again.words
+            opened = Resumption.of(word, words)
+        with opened as again:
+            sys.argv[1:] = words if again is None else again.words
 
-        @functools.wraps(function)
-        def started(config: Any) -> None:
-            function(config, again)
+            @functools.wraps(function)
+            def started(config: Any) -> None:
+                function(config, again)
 
-        hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(started)()
+            hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(started)()
 
 
 def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0, again: Any = None) -> Any:

@@ -34,8 +34,8 @@ REFUSED = {
         "run=RUN data=digits": "data=digits: an export takes single values of paths, trust; ",
     },
     "train": {
-        "resume=RUN data=mnist": "resume=RUN: was trained with data._target_=litlab.data.digits.Digits (now litlab.data.",
-        "resume=RUN optimizer.lr=3": "resume=RUN: was trained with optimizer.lr=0.1 (now 3), scheduler.max_lr=0.1 (now 3); leave ",
+        "resume=RUN data=mnist": "resume=RUN: was trained with data._target_=litlab.data.digits.Digits (now ",
+        "resume=RUN optimizer.lr=3": "resume=RUN: was trained with optimizer.lr=0.1 (now 3), scheduler.max_lr",
         "resume=RUN trainer.max_epohcs=3": "trainer.max_epohcs: no such setting (did you mean max_epochs?)",
         "resume=RUN trainer.max_epochs=9": "resume=RUN: the learning rate was planned for trainer.max_epochs=8 ",
     },

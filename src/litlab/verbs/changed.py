@@ -39,17 +39,17 @@ def evaluation_of(words: Sequence[str]) -> Request:
     return request
 
 
-def _saved(request: Request) -> tuple[DictConfig, Mapping[str, str]] | None:
+def _saved(request: Request) -> tuple[DictConfig, Mapping[str, str | None]] | None:
     """The run's settings as its directory has them, and its choices; None where only the checkpoint has them."""
     try:
-        config = OmegaConf.create((request.directory / CONFIG).read_text(encoding="utf-8"))
+        config = cast(DictConfig, OmegaConf.create((request.directory / CONFIG).read_text(encoding="utf-8")))
         config.paths.run_dir, config.trust = str(request.directory), list(trust.trusted(request.here))
         return cast(DictConfig, OmegaConf.create(_plain(config))), reading.read(request.directory / FILE)["choices"]
     except (OSError, ValueError, TypeError, AttributeError, LookupError, YAMLError, OmegaConfBaseException):
         return None
 
 
-def changed_config(own: DictConfig, choices: Mapping[str, str], request: Request) -> DictConfig:
+def changed_config(own: DictConfig, choices: Mapping[str, str | None], request: Request) -> DictConfig:
     """The settings of a run, with the overrides; one device, and nothing that watches a training.
 
     Args:
