@@ -7,23 +7,23 @@ python scripts/evaluate.py run=DIR data=mnist trainer=cpu          other data of
 run=SWEEP means the winner of a sweep. The files go to RUN/evaluations/, never over earlier ones.
 """
 
-import argparse
 import logging
 
-from litlab.cli import run_script
+from litlab.cli import run_script, run_words
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", metavar="NAME=VALUE", nargs="+", help="run=, split=, and settings that are to differ")
-    asked = parser.parse_args()
+    words = run_words(__doc__, "run=, split=, and settings that are to differ")
 
-    from litlab.config.arguments import arguments  # here, so that --help does not wait for the imports
+    from litlab.verbs.changed import evaluation_of  # here, so that --help does not wait for the imports
+
+    request = evaluation_of(words)
+
     from litlab.runs.report import print_evaluation
-    from litlab.verbs.evaluate import evaluate
+    from litlab.verbs.evaluate import evaluate  # imports torch, for which no wrong word waits
 
     logging.captureWarnings(True)  # there is no train.log for them
-    print_evaluation(*evaluate(arguments(asked.words)))
+    print_evaluation(*evaluate(request))
 
 
 if __name__ == "__main__":

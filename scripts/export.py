@@ -7,24 +7,24 @@ run=SWEEP means the winner of a sweep. What other programs will compute is compa
 earlier export is overwritten: the next one goes to RUN/export-2.
 """
 
-import argparse
 import logging
 import sys
 
-from litlab.cli import run_script
+from litlab.cli import run_script, run_words
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", metavar="NAME=VALUE", nargs="+", help="run=, to=, formats=, paths.data_dir=, trust=")
-    asked = parser.parse_args()
+    words = run_words(__doc__, "run=, to=, formats=, paths.data_dir=, trust=")
 
-    from litlab.config.arguments import arguments  # here, so that --help does not wait for the imports
+    from litlab.verbs.request import export_of  # here, so that --help does not wait for the imports
+
+    request = export_of(words)
+
     from litlab.runs.report import print_export
-    from litlab.verbs.export import export
+    from litlab.verbs.export import export  # imports torch, for which no wrong word waits
 
     logging.captureWarnings(True)  # there is no train.log for them
-    content, folder = export(arguments(asked.words))
+    content, folder = export(request)
     print_export(content, folder)
     sys.exit(1 if content["failed"] else 0)
 

@@ -11,25 +11,25 @@ terminal, and CSV into a pipe. A table with the target's column gets the truth b
 how they agree. invert=true: white becomes black. Bad samples are told on stderr, and the exit code is 1.
 """
 
-import argparse
 import logging
 import sys
 
-from litlab.cli import print_text, run_script
+from litlab.cli import print_text, run_script, run_words
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = "run=, input=, output=, topk=, batch_size=, key=, invert=, overwrite=, threads=, paths.log_dir=, trust="
-    parser.add_argument("words", metavar="NAME=VALUE", nargs="+", help=names)
-    asked = parser.parse_args()
+    words = run_words(__doc__, names)
 
-    from litlab.config.arguments import arguments  # here, so that --help does not wait for the imports
+    from litlab.verbs.request import prediction_of  # here, so that --help does not wait for the imports
+
+    request = prediction_of(words)
+
     from litlab.runs.report import print_predictions, print_warnings
-    from litlab.verbs.predict import as_csv, predict
+    from litlab.verbs.predict import as_csv, predict  # imports torch, for which no wrong word waits
 
     logging.captureWarnings(True)  # there is no train.log for them
-    found = predict(arguments(asked.words))
+    found = predict(request)
     if sys.stdout.isatty() or found.output:
         print_predictions(found.frame, found.output, found.seconds)
     elif len(found.frame):

@@ -118,8 +118,9 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
 
 
 @pytest.mark.parametrize("asked", MISTAKES)
-def test_a_mistake_is_one_line(command, asked):
+def test_a_mistake_is_one_line_and_leaves_no_run(command, tmp_path, asked):
     assert_refused(command(*SMALL, asked), *MISTAKES[asked])
+    assert not list(tmp_path.rglob("*.*"))
 
 
 def test_all_mistakes_are_reported_at_once(command):

@@ -154,6 +154,7 @@ def test_a_mistake_is_one_line(call, words, message, here, capfd):
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
     assert error.value._render_traceback_() == [f"error: {error.value}"]  # what IPython prints
     assert capfd.readouterr() == ("", "")
+    assert not list(Path("logs").rglob("*.*"))
 
 
 # ---- what stays as it was

@@ -125,22 +125,31 @@ def test_help_and_mistakes_know_the_users_own_choices(package, command):
 
 
 @pytest.mark.slow
-def test_every_verb_takes_the_users_own_classes(package, command):
-    from litlab.verbs.evaluate import evaluate
-    from litlab.verbs.export import export
-    from litlab.verbs.predict import predict
-
+def test_every_verb_takes_the_users_own_classes(package, command, program):
     code, _, err = command(OWN, *CHOSEN, TRUST, "trainer.max_epochs=2")
     assert (code, err) == (0, "")
     (run,) = (package / "logs/train/runs").iterdir()
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert metrics["test/wrong"] == pytest.approx(100 * (1 - metrics["test/accuracy"]), abs=1e-3)
-    found, _ = evaluate([f"run={run}", TRUST])
-    assert {name: metrics[name] for name in found["metrics"]} == found["metrics"] and "test/wrong" in metrics
+    assert program("evaluate", "run=last", TRUST)[::2] == (0, "")
+    assert program("evaluate", OWN, "run=last", TRUST, "data=rings", "data.eval_batch_size=50")[::2] == (0, "")
+    for file in run.glob("evaluations/*/evaluation.json"):
+        found = json.loads(file.read_text())["metrics"]
+        assert found == pytest.approx({name: metrics[name] for name in found}, rel=1e-5) and "test/wrong" in found
+    assert len([*run.glob("evaluations/*")]) == 2
+    code, _, err = program("evaluate", "run=last", TRUST, "data=digits")
+    assert code == 2 and err.startswith("error: data=rings: there is no conf/data/rings.yaml")  # of which digits differ
+    code, _, err = program("evaluate", "run=last", *OWN.split("="), TRUST, "data=digits")
+    assert code == 2 and err.startswith("error: data=Digits: has input_shape (1, 8, 8), and the run was trained on (2,")
     pl.DataFrame({"column 0": [0.0, 3.0], "column 1": [0.1, 0.0]}).write_csv("points.csv")
-    assert len(predict([f"run={run}", TRUST, "input=points.csv"]).frame) == 2
-    content, folder = export([f"run={run}", TRUST, "formats=safetensors"])
-    assert not content["failed"] and (folder / "model.safetensors").is_file()
+    code, out, _ = program("predict", "run=last", *OWN.split("="), TRUST, "input=points.csv")
+    assert code == 0 and out.startswith("row,index,label,prob\n0,0,inner,")
+    assert program("export", OWN, "run=last", TRUST, "formats=safetensors")[::2] == (0, "")
+    assert (run / "export" / "model.safetensors").is_file()
+    code, out, err = program("describe", *OWN.split("="), "data=rings", "model=mine", TRUST)
+    assert (code, err) == (0, "")
+    again = "python scripts/train.py --config-dir my_conf data=rings model=mine 'trust=[mypackage]'"
+    assert f"train it: {again}" in out
 
     code, _, err = command(f"resume={run}", TRUST, "trainer.max_epochs=3")
     assert (code, err) == (0, "")

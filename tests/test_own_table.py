@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from asking import evaluate
 
 import litlab
 from litlab.data.table import Table
-from litlab.verbs.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from asking import evaluate, export, predict
 
 from litlab import load_run, signals
 from litlab.cli import command, report_error
@@ -33,10 +34,8 @@ from litlab.runs.result import Result
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.summary import summarize
 from litlab.verbs import request
-from litlab.verbs.evaluate import evaluate
-from litlab.verbs.export import export
 from litlab.verbs.find import find_run
-from litlab.verbs.predict import as_csv, predict
+from litlab.verbs.predict import as_csv
 from litlab.verbs.train import train
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
 """The command line: instant help, recorded runs, one-line errors, exit codes."""
 
+import argparse
 import contextlib
 import functools
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from litlab import signals
-from litlab.config.arguments import own_choices
+from litlab.config.arguments import arguments, own_choices
 from litlab.config.choices import help_text
 from litlab.errors import TRACEBACK
 from litlab.escape import printable
@@ -103,6 +104,23 @@ def record(config: Any, job: Job, show: str = "print_result", again: Any = None)
             from litlab.runs import report
 
             getattr(report, show)(result, Path(config.paths.run_dir), Path(config.paths.log_dir))
+
+
+def run_words(about: str | None, names: str) -> list[str]:
+    """The words of a script that does something with a finished run.
+
+    Args:
+        about: the script's docstring, for --help.
+        names: the words that it takes.
+
+    Raises:
+        RequestError: as `arguments`.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", metavar="NAME=VALUE", nargs="+", help=names)
+    parser.add_argument("--config-dir", "-cd", metavar="FOLDER", help="your own choices, as for train.py")
+    asked = parser.parse_intermixed_args()
+    return arguments([*asked.words, *([] if asked.config_dir is None else ["--config-dir", asked.config_dir])])
 
 
 def run_script(main: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,20 @@ def launch(config_name: str, words: Sequence[str], function: Callable[[Any, Any]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     with signals.at_once(), composing_with(GuardedLoader), quick():
         ranks.refuse_sweep(words)
-        words, again = arguments(words), None
+        words = arguments(words)
+        opened: AbstractContextManager[Any] = nullcontext()
         if (word := resumed(words)) and not word.lstrip("+").startswith("sweep."):
             from litlab.verbs.resume import Resumption
 
-            again = Resumption.of(word, words)
-        sys.argv[1:] = words if again is None else again.words
+            opened = Resumption.of(word, words)
+        with opened as again:
+            sys.argv[1:] = words if again is None else again.words
 
-        @functools.wraps(function)
-        def started(config: Any) -> None:
-            function(config, again)
+            @functools.wraps(function)
+            def started(config: Any) -> None:
+                function(config, again)
 
-        hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(started)()
+            hydra.main(**VERSION_BASE, config_path=str(CONF), config_name=config_name)(started)()
 
 
 def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0, again: Any = None) -> Any:
@@ -67,32 +70,37 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0,
         again: the `Resumption` of an earlier run, if this goes on with one.
 
     Returns:
-        the result; None for a resumed run that has nothing left to do.
+        the result; None for a resumed run that has nothing left to do. A request that is refused leaves no directory,
+        but in a sweep, whose summary says what its jobs came to.
 
     Raises:
         BaseException: as `recorded`.
     """
     from litlab.config import trust
     from litlab.config.checks import check
-    from litlab.distributed.ranks import publish
-    from litlab.runs.recording import recorded
+    from litlab.config.job import in_multirun
+    from litlab.distributed.ranks import is_first_process, publish
+    from litlab.runs.recording import discard, recorded
     from litlab.runs.result import request
 
     logging.captureWarnings(True)  # to train.log, not to the terminal
     logging.raiseExceptions = False  # no tracebacks about a log on a full disk
     if again is not None and (config := again.config(config)) is None:
         return None
-    asked = request(config) if again is None else again.begin(config)
-    before += vars(asked).get("seconds", 0.0)
     try:
+        asked = request(config) if again is None else again.begin(config)
+        before += vars(asked).get("seconds", 0.0)
         with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
             trust.check(config, asked.settings if once else None)
             check(config, asked.overrides)  # before importing torch, so that mistakes show at once
             publish(config)
             job(config, result)
-    except RequestError:
-        if again is not None:
+    except Exception as error:
+        is_refused = explain(error)[1] == 2
+        if is_refused and again is not None:
             again.undo()
+        elif is_refused and not in_multirun() and is_first_process():
+            discard(Path(config.paths.run_dir))
         raise
     return result
 

@@ -5,10 +5,11 @@ import shlex
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from litlab import signals
-from litlab.config.arguments import arguments
+from litlab.config.arguments import arguments, take_own_choices
 from litlab.errors import Interrupted, RequestError, RunError, Stopped
 from litlab.isolation import hydra_state, isolated
 from litlab.launch import explain, launch, run_recorded
@@ -28,7 +29,7 @@ def train(*words: str) -> "LoadedRun":
     A cell shows a line of progress while it runs; elsewhere a line per epoch is printed. One call at a time.
 
     Args:
-        words: NAME=VALUE each, such as "data=digits", "trainer.max_epochs=3".
+        words: NAME=VALUE each, such as "data=digits", "trainer.max_epochs=3"; and perhaps "--config-dir=FOLDER".
 
     Returns:
         the run, as `litlab.load_run` opens it.
@@ -54,7 +55,8 @@ def train(*words: str) -> "LoadedRun":
             ended.append(error)
 
     with _one_line_errors(), isolated(), signals.handled(may_exit=False):
-        launch("train", [*_single(words), *NO_LOGGING], run)
+        own, overrides = _single(words)
+        launch("train", [*([f"--config-dir={own}"] if own else []), *overrides, *NO_LOGGING], run)
         if isinstance(ended[0], Exception):
             raise ended[0]
         return ended[0]
@@ -75,8 +77,8 @@ def compose(*words: str) -> "DictConfig":
     from litlab.config.checks import check
 
     with _one_line_errors(), hydra_state():
-        overrides = _single(words)
-        config = composition.compose("train", overrides)
+        own, overrides = _single(words)
+        config = composition.compose("train", overrides, own)
         config.paths.run_dir = f"{config.paths.log_dir}/train/runs/DATE_TIME"
         trust.check(config)
         check(config, overrides)
@@ -84,8 +86,8 @@ def compose(*words: str) -> "DictConfig":
         return config
 
 
-def _single(words: Sequence[str]) -> list[str]:
-    """The words as Hydra parses them.
+def _single(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The folder of --config-dir, and the other words as Hydra parses them.
 
     Raises:
         RequestError: they are not text, or ask for anything but a single run.
@@ -95,17 +97,17 @@ def _single(words: Sequence[str]) -> list[str]:
     for word in words:
         if not isinstance(word, str):
             raise RequestError(f"{type(word).__name__}: is no word of the command line, such as 'data=digits'")
-    overrides = arguments(words)
-    script, own = "python scripts/train.py", shlex.join(word for word in words if not word.startswith("-"))
+    own, overrides = take_own_choices(arguments(words))
+    script, typed = "python scripts/train.py", shlex.join(word for word in words if not word.startswith("-"))
     for word in overrides:  # sweep.dry_run brings an option, too
         if word.startswith("-"):
-            raise RequestError(f"{word}: is an option of the command line: {script} {word} {own}")
+            raise RequestError(f"{word}: is an option of the command line: {script} {word} {typed}")
     for each in OverridesParser.create().parse_overrides(overrides):
         if each.is_sweep_override():
             raise RequestError(
-                f"{each.input_line}: several values make a sweep, for the command line: {script} -m {own}"
+                f"{each.input_line}: several values make a sweep, for the command line: {script} -m {typed}"
             )
-    return overrides
+    return own, overrides
 
 
 @contextlib.contextmanager

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asking import evaluate
 
 from litlab.errors import RequestError
 from litlab.runs.report import print_evaluation
 from litlab.verbs import evaluate as evaluation
-from litlab.verbs.evaluate import evaluate
 
 pytestmark = pytest.mark.slow  # trains often: seconds, together
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from asking import evaluate, export, predict
 from safetensors import safe_open
 from safetensors.torch import load_file
 from sweep_results import job
@@ -22,9 +23,7 @@ from litlab.runs.report import print_export
 from litlab.runs.result import Result
 from litlab.verbs import export as exporting
 from litlab.verbs import served
-from litlab.verbs.evaluate import evaluate
-from litlab.verbs.export import check, export
-from litlab.verbs.predict import predict
+from litlab.verbs.export import check
 from litlab.verbs.train import train
 
 OWN = '''

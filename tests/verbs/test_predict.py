@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from asking import predict
 from PIL import Image
 
 import litlab
@@ -20,7 +21,7 @@ from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.runs.report import print_predictions
 from litlab.verbs import request
-from litlab.verbs.predict import as_csv, predict
+from litlab.verbs.predict import as_csv
 
 TRUST = "trust=[test_predict_own]"
 

@@ -6,6 +6,10 @@ import platform
 
 import pytest
 from omegaconf import OmegaConf
+from sweep_results import failed
+
+from litlab.errors import RequestError
+from litlab.verbs.resume import Resumption
 
 SMALL = ("model=linear", "threads=1", "trainer=cpu", "scheduler=none", "trainer.max_epochs=1", "~callbacks.pictures")
 
@@ -85,6 +89,21 @@ def test_what_cannot_be_resumed_is_told(run, command, tmp_path):
         code, _, err = command(f"resume={run}")
         assert code == 2 and "config.yaml cannot be read (" in err and len(err.splitlines()) == 1
     assert not canary.exists() and json.loads(file.read_text())["status"] == "failed"
+
+
+def test_one_process_at_a_time_goes_on_with_a_run(tmp_path):
+    run = tmp_path / "train" / "runs" / "now"
+    run.mkdir(parents=True)
+    (run / "result.json").write_text(json.dumps(failed({})))
+    word = f"resume={run}"
+    with Resumption.of(word, [word]) as first:
+        assert first.directory == run
+        with pytest.raises(RequestError) as error, Resumption.of(word, [word]):
+            pass
+    assert str(error.value) == f"{word}: another process goes on with {run}; wait for it, or stop it"
+    with Resumption.of(word, [word]):
+        pass
+    assert [file.name for file in run.iterdir()] == ["result.json"]
 
 
 def test_a_run_trusts_no_one(run, command, read_result):

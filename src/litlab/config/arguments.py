@@ -48,12 +48,19 @@ def resumed(words: Sequence[str]) -> str | None:
 
 def own_choices(words: Sequence[str]) -> Path | None:
     """The folder that --config-dir names: the user's own choices, besides those in conf/."""
-    if not any(word.startswith(("--c", "-cd")) for word in words):
-        return None  # without importing Hydra
-    from litlab.compat.hydra import options_parser
+    return take_own_choices(words)[0]
 
-    folder = options_parser().parse_known_args(list(words))[0].config_dir
-    return None if folder is None else Path(folder).absolute()
+
+def take_own_choices(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """As `own_choices`, and the words without that option."""
+    folder, others, left = None, [], iter(words)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            folder = Path(value if equals else next(left, "")).absolute()
+        else:
+            others.append(word)
+    return folder, others
 
 
 def _is_override(word: str) -> bool:

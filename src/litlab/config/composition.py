@@ -31,20 +31,32 @@ HANDLERS = {f"logging.{name}" for name in ("FileHandler", "NullHandler", "Stream
 STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 
 
-def compose(name: str, words: Iterable[str]) -> DictConfig:
+def compose(name: str, words: Iterable[str], own: Path | None = None) -> DictConfig:
     """Compose conf/NAME.yaml with overrides, and run nothing; also within a job of Hydra's.
+
+    Args:
+        name: of the program's YAML.
+        words: overrides.
+        own: a folder of the user's own choices, as --config-dir names it.
 
     Raises:
         RequestError: as `GuardedLoader`.
         HydraException: an override is wrong.
     """
+    folder = str(own).replace("'", "\\'")
+    search = [f"hydra.searchpath=['file://{folder}']"] if own else []
     job = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with composing_with(GuardedLoader), initialize_config_dir(str(CONF), **VERSION_BASE):
-            return compose_unguarded(name, list(words))
+            return compose_unguarded(name, [*search, *words])
     finally:
         GlobalHydra.instance().hydra = job
+
+
+def as_typed(words: Iterable[str]) -> list[str]:
+    """Let `data.columns`, whose keys are the user's own columns, take new ones without a plus."""
+    return [f"++{word}" if word.startswith(OPEN) else word for word in words]
 
 
 class GuardedLoader(CheckedLoader):
@@ -55,8 +67,8 @@ class GuardedLoader(CheckedLoader):
     """
 
     def as_typed(self, overrides: Sequence[str]) -> list[str]:
-        """Let `data.columns`, whose keys are the user's own columns, take new ones without a plus."""
-        return [f"++{word}" if word.startswith(OPEN) else word for word in overrides]
+        """As the function."""
+        return as_typed(overrides)
 
     def choices_by_settings(self, config: DictConfig, is_sweep: bool) -> list[str]:
         """The task, where none is chosen and the data name a function that suggests overrides: `data.task_from`.

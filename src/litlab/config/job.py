@@ -17,6 +17,13 @@ def typed() -> list[str]:
     return OmegaConf.to_container(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []  # type: ignore[return-value]
 
 
+def own_choices() -> Path | None:
+    """The folder that --config-dir names, relative to the working directory where it lies there."""
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    folder = next((Path(each.path) for each in sources if each.provider == "command-line"), None)
+    return folder.relative_to(Path.cwd()) if folder and folder.is_relative_to(Path.cwd()) else folder
+
+
 def runs_here() -> bool:
     """Whether the jobs of this launcher run on this machine; Slurm's, Ray's and unknown ones may not."""
     target = str(HydraConfig.get().launcher.get("_target_"))

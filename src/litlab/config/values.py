@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 NoneType = type(None)
+AUTO = "auto"  # of a scheduler: the length of the run
 SEQUENCES = (list, tuple, Sequence, MutableSequence, Iterable, Collection)
 NAMES: dict[Any, tuple[str, str]] = {  # of one, and of many
     float: ("a number", "numbers"),

@@ -1,8 +1,6 @@
 """Inputs from files, for predictions: images, arrays and tables, as batches that the network takes."""
 
-import glob
 import math
-import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,14 +19,13 @@ from litlab.data.preprocessing.appearance import WHITE, Appearance
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.reading.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
 from litlab.data.truth import Truth, find_truth
+from litlab.data.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
+from litlab.data.input_files import ARRAYS, KNOWN, STDIN, TABLES
+from litlab.data.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 
-TABLES = (".csv", ".tsv", ".parquet")
-ARRAYS = (".npy", ".npz")
-STDIN = "-"
 MAX_BYTES = 4 << 30  # of an array in an .npz file, unpacked: a small file can promise any size
-KNOWN = f"images ({', '.join(SUFFIXES)}), arrays ({', '.join(ARRAYS)}) and tables ({', '.join(TABLES)})"
 
 
 @dataclass(frozen=True)
@@ -100,38 +97,6 @@ def open_inputs(files: Sequence[Path], spec: DataSpec, key: str = "", invert: bo
     if not opened.count:
         raise RequestError(f"input={_name(files[0])}: has no rows")
     return opened
-
-
-def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files in paths, in folders and those below them (images, sorted), or of patterns such as `shoes/*.png`.
-
-    `-` means a CSV table on stdin. The second list has a remark about other files in a folder.
-
-    Raises:
-        RequestError: there is none.
-    """
-    files: list[Path] = []
-    remarks = []
-    for name in names:
-        path = Path(name).expanduser()
-        if name == STDIN or path.is_file():
-            files.append(path)
-        elif path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-            images = [file for file in inside if file.suffix.lower() in SUFFIXES]
-            if not images:
-                raise RequestError(f"input={_name(path)}: has no image ({', '.join(SUFFIXES)}); name another folder")
-            if len(images) < len(inside):
-                remarks.append(f"{_name(path)}: files that are no images are left out ({len(inside) - len(images):,})")
-            files += images
-        else:
-            found = [file for file in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(file)]
-            if not found:
-                raise RequestError(f"input={_name(path)}: there is no such file; name {KNOWN}, or a folder of images")
-            files += map(Path, found)
-    if not files:
-        raise RequestError("input=: name an image, several (a.png,b.png), a folder, an array, a table, or - for stdin")
-    return files, remarks
 
 
 def _images(files: Sequence[Path], spec: DataSpec, invert: bool) -> Inputs:

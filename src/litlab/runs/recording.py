@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from litlab.errors import Interrupted, Pruned, RequestError, RunError
 from litlab.files import FULL, is_full_disk
 from litlab.runs.environment import environment, git_state, git_state_in_sweep
 from litlab.runs.heartbeat import beating, this_process
-from litlab.runs.result import FILE, Result, encode, write
+from litlab.runs.result import CONFIG, FILE, Result, encode, write
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,17 @@ def recorded(run_dir: Path, result: Result, once: bool = False, before: float = 
                     raise
                 raise failure from error
             finish("completed")
+
+
+def discard(run_dir: Path) -> None:
+    """Remove the directory of a request that was refused, unless it has a checkpoint, or was there before."""
+    try:
+        began = (run_dir / CONFIG).stat().st_mtime - 1.0  # Hydra writes this, and train.log perhaps before it
+        files = [file for file in run_dir.rglob("*") if not file.is_dir()]
+        if not (run_dir / "checkpoints").exists() and all(file.lstat().st_mtime >= began for file in files):
+            shutil.rmtree(run_dir)
+    except OSError as error:
+        log.error("%s could not be removed: %s", run_dir, error)
 
 
 def format_error(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from litlab.files import write_atomic
 
 FILE = "result.json"
 HISTORY = "history.csv"  # the metrics of each epoch
+CONFIG = Path(".hydra", "config.yaml")  # the composed settings
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "trainer", "experiment")
 # Paths, purpose and trust are not part of a run's identity.
 NOT_OF_THE_JOB = ("paths", "sweep", "reference", "resume", "resume_changes", "trust")

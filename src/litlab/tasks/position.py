@@ -17,11 +17,11 @@ from torch import distributed
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from litlab.compat.lightning import restart_data
+from litlab.config.changes import ANY
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.errors import RequestError
 
 KEY = "litlab"  # in a checkpoint
-ANY = "*"  # in `Task.resume_changes`: any setting
 
 
 @dataclass

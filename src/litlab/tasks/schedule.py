@@ -12,11 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from litlab.config.hydra_errors import blame_setting
-from litlab.config.values import PositiveInt
+from litlab.config.values import AUTO, PositiveInt
 from litlab.errors import RequestError
 from litlab.tasks.position import batches_per_epoch
-
-AUTO = "auto"
 
 
 class Schedule:

@@ -27,7 +27,7 @@ from litlab.verbs.layers import describe_layers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GROUPS = ("data", "task", "model")  # what the words of a description are about
+WORDS = ("data", "task", "model", "trust", "paths.data_dir")  # groups and settings of a training's data and model
 SHOWN = 24  # images
 MAX_PANELS = 40  # columns whose values are drawn
 DRAWN = 20_000  # samples, the first ones, whose values make the histograms
@@ -116,7 +116,9 @@ def look_at_table(data: Table, found: dict[str, Any]) -> dict[str, Any]:
 
 def typed(config: DictConfig) -> list[str]:
     """The words of the command line that choose the data, and the model to describe."""
-    return [shlex.quote(word.removeprefix("++")) for word in job.typed() if word.lstrip("+~").startswith(GROUPS)]
+    own = [] if (folder := job.own_choices()) is None else ["--config-dir", str(folder)]
+    words = [word.removeprefix("++") for word in job.typed() if word.lstrip("+~").startswith(WORDS)]
+    return [*map(shlex.quote, (*own, *words))]
 
 
 def question(data: TensorData) -> str:

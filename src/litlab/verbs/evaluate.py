@@ -14,62 +14,43 @@ from omegaconf import DictConfig, OmegaConf
 from litlab.build import build_data, build_trainer
 from litlab.callbacks.pictures import Pictures
 from litlab.callbacks.predictions import PredictionsFile
-from litlab.config import trust
-from litlab.config.checks import check
-from litlab.config.composition import compose
-from litlab.config.hydra_errors import suggestion
+from litlab.config.changes import differences
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.finish import test
 from litlab.load import LoadedRun
 from litlab.runs.environment import environment, git_state
 from litlab.runs.result import write
-from litlab.runs.resume import differences
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
+from litlab.verbs.changed import changed_config
 from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.train import describe_environment, prepare_process
 
-SPLITS = ("train", "val", "test")
-CHANGEABLE = ("data", "trainer", "threads", "paths", "trust")  # settings, or groups of them
 # Settings that change no metric of an evaluation, or that it always sets.
 UNUSED = ("callbacks", "logger", "paths", "resume", "trust", "trainer.num_nodes")
 SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
 
 
-def request_of(words: Sequence[str]) -> Request:
-    """What an evaluation is asked for: `run=RUN split=SPLIT NAME=VALUE ...`.
-
-    Raises:
-        RequestError: there is no such split; and as `Request.of`.
-    """
-    request = Request.of(words, "an evaluation", {"split": "test"}, CHANGEABLE)
-    if (split := request.own["split"]) not in SPLITS:
-        near = suggestion(split, SPLITS)
-        raise RequestError(f"split={split}: there is no such split{near}; choose from {', '.join(SPLITS)}")
-    return request
-
-
-def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
+def evaluate(request: Request) -> tuple[dict[str, Any], Path]:
     """Measure the tested weights of a run, and write evaluation.json, predictions.csv and pictures into its directory.
 
     Args:
-        words: run=RUN (see `find_run`), and perhaps split=train|val|test and overrides of the run's own settings, such
-            as data.batch_size=1000, trainer=cpu or data=mnist.
+        request: from `evaluation_of`.
 
     Returns:
         what evaluation.json holds, and its folder, RUN/evaluations/NUMBER_split=...
 
     Raises:
-        RequestError: there is no such run, split or setting, or the data do not fit the model.
+        RequestError: the run cannot be opened, there is no such split or setting, or the data do not fit the model.
     """
     began, started = time.perf_counter(), datetime.now().astimezone().isoformat(timespec="seconds")
-    request = request_of(words)
     split, run = request.own["split"], request.open()
     directory = run.directory
-    config = changed_config(run, request)
-    changed = differences(_plain(run.config), _plain(config), irrelevant=UNUSED)
+    config = changed_config(run.config, run.result.choices, request)
+    before, now = (cast(dict[str, Any], OmegaConf.to_container(each, resolve=True)) for each in (run.config, config))
+    changed = differences(before, now, irrelevant=UNUSED)
     prepare_process(config)
     seed_everything(config.seed, verbose=False)
     data = load_data(config, run, split)
@@ -95,53 +76,6 @@ def evaluate(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
         }
         write(folder / "evaluation.json", content)
     return content, folder
-
-
-def changed_config(run: LoadedRun, request: Request) -> DictConfig:
-    """The settings of a run, with the overrides; one device, and nothing that watches a training.
-
-    Raises:
-        RequestError: a setting is wrong, or may not be changed.
-    """
-    config = OmegaConf.create(_plain(run.config) | {"callbacks": {}, "logger": {}, "resume": None})
-    for group, word in request.groups.items():
-        _choose(config, group, word, run.result.choices.get(group))
-    for each in request.overrides:
-        if each.key_or_group == "data.normalize":
-            raise RequestError(f"{each.input_line}: the inputs are normalized as in training; leave it out")
-        if each.key_or_group not in request.groups and not each.key_or_group.startswith("trust"):
-            OmegaConf.update(config, each.key_or_group, each.value(), force_add=each.is_add())
-    if config.data.get("data_dir") == run.config.paths.data_dir:
-        config.data.data_dir = config.paths.data_dir
-    devices = config.trainer.get("devices")
-    if devices != 1 and "trainer.devices" in {each.key_or_group for each in request.overrides}:
-        raise RequestError(f"trainer.devices={devices}: an evaluation runs on one device; leave it out")
-    config.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})
-    trust.check(config)
-    check(config, [str(each.input_line) for each in request.overrides])
-    return config
-
-
-def _choose(config: DictConfig, group: str, word: str, before: str | None) -> None:
-    """Take what distinguishes the chosen option from the run's; the run's other settings of the group stay."""
-    option = _option(word, config)
-    usual = _option(f"{group}={before}", config) if before else _plain(config)[group]
-    for name in (option.keys() | usual.keys()) - {"normalize"}:
-        if name not in option:
-            config[group].pop(name, None)
-        elif name not in usual or option[name] != usual[name]:
-            config[group][name] = option[name]
-
-
-def _option(word: str, config: DictConfig) -> dict[str, Any]:
-    # A task, any: a table's own could not be told without its file.
-    composed = compose("train", [word, "task=regression"])
-    composed.paths.data_dir = config.paths.data_dir
-    return cast(dict[str, Any], OmegaConf.to_container(composed[word.partition("=")[0]], resolve=True))
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def load_data(config: DictConfig, run: LoadedRun, split: str) -> TensorData:

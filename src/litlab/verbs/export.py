@@ -1,6 +1,6 @@
 """Export a finished run: a folder with its network in the formats of other programs, its settings and a model card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from litlab.build import build_data
-from litlab.config.hydra_errors import suggestion
 from litlab.errors import RequestError, RunError
 from litlab.escape import one_line, printable
 from litlab.files import write_atomic
@@ -16,35 +15,31 @@ from litlab.load import LoadedRun
 from litlab.runs.result import write
 from litlab.sweeps.folder import claim_free
 from litlab.verbs import served
-from litlab.verbs.evaluate import changed_config
+from litlab.verbs.changed import changed_config
 from litlab.verbs.model_card import config_json, model_card
 from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.served import FORMATS, Served
 
-CHANGEABLE = ("paths", "trust")
 BATCH_SIZES = (1, 2, 257)  # with which each file is checked
 TOLERANCE = 1e-5  # relative to the largest output above 1
 GENERATED = 1000  # samples, where there is no test split
 
 
-def export(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
+def export(request: Request) -> tuple[dict[str, Any], Path]:
     """Write the network of a run as safetensors, for torch.export and as ONNX, with config.json and a model card.
 
     A client of model.pt2 and model.onnx feeds raw inputs, as an image file or a table has them: the normalization is
     in the graph. Both are opened at once, and must compute what the run does on its own test split.
 
     Args:
-        words: run=RUN (see `find_run`), and perhaps to=DIR (RUN/export; DIR-2, ... where it exists), formats= (of
-            `FORMATS`), paths.data_dir=DIR and trust=[PACKAGE].
+        request: from `export_of`. Without to=DIR it is RUN/export, or RUN/export-2, ... where that exists.
 
     Returns:
         `samples` and `inputs` of the check, the largest `differences` and `failed` by file, and the folder.
 
     Raises:
-        RequestError: there is no such run or format, or the folder cannot be made.
+        RequestError: the run cannot be opened, or the folder cannot be made.
     """
-    request = Request.of(words, "an export", {"to": "", "formats": ",".join(FORMATS)}, CHANGEABLE)
-    formats = _formats(request.own["formats"])
     run = request.open()
     network = Served(run)
     inputs, kind = test_inputs(run, network, request)
@@ -52,7 +47,7 @@ def export(words: Sequence[str]) -> tuple[dict[str, Any], Path]:
     content: dict[str, Any] = {"run": str(run.directory), "samples": len(inputs), "inputs": kind}
     content |= {"differences": {}, "failed": {}}
     with removed_on_error(_claim(request.own["to"], run.directory / "export")) as folder:
-        for format in formats:
+        for format in request.formats():
             file = folder / FORMATS[format][0]
             try:
                 computed = served.write(network, file, format)
@@ -72,7 +67,7 @@ def test_inputs(run: LoadedRun, network: Served, request: Request) -> tuple[Tens
     They are of the run's own test split or, where its data cannot be loaded here, generated.
     """
     try:
-        data = build_data(changed_config(run, request))
+        data = build_data(changed_config(run.config, run.result.choices, request))
         data.prepare_data()
         inputs = data.raw_splits()["test"].inputs
         if inputs.shape[1:] == run.data.input_shape:
@@ -113,15 +108,6 @@ def check(computed: Callable[[Tensor], Tensor], inputs: Tensor, expected: Tensor
     if not difference <= allowed:  # also NaN
         raise RunError(f"its outputs differ from the run's by up to {difference:.2g}, {allowed:.2g} is allowed")
     return difference
-
-
-def _formats(text: str) -> list[str]:
-    names = [name.strip() for name in text.strip("[]").split(",")]
-    for name in names:
-        if name not in FORMATS:
-            near = suggestion(name, FORMATS)
-            raise RequestError(f"formats={text}: there is no such format{near}; choose from {', '.join(FORMATS)}")
-    return list(dict.fromkeys(names))
 
 
 def _claim(asked: str, usual: Path) -> Path:

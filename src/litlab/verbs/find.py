@@ -11,6 +11,7 @@ from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.leaderboard import read, read_and_rank
 from litlab.sweeps.rows import Row
 
+MAX_ERROR = 120  # characters of what a run failed with
 EXAMPLE = "such as logs/train/runs/DATE_TIME, or {}last"
 
 
@@ -32,8 +33,10 @@ def find_run(name: str, log_dir: Path) -> Path:
     result = read_result(folder, f"run={name}")
     if not any((folder / "checkpoints").glob("*.ckpt")):
         status = result["status"]
-        why = f" ({printable(one_line(result['error']))})" if result.get("error") else ""
-        raise RequestError(f"run={name}: has no checkpoint, and its status is {status}{why}; name another run")
+        error = printable(one_line(result.get("error") or ""))
+        why = f" ({error[:MAX_ERROR]}{'...' * (len(error) > MAX_ERROR)})" if error else ""
+        asked = f"run={name}: {folder}" if name == "last" else f"run={name}:"
+        raise RequestError(f"{asked} has no checkpoint, and its status is {status}{why}; name another run")
     return folder
 
 

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import polars as pl
 from torch import Tensor, stack
 
 from litlab import escape
-from litlab.config.hydra_errors import suggestion
-from litlab.data.inputs import Inputs, find_files, open_inputs
+from litlab.data.inputs import Inputs, open_inputs
 from litlab.errors import RequestError
 from litlab.files import write_atomic
 from litlab.load import LoadedRun
@@ -21,8 +20,6 @@ from litlab.tasks.prediction import predict as predict_batch
 from litlab.verbs.request import Request
 from litlab.verbs.train import prepare_process
 
-CHANGEABLE = ("paths", "trust")
-OWN = {name: "" for name in ("input", "output", "topk", "batch_size", "key", "invert", "overwrite", "threads")}
 FORMATS: dict[str, Callable[[pl.DataFrame], bytes]] = {
     ".csv": lambda frame: as_csv(frame).encode(),
     ".json": lambda frame: frame.write_json().encode(),
@@ -54,39 +51,34 @@ class Predictions:
     agreement: str = ""
 
 
-def predict(words: Sequence[str]) -> Predictions:
+def predict(request: Request) -> Predictions:
     """Predict with the tested weights of a run; bad samples are told on stderr and left out.
 
     Args:
-        words: run=RUN (see `find_run`), input=WHAT (see `find_files`; several as input=a.png,b.png or input=a.png
-            input=b.png), and perhaps output=FILE, topk=5, batch_size=100, key=NAME, invert=true, overwrite=true,
-            threads=2, paths.log_dir=DIR, trust=[package].
+        request: from `prediction_of`.
 
     Raises:
-        RequestError: there is no such run or input, or a word is wrong.
+        RequestError: the run cannot be opened, or the inputs are not of its kind.
     """
-    request = Request.of([word for word in words if not word.startswith("input=")], "a prediction", OWN, CHANGEABLE)
-    output = _output(request)
-    topk, batch_size, threads = (_whole(request, name) for name in ("topk", "batch_size", "threads"))
-    files, others = find_files(_inputs(words))  # before the weights are read
+    output, topk, batch_size, threads = request.output(), *map(request.whole, ("topk", "batch_size", "threads"))
     run = request.open()
     config = run.config.copy()
     config.threads = threads or config.threads
     prepare_process(config)
     if topk and run.data.class_names is None:
         raise RequestError(f"topk={topk}: a regression predicts numbers, not classes; leave it out")
-    inputs = open_inputs(files, run.data, request.own["key"], _flag(request, "invert"))
+    inputs = open_inputs(request.files, run.data, request.own["key"], request.flag("invert"))
     began = time.perf_counter()
     frame, faults, remarks = _predict_all(run, inputs, batch_size or run.data.eval_batch_size, topk or 1)
     seconds, agreement = time.perf_counter() - began, ""
     if inputs.truth is not None and len(frame):
         frame = inputs.truth.beside(frame)
         agreement = inputs.truth.agreement(frame)
-    remarks += others
+    remarks += request.remarks
     if status := vars(run.result).get("status"):
         remarks += [f"the run's status is {status}: these are its best weights so far"] * (status != "completed")
     if output is not None and len(frame):
-        _write(output, FORMATS[output.suffix](frame), _flag(request, "overwrite"))
+        _write(output, FORMATS[output.suffix](frame), request.flag("overwrite"))
     return Predictions(frame, faults, remarks, output if len(frame) else None, seconds, agreement)
 
 
@@ -157,44 +149,3 @@ def _write(output: Path, content: bytes, overwrite: bool) -> None:
         write_atomic(output, content, once=not overwrite)
     except FileExistsError as error:
         raise RequestError(f"output={output}: exists since a moment ago; name another file") from error
-
-
-def _inputs(words: Sequence[str]) -> list[str]:
-    """The names in the words input=...: a path, or several in a list, with or without brackets."""
-    names: list[str] = []
-    for value in (word.partition("=")[2] for word in words if word.startswith("input=")):
-        value = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-        if value and not Path(value).exists():
-            names += [name.strip() for name in value.removeprefix("[").removesuffix("]").split(",") if name.strip()]
-        elif value:
-            names.append(value)
-    return names
-
-
-def _output(request: Request) -> Path | None:
-    """The file to write; checked before anything is predicted."""
-    text = request.own["output"]
-    if not text:
-        return None
-    path, kinds = Path(text).expanduser(), ", ".join(FORMATS)
-    if path.suffix not in FORMATS:
-        near = suggestion(path.suffix, FORMATS) if path.suffix else ""
-        raise RequestError(f"output={escape.printable(text)}: must end with {kinds}{near}")
-    if path.is_dir() or (path.exists() and not _flag(request, "overwrite")):
-        raise RequestError(f"output={escape.printable(text)}: exists; name another file, or add overwrite=true")
-    return path
-
-
-def _whole(request: Request, name: str) -> int | None:
-    if not (text := request.own[name]):
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise RequestError(f"{name}={escape.printable(text)}: must be a whole number from 1, such as {name}=5")
-    return int(text)
-
-
-def _flag(request: Request, name: str) -> bool:
-    text = request.own[name].lower()
-    if text not in ("", "true", "false"):
-        raise RequestError(f"{name}={escape.printable(text)}: must be true or false")
-    return text == "true"

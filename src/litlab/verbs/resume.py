@@ -1,33 +1,36 @@
 """resume=RUN: go on with a run in its own directory, with its own settings and what the command line changes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from litlab.compat.hydra import apply_overrides
-from litlab.config.arguments import own_choices
+from litlab.config.arguments import take_own_choices
+from litlab.config.changes import check_changes, is_longer
 from litlab.config.choices import CONF
-from litlab.config.composition import compose
+from litlab.config.composition import as_typed, compose
 from litlab.errors import RequestError
 from litlab.escape import one_line
 from litlab.files import write_atomic
 from litlab.runs.heartbeat import is_alive
-from litlab.runs.result import FILE, GROUPS, Result, StoredResult, settings, write
+from litlab.runs.result import CONFIG, FILE, GROUPS, Result, StoredResult, settings, write
 from litlab.sweeps.folder import REQUEST, hydra_quoted
 from litlab.sweeps.naming import key_of
 from litlab.verbs.find import find_directory, read_result
 
 HERE = ("resume_changes", "trust", "paths.log_dir")  # of this command, not of the run
+LOCK = ".resume.lock"
 LEFT_BEHIND = re.compile(r"\.[0-9a-f]{16}\.(aside|room)")  # temporary files of a killed process
-CONFIG = Path(".hydra", "config.yaml")
 
 
 @dataclass
@@ -49,15 +52,14 @@ class Resumption:
     own: Path | None = None
 
     @classmethod
-    def of(cls, word: str, words: Sequence[str]) -> "Resumption":
-        """The run that `word`, resume=RUN, names among the `words` of a command line.
+    @contextmanager
+    def of(cls, word: str, words: Sequence[str]) -> Iterator["Resumption"]:
+        """The run that `word`, resume=RUN, names among the `words` of a command line; locked while the body runs.
 
         Raises:
-            RequestError: there is no such run, it is still running, or the command is a sweep.
+            RequestError: there is no such run, it is running, or the command is a sweep.
         """
-        if own_folder := own_choices(words):
-            place = next(number for number, each in enumerate(words) if each.startswith(("--c", "-cd")))
-            words = [*words[:place], *words[place + (1 if "=" in words[place] else 2) :]]
+        own_folder, words = take_own_choices(words)
         if options := [each for each in words if each.startswith("-")]:
             raise RequestError(f"{word}: goes on with one run, in its own directory; leave out {' '.join(options)}")
         name = str(OverridesParser.create().parse_override(word).value())
@@ -67,14 +69,16 @@ class Resumption:
         directory = find_directory(name, log_dir, "resume=").absolute()
         if (directory / REQUEST).is_file():
             raise RequestError(f"{word}: is a sweep; its own command with -m and sweep.resume={name} continues it")
-        earlier = read_result(directory, word)
-        if is_alive(earlier, directory / FILE):
-            process = earlier["process"]
-            raise RequestError(f"{word}: is still running, as process {process['pid']} on {process['host']}")
         quoted = hydra_quoted(str(directory))
         own = [f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
         own += [each for each in words if key_of(each) in HERE or key_of(each).startswith("hydra")]
-        return cls(directory, earlier, [each for each in words if each != word and each not in own], own, own_folder)
+        changes = [each for each in words if each != word and each not in own]
+        with _locked(directory, word):
+            earlier = read_result(directory, word)
+            if is_alive(earlier, directory / FILE):
+                process = earlier["process"]
+                raise RequestError(f"{word}: is still running, as process {process['pid']} on {process['host']}")
+            yield cls(directory, earlier, changes, own, own_folder)
 
     def config(self, here: DictConfig) -> DictConfig | None:
         """The run's own settings, with the changes; None, which is printed, if it has nothing to do.
@@ -86,8 +90,6 @@ class Resumption:
             RequestError: they cannot be read; the changes are not allowed; or the training is over for them, too.
             HydraException: a change names no setting.
         """
-        from litlab.runs.resume import check_changes, is_longer  # they import torch
-
         before, now = self._saved(here), self._changed(self._saved(here))
         old, new = _plain(before), _plain(now)
         check_changes(now, old, new, f"resume={self.directory}")
@@ -141,15 +143,15 @@ class Resumption:
 
     def _changed(self, config: DictConfig) -> DictConfig:
         """Apply the changes; a choice is taken as the run's own command with it composes it now."""
-        parsed = OverridesParser.create().parse_overrides(self.changes)
+        parsed = OverridesParser.create().parse_overrides(as_typed(self.changes))
         groups = {each.key_or_group for each in parsed if (CONF / each.key_or_group).is_dir()}
         with open_dict(config):
             if groups:
                 earlier = [each for each in self.earlier.get("overrides") or () if key_of(each) not in HERE]
-                search = [f"hydra.searchpath=[{hydra_quoted(f'file://{self.own}')}]"] if self.own else []
-                chosen = compose("train", [*search, *earlier, *self.changes])
+                chosen = compose("train", [*earlier, *self.changes], self.own)
                 config.update({group: chosen[group] for group in groups})
-            apply_overrides([each for each in parsed if each.key_or_group not in groups], config)
+        OmegaConf.set_struct(config, True)  # as Hydra's are: a setting that is not there is a mistake
+        apply_overrides([each for each in parsed if each.key_or_group not in groups], config)
         return config
 
     def _seconds(self) -> float:
@@ -159,6 +161,24 @@ class Resumption:
             began = datetime.fromisoformat(self.earlier["started"]).timestamp()
             seconds += max(0.0, (self.directory / FILE).stat().st_mtime - began)
         return float(seconds)
+
+
+@contextmanager
+def _locked(directory: Path, word: str) -> Iterator[None]:
+    """Lock a run's directory while the body runs."""
+    read_result(directory, word)  # it is a run's
+    lock = FileLock(directory / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RequestError(f"{word}: another process goes on with {directory}; wait for it, or stop it") from error
+    except OSError as error:
+        raise RequestError(f"{word}: {directory} cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        (directory / LOCK).unlink(missing_ok=True)  # what is refused leaves no trace
+        lock.release()
 
 
 def _plain(config: DictConfig) -> Mapping[str, Any]:
