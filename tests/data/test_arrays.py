@@ -1,12 +1,16 @@
 """Arrays of one's own: which are inputs and targets, what their axes mean, and the 30 files that are refused."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 
+from litlab.data.array_choice import suggest_task
+from litlab.data.array_file import ArrayFile
+from litlab.data.array_layout import judge_layout
 from litlab.data.arrays import Arrays
 from litlab.data.reading.array_choice import suggest_task
 from litlab.data.reading.array_layout import judge_layout
@@ -251,6 +255,41 @@ def test_broken_files_are_refused(tmp_path, make, told):
 
     said = refusal(build)
     assert said.startswith(told.format(path=path)) and said.count("\n") == told.count("\n") and len(said) < 600
+
+
+def test_a_file_larger_than_memory_is_mapped(tmp_path):
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    rows = memory // 2**18 + 2**12  # and a gigabyte more; the file is sparse, and takes no disk
+    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 2**18)}
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + rows * 2**18)
+    array = ArrayFile(tmp_path / "x.npy")["x"]
+    array[-1, -1] = 7
+    assert array.shape == (rows, 2**18) and array[-1, -2:].tolist() == [0, 7]
+    assert ArrayFile(tmp_path / "x.npy")["x"][-1, -1] == 0, "the file stays as it is"
+
+
+@pytest.mark.parametrize("dtype", ["f8", ">f4", "i8", "u2", "f4", "f2", "i1", "?"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_inputs_are_read_into_their_place(tmp_path, monkeypatch, dtype, save):
+    monkeypatch.setattr("litlab.data.array_file.PART", 7)
+    values = (X * 50).astype("i1").astype(dtype)
+    save(tmp_path / "own.npz", c=values, f=np.asfortranarray(values))
+    file = ArrayFile(tmp_path / "own.npz")
+    for name in file.kinds:
+        assert file[name].dtype == values.dtype and np.array_equal(file[name], values)
+        inputs = file.inputs(name)
+        assert inputs.dtype == (dtype if dtype in ("f4", "f2", "i1", "?") else np.float32)
+        assert np.array_equal(inputs, values)
+
+
+def test_a_wrong_checksum_is_refused(saved, tmp_path):
+    values = np.arange(40_000.0).reshape(40, 1000)
+    saved(x=values, y=Y)
+    file = tmp_path / "own.npz"
+    file.write_bytes(file.read_bytes().replace(np.float64(30_000).tobytes(), np.float64(7).tobytes()))
+    assert "'x' is damaged (Bad CRC-32 for file 'x.npy')" in refusal(lambda: Arrays(file=str(file), test_size=0.2))
 
 
 def test_more_than_memory_is_refused_before_it_is_read(saved, monkeypatch):

@@ -32,7 +32,8 @@ class Opened(NamedTuple):
 class Arrays(TensorData):
     """Rows of a table, sequences or images, and a label or numbers for each.
 
-    Small types, such as uint8, keep their size in memory, and .npy files are mapped, which may be larger than memory.
+    Small types, such as uint8, keep their size in memory; larger ones become float32. .npy files are mapped, and may be
+    larger than memory.
     The file is read when something about it is asked for, such as `input_shape`.
 
     Args:
@@ -67,7 +68,7 @@ class Arrays(TensorData):
         inputs, targets = self.names
         file, targets = open_file(self.file, targets)
         chosen, reason = choose(file, inputs, targets)
-        arrays = {part: (file[each.inputs], targets_of(file, each.targets)) for part, each in chosen.items()}
+        arrays = {part: (file.inputs(each.inputs), targets_of(file, each.targets)) for part, each in chosen.items()}
         problems = [f"{file.asked}: {problem}" for problem in _problems(arrays, chosen)]
         if problems:
             raise RequestError("\n".join(problems))
@@ -139,13 +140,10 @@ def _problems(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Mappin
 
 
 def _inputs(array: np.ndarray, laid: Laid, is_mapped: bool) -> Tensor:
-    """As litlab lays samples out; a mapped file stays mapped, and what torch cannot index becomes float32."""
+    """As litlab lays samples out; they stay as they lie, and splits of them are no copies."""
     if not array.dtype.isnative or array.dtype.name in ("uint16", "uint32", "uint64", "float128"):
-        array, is_mapped = array.astype(np.float32), False
-    if array.dtype == np.float64 and not is_mapped:  # here, so that the original can go
-        array = array.astype(np.float32)
-    inputs = laid_out(torch.from_numpy(array), laid.layout)
-    return cast(Tensor, StoredInputs(inputs, mapped=True)) if is_mapped else inputs
+        array, is_mapped = array.astype(np.float32), False  # which torch cannot index
+    return cast(Tensor, StoredInputs(laid_out(torch.from_numpy(array), laid.layout), mapped=is_mapped))
 
 
 def _targets(array: np.ndarray, labels: Labels) -> Tensor:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
-CHUNK = 2**22  # values that are converted at a time, where all are looked at
+CHUNK = 2**20  # values that are converted at a time, where all are looked at
 
 
 class StoredInputs:
@@ -123,14 +124,14 @@ class StoredInputs:
         shape = [-1 if each == axis else 1 for each in range(self.dim())]
         total = math.prod(self.shape) / self.shape[axis]
         if self.dtype == torch.uint8:
-            counts = torch.stack([_counts(each, axis) for each in self._stored_chunks()]).sum(0).double()
+            counts = reduce(torch.add, (_counts(each, axis) for each in self._stored_chunks())).double()
             values = torch.arange(256.0, dtype=torch.float64)
             mean = counts @ values / total
             square = (counts * (values - mean[:, None]).square()).sum(1) / total
         else:
-            mean = torch.stack([_sums(each, axis) for each in self._stored_chunks()]).sum(0) / total
+            mean = reduce(torch.add, (_sums(each, axis) for each in self._stored_chunks())) / total
             squares = ((each.double() - mean.view(shape)).square() for each in self._stored_chunks())
-            square = torch.stack([_sums(each, axis) for each in squares]).sum(0) / total
+            square = reduce(torch.add, (_sums(each, axis) for each in squares)) / total
         return mean.float().view(shape), square.sqrt().float().view(shape)
 
     def _stored_chunks(self) -> Iterator[Tensor]:

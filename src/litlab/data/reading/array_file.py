@@ -4,15 +4,32 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from litlab.data.mapping import mapped
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 
 KINDS = "biuf"  # numpy's: booleans, whole numbers with and without sign, floating-point numbers
 TEXT = "US"
+SMALL = ("bool", "uint8", "int8", "int16", "float16", "float32")  # types of inputs that stay; others become float32
+PART = 2**20  # values that are read at a time
+
+
+class Header(NamedTuple):
+    """How an array lies in a .npy file, from its `start`."""
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Bytes, with those of the header."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
 
 
 class ArrayFile:
@@ -40,9 +57,9 @@ class ArrayFile:
         try:
             if path.is_dir():
                 for each in sorted(path.glob("*.npy")):
-                    self._know(each.stem, *_header(each))
+                    self._know(each.stem, _header(each))
             elif path.suffix == ".npy":
-                self._know(path.stem, *_header(path))
+                self._know(path.stem, _header(path))
             elif zipfile.is_zipfile(path):
                 self._read_directory()
             else:
@@ -56,28 +73,51 @@ class ArrayFile:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The array; a mapped one may be changed in memory, not in the file."""
-        file = self.path / f"{name}.npy" if self.path.is_dir() else self.path
+        return self._read(name)
+
+    def inputs(self, name: str) -> np.ndarray:
+        """The array; numbers larger than float32 become that while they are read, unless they are mapped."""
+        _, dtype = self.kinds[name]
+        stays = self.is_mapped or dtype.kind not in KINDS or (dtype.isnative and dtype.name in SMALL)
+        return self._read(name, None if stays else np.dtype(np.float32))
+
+    def _read(self, name: str, dtype: np.dtype | None = None) -> np.ndarray:
         try:
             if self.is_mapped:
-                return cast(np.ndarray, np.load(file, mmap_mode="c", allow_pickle=False))
-            with np.load(file, allow_pickle=False) as arrays:
-                return cast(np.ndarray, arrays[name])
+                file = self.path / f"{name}.npy" if self.path.is_dir() else self.path
+                header = _header(file)
+                return mapped(file, header.dtype, header.shape, header.start, "F" if header.is_fortran else "C")
+            return self._read_member(name, dtype)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise RequestError(
                 f"{self.asked}: '{printable(name)}' is damaged ({printable(one_line(error))[:80]})"
             ) from error
 
+    def _read_member(self, name: str, dtype: np.dtype | None) -> np.ndarray:
+        """An array of a .npz, part by part into its place: it takes no more memory than it has in the end."""
+        with zipfile.ZipFile(self.path) as archive:
+            member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
+            with archive.open(member) as file:
+                header = _read_header(file)
+                flat = np.empty(math.prod(header.shape), dtype or header.dtype)
+                for start in range(0, len(flat), PART):
+                    part = flat[start : start + PART]
+                    part[:] = np.frombuffer(file.read(len(part) * header.dtype.itemsize), header.dtype)
+                file.read(1)  # at the end the checksum is compared
+        return flat.reshape(header.shape, order="F" if header.is_fortran else "C")
+
     def __str__(self) -> str:
         shown = [f"{printable(name)} {shape} {dtype}" for name, (shape, dtype) in list(self.kinds.items())[:8]]
         return ", ".join(shown) + (", ..." if len(self.kinds) > 8 else "")
 
-    def _know(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def _know(self, name: str, header: Header) -> None:
+        dtype = header.dtype
         named = f"{self.asked}: '{printable(name)}'"
         if dtype.hasobject:
             raise RequestError(f"{named} holds Python objects, which could run code; save it as numbers or texts")
         if dtype.kind not in KINDS + TEXT:
             raise RequestError(f"{named} is of type {dtype}; it must hold numbers, or texts as labels")
-        self.kinds[name] = shape, dtype
+        self.kinds[name] = header.shape, dtype
 
     def _read_directory(self) -> None:
         """The headers of all arrays of a .npz; what they claim must be what the archive claims."""
@@ -85,14 +125,13 @@ class ArrayFile:
         with zipfile.ZipFile(self.path) as archive:
             for member in archive.infolist():
                 with archive.open(member) as file:
-                    shape, dtype = _read_header(file)
-                    start = file.tell()
+                    header = _read_header(file)
                 name = member.filename.removesuffix(".npy")
-                self._know(name, shape, dtype)
-                size = math.prod(shape) * dtype.itemsize
-                if start + size != member.file_size:
+                self._know(name, header)
+                if header.size != member.file_size:
+                    shape = header.shape
                     raise ValueError(f"'{printable(name)}' is damaged: its size is not that of its shape {shape}")
-                needed += size
+                needed += header.size
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if needed > memory:
             raise RequestError(
@@ -101,22 +140,20 @@ class ArrayFile:
             )
 
 
-def _header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+def _header(path: Path) -> Header:
     with path.open("rb") as file:
-        shape, dtype = _read_header(file)
-        size = file.tell() + math.prod(shape) * dtype.itemsize
-    if not dtype.hasobject and path.stat().st_size != size:
-        raise ValueError(f"{path.name} is damaged: its size is not that of its shape {shape}")
-    return shape, dtype
+        header = _read_header(file)
+    if not header.dtype.hasobject and path.stat().st_size != header.size:
+        raise ValueError(f"{path.name} is damaged: its size is not that of its shape {header.shape}")
+    return header
 
 
-def _read_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(file: Any) -> Header:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"is of numpy's format {version}, which is not known")
-    shape, _, dtype = read(file)
-    return shape, dtype
+    return Header(*read(file), file.tell())
 
 
 class PairOfFiles(ArrayFile):
@@ -127,8 +164,7 @@ class PairOfFiles(ArrayFile):
         self.files = {"inputs": inputs, "targets": targets}
         self.kinds = {name: next(iter(each.kinds.values())) for name, each in self.files.items()}
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """The array."""
+    def _read(self, name: str, dtype: np.dtype | None = None) -> np.ndarray:
         file = self.files[name]
         return file[next(iter(file.kinds))]
 

@@ -21,6 +21,8 @@ from rich.progress import track
 from torch import Tensor
 
 from litlab.data.reading.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
+from litlab.data.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
+from litlab.data.mapping import mapped
 from litlab.errors import RequestError, RunError
 from litlab.files import is_full_disk, write_atomic
 
@@ -77,9 +79,7 @@ def open_images(root: Path, names: Sequence[str], size: tuple[int, int] | None, 
             if is_full_disk(error):
                 raise RunError(f"the disk is full ({cache}): make room, or set paths.data_dir") from error
             raise RequestError(f"paths.data_dir: {cache} cannot be written ({error.strerror or error})") from error
-    # Copy on write: torch wants to be able to write, and the file stays as it is.
-    mapped = np.memmap(_pixels(home, key), np.uint8, "c", shape=index.shape)
-    return torch.from_numpy(mapped), index
+    return torch.from_numpy(mapped(_pixels(home, key), np.dtype(np.uint8), index.shape)), index
 
 
 def _pixels(home: Path, key: str) -> Path:
