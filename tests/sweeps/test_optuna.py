@@ -455,3 +455,30 @@ def test_a_trial_that_diverges_does_not_end_the_study(tmp_path):
         assert math.isfinite(value)
         assert known[lr, batch_size] == (value if lr == 0.02 else None)
     assert study_of(folder).best_params["optimizer.lr"] == 0.02
+
+
+@pytest.mark.slow
+def test_a_search_that_prunes_in_two_processes(tmp_path):
+    """The first seed is pruned, the second follows; models have settings of their own; the study opens from outside."""
+    ranges = ("model=mlp,linear", "model.hidden_sizes=[8]", "optimizer.lr=choice(0.1,0.00001)", "data.batch_size=256")
+    prunes = ("sweep.prune=median", "hydra.sweeper.pruners.median.n_startup_trials=1", "hydra.sweeper.n_trials=4")
+    words = ("sweep=optuna", "threads=1", "trainer.max_epochs=2", "hydra/sweeper/sampler=grid", "seed=0,1", *ranges)
+    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=1")
+    done = Sweep(tmp_path, *words, *prunes, *workers).end()
+    assert done.process.returncode == 0 and len(done.results) == 8, done.text
+    trials = study_of(done.folder).get_trials()
+    pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
+    assert len(trials) == 4 and {trial.state for trial in trials} == {COMPLETE, optuna.trial.TrialState.PRUNED}
+    assert {trial.params["optimizer.lr"] for trial in pruned} <= {0.1, 1e-5}
+    by_trial = {(each["choices"]["model"], each["settings"]["optimizer"]["lr"]): [] for each in done.results}
+    for each in done.results:
+        by_trial[each["choices"]["model"], each["settings"]["optimizer"]["lr"]].append(each)
+    for trial in trials:
+        first, second = by_trial[trial.params["model"], trial.params["optimizer.lr"]]
+        if trial in pruned:
+            assert first["status"] == second["status"] == "pruned" and first["error"] == "after epoch 1"
+            assert trial.value == trial.intermediate_values[1] == first["metrics"]["val/accuracy"]
+            assert "test/accuracy" not in first["metrics"]
+        else:
+            assert first["status"] == second["status"] == "completed" and len(trial.intermediate_values) == 2
+    assert any(row["status"].startswith("pruned: ") and row["rank"] == "" for row in done.summary)

@@ -121,16 +121,17 @@ class CheckedLoader(ConfigLoaderImpl):
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
     ) -> DictConfig:
         def compose(words: list[str]) -> DictConfig:
+            load = super(CheckedLoader, self)._load_configuration_impl
             try:
-                return super(CheckedLoader, self)._load_configuration_impl(
-                    config_name, words, run_mode, *args, **kwargs
-                )
+                return load(config_name, words, run_mode, *args, **kwargs)
             except ConfigCompositionException as error:
                 key = getattr(error.__cause__, "full_key", None)
-                without = [word for word in words if word.split("=", 1)[0] != key]
-                if run_mode != RunMode.MULTIRUN or without == words:
+                unknown = [word for word in words if word.split("=", 1)[0] == key]
+                if run_mode != RunMode.MULTIRUN or not unknown:
                     raise
-                return compose(without)  # a setting of other choices than the default: the jobs tell
+            config = compose([word for word in words if word not in unknown])
+            config.hydra.overrides.task.extend(unknown)  # for the jobs: their choices may have such a setting
+            return config
 
         words = self.as_typed(overrides)
         try:

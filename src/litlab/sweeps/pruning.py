@@ -53,7 +53,7 @@ class Pruning(L.Callback):
         """
         values = self._report(trainer)
         if self.judge.is_enough(values):
-            raise Pruned(f"after epoch {len(values)}")
+            raise Pruned(f"after epoch {len(values)}" if values else "before its first epoch")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Report the last epoch, too."""
