@@ -1,6 +1,6 @@
 """The leaderboard of a sweep, or of several together: from what there is, also while jobs run or after a crash.
 
-python scripts/summarize.py logs/train/multiruns/DATE_TIME            writes summary.csv, summary.md and pictures
+python scripts/summarize.py logs/train/multiruns/DATE_TIME            writes summary.html, .md, .csv and pictures
 python scripts/summarize.py logs/train/multiruns/* --out logs/all     joins sweeps
 """
 

@@ -142,7 +142,7 @@ def test_several_folders_are_joined_each_result_once(tmp_path):
     assert len(read([tmp_path / "a", tmp_path / "a"])) == 1
     board = summarize([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     assert [row.values for row in board.rows] == [(0.2,), (0.1,)]
-    files = {"jobs.csv", "summary.csv", "summary.md", "summary_line.png"}
+    files = {"jobs.csv", "summary.csv", "summary.md", "summary.html", "summary_line.png"}
     assert {file.name for file in (tmp_path / "out").iterdir()} == files
     assert not (tmp_path / "a" / "summary.csv").exists()
     assert [row.values for row in read_and_rank([tmp_path]).rows] == [(0.2,), (0.1,)]

@@ -119,6 +119,7 @@ def test_a_long_table_is_cut(capsys):
         "... and 1,224 more",
         "the winner: python scripts/train.py optimizer.lr=1 seed=0",
         "summary: logs/sweep/summary.md",
+        "in a browser: logs/sweep/summary.html",
     ]
 
 
@@ -158,7 +159,11 @@ def test_paths_are_quoted_for_a_shell(capsys, monkeypatch, tmp_path):
     folder = tmp_path / "with space"
     (folder / "0" / "tensorboard").mkdir(parents=True)
     said = printed(capsys, rank([job({LR: 1})]), folder)
-    assert said[-2:] == [f"summary: '{folder}/summary.md'", f"curves: tensorboard --logdir '{folder}'"]
+    assert said[-3:] == [
+        f"summary: '{folder}/summary.md'",
+        f"in a browser: '{folder}/summary.html'",
+        f"curves: tensorboard --logdir '{folder}'",
+    ]
     result = Result.from_dict(job(parameters=1, seconds_training=1.0, samples_per_second=None))
     print_result(result, folder / "0", folder)
     assert f"curves tensorboard --logdir '{folder}'" in " ".join(capsys.readouterr().out.split())

@@ -16,7 +16,7 @@ from litlab.plots.sweep import curves_beside
 from litlab.plots.training import RANGES
 from litlab.runs.report import as_text, quoted, relative, widen
 from litlab.sweeps.columns import distinguishing_settings
-from litlab.sweeps.confidence import MIN_VALUES, comparison
+from litlab.sweeps.confidence import TOO_FEW, comparison
 from litlab.sweeps.job_result import REPLICATES, JobResult, as_typed, comparable
 from litlab.sweeps.naming import short_keys
 from litlab.sweeps.pictures import job_history
@@ -132,8 +132,7 @@ class Comparison:
         if len(ranked) > 1 and len({row.metric for *_, row in ranked}) == 1:
             (_, one, first), (_, other, second) = sorted(ranked, key=lambda each: each[:2])[:2]
             text = comparison(first, second, (f"setting {one}", f"setting {other}"))
-            few = f"too few runs to tell whether the difference is chance: train {MIN_VALUES} seeds of each, or more"
-            yield f"by {first.metric}, {text}" if text else f"{few} (-m seed=0,1,2)"
+            yield f"by {first.metric}, {text}" if text else TOO_FEW
         if any(self.best(metric) for metric in self.metrics):
             yield f"{BEST} the best by validation; the test never chooses"
 

@@ -11,6 +11,9 @@ from litlab.sweeps.rows import Row
 LEVEL = 0.95
 MIN_VALUES = 3  # of a comparison: two can agree by chance, and their interval would be a point
 ROUNDING = 1e-6  # of metrics in float32, relative: smaller differences are none
+TOO_FEW = (
+    f"too few runs to tell whether the difference is chance: train {MIN_VALUES} seeds of each, or more (-m seed=0,1,2)"
+)
 Interval = tuple[float, float]
 
 

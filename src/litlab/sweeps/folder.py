@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.errors import RequestError
+from litlab.files import read_file
 from litlab.runs import reading
 from litlab.runs.result import FILE, StoredResult
 from litlab.sweeps.naming import folder_name
@@ -64,6 +66,15 @@ def resumed(config: DictConfig) -> Path | None:
     else:
         return folder
     raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME")
+
+
+def typed(folder: Path) -> list[str]:
+    """The words that the sweep in a folder was started with; none where its REQUEST, anyone's, cannot be read."""
+    try:
+        words = yaml.safe_load(read_file(folder / REQUEST))["hydra"]["overrides"]["task"]
+        return [str(word) for word in words]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+        return []
 
 
 def claim_free(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ FILLED = 0.5  # fraction of a heatmap's cells up to which it is no grid: a searc
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """A setting that differs between the rows, and its value in each of them."""
 
     setting: Setting
@@ -49,18 +49,24 @@ def pictures(board: Leaderboard) -> dict[str, "Figure"]:
     Rows without a rank are marked, if it is known which metric they are of (or there is but one).
     """
     figures: dict[str, Figure | None] = {}
-    alone = len(board.metrics) == 1
-    for metric, mode in [(row.metric or "", row.mode) for row in board.winners]:
-        rows = [row for row in board.rows if row.metric == metric or (alone and row.metric is None)]
+    for metric, mode, rows in by_metric(board):
         kind, figure = draw(board.columns, rows, metric, mode)
-        suffix = "" if alone else f"_{slug(metric.replace('/', '_'))[:50]}"
+        suffix = "" if len(board.metrics) == 1 else f"_{slug(metric.replace('/', '_'))[:50]}"
         figures |= {f"summary_{kind}{suffix}": figure, f"summary_curves{suffix}": _curves(board, rows, metric)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
+def by_metric(board: Leaderboard) -> Iterator[tuple[str, str, list[Row]]]:
+    """For each winner its metric, the mode, and the metric's rows; a single one has those of an unknown metric, too."""
+    alone = len(board.metrics) == 1
+    for winner in board.winners:
+        rows = [row for row in board.rows if row.metric == winner.metric or (alone and row.metric is None)]
+        yield winner.metric or "", winner.mode, rows
+
+
 def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) -> tuple[str, "Figure | None"]:
     """The kind of picture that shows the metric of these rows, and the picture; none where no setting differs."""
-    swept = _differing(columns, rows)
+    swept = differing(columns, rows)
     if len(swept) == 1:
         return "line", _lines(rows, swept[0], None, metric)
     if len(swept) == 2:
@@ -73,21 +79,21 @@ def draw(columns: Sequence[str], rows: Sequence[Row], metric: str, mode: str) ->
                 return "line", _lines(rows, across, groups, metric)
         positions = np.stack([column.setting.positions(column.values) for column in swept], axis=1)
         settings = first.setting, second.setting
-        return "scatter", scatter(settings, positions, _means(rows), _marks(rows), metric, mode)
+        return "scatter", scatter(settings, positions, means_of(rows), _marks(rows), metric, mode)
     if swept:
         values = list(zip(*(column.values for column in swept), strict=True))
-        return "parallel", parallel_coordinates([each.setting for each in swept], values, _means(rows), metric, mode)
+        return "parallel", parallel_coordinates([each.setting for each in swept], values, means_of(rows), metric, mode)
     return "", None
 
 
-def _differing(columns: Sequence[str], rows: Sequence[Row]) -> list[_Column]:
+def differing(columns: Sequence[str], rows: Sequence[Row]) -> list[Column]:
     """The columns with several values: numbers are sorted, others are in the order in which their jobs began."""
     found = []
     for number, name in enumerate(columns):
         distinct = {comparable([row.values[number]]): row.values[number] for row in sorted(rows, key=_begun)}
         if len(distinct) > 1:
             ordered = sorted(distinct.values(), key=lambda value: sort_key([value])[0][:2])
-            found.append(_Column(Setting(printable(name), ordered), [row.values[number] for row in rows]))
+            found.append(Column(Setting(printable(name), ordered), [row.values[number] for row in rows]))
     return found[:MAX_SETTINGS]
 
 
@@ -98,7 +104,8 @@ def _begun(row: Row) -> tuple[str, int, str]:
     return min((str(folder.parent), int(number[0]) if number else 0, started) for folder, number, started in numbered)
 
 
-def _means(rows: Sequence[Row]) -> Array:
+def means_of(rows: Sequence[Row]) -> Array:
+    """The metric of N rows, shape (N,), NaN where it has none over all of its seeds and folds."""
     return np.array([row.best.mean if row.is_complete else np.nan for row in rows], dtype=float)
 
 
@@ -111,21 +118,21 @@ def _marks(rows: Sequence[Row]) -> dict[int, str]:
     }
 
 
-def _heatmap(rows: Sequence[Row], first: _Column, second: _Column, metric: str, mode: str) -> "Figure":
+def _heatmap(rows: Sequence[Row], first: Column, second: Column, metric: str, mode: str) -> "Figure":
     grid = np.full((len(first.setting.values), len(second.setting.values)), np.nan)
-    grid[first.indices, second.indices] = _means(rows)
+    grid[first.indices, second.indices] = means_of(rows)
     digits = decimals([row.best for row in rows])
     texts = {number: replace(row.best, std=None).text(digits) for number, row in enumerate(rows)} | _marks(rows)
     cells = zip(first.indices, second.indices, strict=True)
     return heatmap(first.setting, second.setting, grid, dict(zip(cells, texts.values(), strict=True)), metric, mode)
 
 
-def _lines(rows: Sequence[Row], across: _Column, groups: _Column | None, metric: str) -> "Figure":
+def _lines(rows: Sequence[Row], across: Column, groups: Column | None, metric: str) -> "Figure":
     """The metric over the setting of `across`: one line, or one for each value of `groups`."""
     of_group, labels = (groups.indices, groups.setting.labels) if groups else ([0] * len(rows), [""])
     cells = list(zip(of_group, across.indices, strict=True))
     means, stds = np.full((2, len(labels), len(across.setting.values)), np.nan)
-    for cell, mean, row in zip(cells, _means(rows), rows, strict=True):
+    for cell, mean, row in zip(cells, means_of(rows), rows, strict=True):
         means[cell], stds[cell] = mean, np.nan if row.best.std is None else row.best.std
     texts: dict[int, dict[str, None]] = defaultdict(dict)  # an ordered set of them by index
     for number, mark in _marks(rows).items():
@@ -145,12 +152,14 @@ def _curves(board: Leaderboard, rows: Sequence[Row], metric: str) -> "Figure | N
         histories[number].append(history)
     if sum(map(len, histories.values())) < 2:
         return None
-    short, labels = short_keys(board.columns), []
-    for number in islice(histories, MAX_LINES):
-        values = zip(board.columns, ranked[number].values, strict=True)
-        label = ", ".join(f"{short[name]}={Setting(name, [value]).labels[0]}" for name, value in values)
-        labels.append(shortened(label, 60))
+    labels = [shortened(label(board, ranked[number]), 60) for number in islice(histories, MAX_LINES)]
     return curves(list(histories.values()), labels, metric)
+
+
+def label(board: Leaderboard, row: Row) -> str:
+    """The settings of a row: lr=0.1, batch_size=64."""
+    short, values = short_keys(board.columns), zip(board.columns, row.values, strict=True)
+    return ", ".join(f"{short[name]}={Setting(name, [value]).labels[0]}" for name, value in values)
 
 
 def job_history(job: JobResult, metric: str) -> Array:

@@ -44,23 +44,26 @@ def table(board: Leaderboard, limit: int) -> list[list[str]]:
     """The names of the columns, then at most `limit` rows; means are rounded to what their deviations resolve."""
     metrics = list(dict.fromkeys(row.metric for row in board.rows if row.metric))
     measured = [metrics[0], test_metric(metrics[0])] if len(metrics) == 1 else ["metric", "validation", "test"]
-    digits = {
-        metric: decimals([row.best for row in board.rows if row.metric == metric])
-        for metric in {row.metric for row in board.rows}
-    }
+    number = digits(board)
     lines = [["rank", *board.columns, *(measured if metrics else []), "n", "train s", "status"]]
     for row in board.rows[:limit]:
-        cells = ["" if row.rank is None else str(row.rank), *(_cell(each) for each in row.values)]
+        cells = ["" if row.rank is None else str(row.rank), *map(shown, row.values)]
         cells += [row.metric or "-"] if len(metrics) > 1 else []
         if metrics:
-            number = digits[row.metric]
-            cells += [row.best.text(number), row.test.text(number) + " (train)" * row.is_tested_on_train]
+            texts = [each.text(number[row.metric]) for each in (row.best, row.test)]
+            cells += [texts[0], texts[1] + " (train)" * row.is_tested_on_train]
         seconds = "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
         lines.append([*cells, str(row.n), seconds, shortened(row.status, MAX_TEXT)])
     return lines
 
 
-def _cell(value: Any) -> str:
+def digits(board: Leaderboard) -> dict[str | None, int]:
+    """Of each metric how many decimals to show."""
+    metrics = {row.metric for row in board.rows}
+    return {metric: decimals([row.best for row in board.rows if row.metric == metric]) for metric in metrics}
+
+
+def shown(value: Any) -> str:
     """A setting's value to read: of a number that a search has drawn, four digits."""
     return f"{value:.4g}" if isinstance(value, float) else shortened(as_typed(value), MAX_TEXT) or "-"
 
@@ -68,9 +71,14 @@ def _cell(value: Any) -> str:
 def comparisons(board: Leaderboard) -> Iterator[str]:
     """For each metric, whether its first row beats its second one by more than chance."""
     for winner in board.winners:
-        others = [row for row in board.rows if row.metric == winner.metric and row.rank and row is not winner]
-        if others and (text := comparison(winner, others[0])):
+        other = runner_up(board, winner)
+        if other and (text := comparison(winner, other)):
             yield f"by {winner.metric}, {text}" if len(board.winners) > 1 else text
+
+
+def runner_up(board: Leaderboard, winner: Row) -> Row | None:
+    """The ranked row behind a metric's winner."""
+    return next((row for row in board.rows if row.metric == winner.metric and row.rank and row is not winner), None)
 
 
 def winners(board: Leaderboard) -> Iterator[tuple[str, str | Path]]:
@@ -84,7 +92,12 @@ def winners(board: Leaderboard) -> Iterator[tuple[str, str | Path]]:
 
 def command(row: Row) -> str:
     """What to type to train a row's setting."""
-    return " ".join(["python", "scripts/train.py", *map(_word, row.overrides)])
+    return in_shell(row.overrides)
+
+
+def in_shell(words: Iterable[str]) -> str:
+    """A command line of train.py."""
+    return " ".join(["python", "scripts/train.py", *map(_word, words)])
 
 
 def _word(override: str) -> str:
@@ -108,8 +121,8 @@ def as_markdown(board: Leaderboard, pictures: Sequence[str] = (), folder: Path =
     for text in comparisons(board):
         lines += ["", f"{capitalized(text)}."]
     for label, what in winners(board):
-        shown = os.path.relpath(what, folder) if isinstance(what, Path) else what
-        lines += ["", f"{escape.markdown(capitalized(label))}:", "", f"    {escape.printable(shown)}"]
+        text = os.path.relpath(what, folder) if isinstance(what, Path) else what
+        lines += ["", f"{escape.markdown(capitalized(label))}:", "", f"    {escape.printable(text)}"]
     for name in pictures:
         lines += ["", f"![{name}]({name}.png)"]
     if board.warnings:
@@ -148,7 +161,7 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
         console.print(f"... and {len(board.rows) - TOP:,} more")
     lines = [*comparisons(board), *(f"warning: {warning}" for warning in board.warnings)]
     lines += [f"{label}: {quoted(what) if isinstance(what, Path) else what}" for label, what in winners(board)]
-    lines += [f"summary: {quoted(folder / 'summary.md')}"]
+    lines += [f"summary: {quoted(folder / 'summary.md')}", f"in a browser: {quoted(folder / 'summary.html')}"]
     if next(folder.glob("*/tensorboard"), None):
         lines += [f"curves: tensorboard --logdir {quoted(folder)}"]
     for line in lines:

@@ -1,4 +1,4 @@
-"""What a sweep leaves in its folder: summary.csv, jobs.csv, summary.md and the pictures of its leaderboard."""
+"""What a sweep leaves in its folder: summary.csv, jobs.csv, summary.md, summary.html and its leaderboard's pictures."""
 
 import csv
 import io
@@ -13,20 +13,28 @@ from litlab.plots import canvas
 from litlab.sweeps.confidence import interval
 from litlab.sweeps.job_result import REPLICATES, as_typed
 from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
+from litlab.sweeps.page import as_html
 from litlab.sweeps.pictures import pictures
 from litlab.sweeps.report import as_markdown
 
 Cells = list[tuple[str, Any]]  # of a line of CSV, each with the name of its column
 
 
-def summarize(folders: Sequence[Path], out: Path | None = None) -> Leaderboard:
+def summarize(folders: Sequence[Path], out: Path | None = None, page: bool = True) -> Leaderboard:
     """Read and rank the sweeps in `folders`, and write their summary to `out`, or else to the first folder.
+
+    Args:
+        folders: of sweeps.
+        out: where to write.
+        page: whether summary.html is written, too: 5 MB.
 
     Raises:
         RequestError: as `read_and_rank`.
     """
     board = read_and_rank(folders)
     write(board, out or folders[0])
+    if page:
+        write_atomic((out or folders[0]) / "summary.html", as_html(board, out or folders[0]).encode())
     return board
 
 

@@ -9,7 +9,6 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from litlab import signals
 from litlab.config.checks import check
@@ -18,7 +17,7 @@ from litlab.escape import printable
 from litlab.files import write_atomic
 from litlab.runs.postponed import postponed
 from litlab.runs.report import relative
-from litlab.sweeps.folder import REQUEST, claim, locked, remove_unstarted, results, resumed, timed_out
+from litlab.sweeps.folder import REQUEST, claim, locked, remove_unstarted, results, resumed, timed_out, typed
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.planned import NOT_STARTED, PLANNED
@@ -46,11 +45,7 @@ def _require_command(config: DictConfig, folder: Path) -> None:
     """Refuse sweep.resume alone: the folder does not say what to sweep, and a run of the defaults would join it."""
     if any(not key_of(word).startswith(("sweep.", "paths.")) for word in config.hydra.overrides.task):
         return
-    try:
-        words = [str(word) for word in OmegaConf.load(folder / REQUEST).hydra.overrides.task]
-    except (AttributeError, ValueError, YAMLError):  # anyone may have written it
-        words = ["..."]
-    own = [shlex.quote(word) for word in words if not key_of(word).startswith("sweep.resume")]
+    own = [shlex.quote(word) for word in typed(folder) or ["..."] if not key_of(word).startswith("sweep.resume")]
     command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")
     raise RequestError(f"sweep.resume={folder}: needs the command of the sweep: {command}")
 

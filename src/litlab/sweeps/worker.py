@@ -102,7 +102,7 @@ def summarize_if_due(folder: Path) -> None:
             if before.exists() and time.time() - before.stat().st_mtime < float(before.read_text()) / MAX_OVERHEAD:
                 return
             started = time.perf_counter()
-            summarize([folder])
+            summarize([folder], page=False)  # the sweeper writes it at the end
             write_atomic(before, f"{time.perf_counter() - started:.3f}".encode())
     except Timeout:
         return

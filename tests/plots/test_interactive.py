@@ -1,0 +1,76 @@
+"""The charts of a page: what is drawn is what was given, and texts are no markup."""
+
+import json
+
+import numpy as np
+
+from litlab.plots.interactive import curves, intervals, parallel_coordinates, plain, shares
+from litlab.plots.setting import Setting
+
+HOSTILE = '<a href="javascript:x">&</script><b>\u202e'
+
+
+def lines(trace):
+    """Of a trace the points of each line, by its number."""
+    found = {}
+    for x, y, number in zip(trace.x, trace.y, trace.customdata, strict=True):
+        if x is not None:
+            found.setdefault(number, []).append((float(x), float(y)))
+    return found
+
+
+def test_parallel_coordinates_lead_each_row_through_its_values():
+    settings = [Setting("lr", [0.01, 0.1, 1.0]), Setting("model", ["mlp", "cnn"]), Setting("dropout", [None, 0.0, 0.5])]
+    values = [[0.01, "mlp", 0.5], [0.1, "cnn", None], [1.0, "mlp", 0.0]]
+    figure = parallel_coordinates(settings, values, np.array([0.9, 0.5, np.nan]), "val/accuracy", "max")
+    dotted, *others, best = figure.data
+    of_row = lines(dotted) | {number: points for trace in others for number, points in lines(trace).items()}
+    assert dotted.line.dash == "dot" and best.line.color == "#D55E00" and lines(best).keys() == {0}
+    at = {number: [y for x, y in points if x == int(x)] for number, points in (of_row | lines(best)).items()}
+    np.testing.assert_allclose(at[0], [0, 0, 1, 1], atol=0.02)
+    np.testing.assert_allclose(at[1], [0.5, 1, 0, 0], atol=0.02)
+    np.testing.assert_allclose(at[2], [1, 0, 0.15], atol=1e-9)
+    assert figure.layout.xaxis.ticktext == ("lr<br><sup>log scale</sup>", "model", "dropout", "<b>val/accuracy</b>")
+    marks = [(note.x, note.text) for note in figure.layout.annotations]
+    assert marks[:3] == [(0, "0.01"), (0, "0.1"), (0, "1")] and (2, "none") in marks and (3, "0.9") in marks
+    lowest = parallel_coordinates(settings[:1], [[0.01], [0.1]], np.array([0.9, 0.5]), "val/loss", "min")
+    assert lines(lowest.data[-1]).keys() == {1}
+
+
+def test_labels_on_an_axis_are_apart():
+    near = Setting("lr", [0.01, 0.0101, 0.0102, 0.1, 1.0])
+    figure = parallel_coordinates([near], [[value] for value in near.values], np.arange(5.0), "val/accuracy", "max")
+    assert [note.text for note in figure.layout.annotations if note.x == 0] == ["0.01", "0.1", "1"]
+
+
+def test_curves_are_named_grey_or_dotted():
+    histories = [np.array([0.1, np.nan, 0.3]), np.array([0.2, 0.4]), np.array([0.1]), np.array([0.5, 0.6])]
+    figure = curves(histories, [("first", [1]), ("second", [3])], {2}, "val/accuracy")
+    drawn = {trace.name: trace for trace in figure.data}
+    assert list(drawn) == ["other settings", "not completed", "second", "first"], "the best on top"
+    assert lines(drawn["other settings"]) == {0: [(1, 0.1), (3, 0.3)]}
+    assert lines(drawn["first"]) == {1: [(1, 0.2), (2, 0.4)]} and lines(drawn["not completed"]) == {2: [(1, 0.1)]}
+    assert drawn["not completed"].line.dash == "dot"
+    assert len(curves([np.arange(60_000.0)] * 2, [], set(), "val/loss").data[0].x) == 2 * 30_001, "every second epoch"
+
+
+def test_intervals_are_of_the_mean():
+    points, means = intervals(["1. lr=1", "2. lr=2"], [[1, 3], [5, 7]], [(0, 4), (5, 8)], "val/loss").data
+    assert (list(points.x), list(points.y)) == ([1, 3, 5, 7], [0, 0, 1, 1])
+    assert (list(means.x), list(means.error_x.array), list(means.error_x.arrayminus)) == ([2, 6], [2, 2], [2, 1])
+
+
+def test_texts_are_no_markup():
+    setting = Setting(HOSTILE, [HOSTILE, "b"])
+    figures = [
+        parallel_coordinates([setting], [[HOSTILE], ["b"]], np.array([0.1, 0.2]), HOSTILE, "max"),
+        curves([np.array([1.0, 2.0])], [(HOSTILE, [0])], set(), HOSTILE),
+        intervals([HOSTILE], [[1, 2]], [(0, 3)], HOSTILE),
+        shares([HOSTILE], [0.5], HOSTILE),
+    ]
+    for figure in figures:
+        text = figure.to_json()
+        assert "<" not in text, "the script that holds it cannot be closed"
+        found = json.dumps(json.loads(text), ensure_ascii=False)
+        assert "&lt;a" in found and "<a" not in found and "\u202e" not in found
+    assert plain("<b>&\x1b") == "&lt;b&gt;&amp;\\x1b"
