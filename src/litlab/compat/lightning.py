@@ -1,8 +1,13 @@
 """Lightning's internals that litlab needs."""
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import entry_points
 from typing import Any
 
+from lightning.fabric.utilities import registry
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -10,6 +15,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from litlab import signals
+from litlab.compat.patching import replaced
 
 
 class _SlurmSignals(_SignalConnector):
@@ -28,6 +34,16 @@ class _SlurmSignals(_SignalConnector):
 def leave_signals_alone(trainer: Trainer) -> None:
     """Let the trainer install no handler for a signal that `litlab.signals` handles."""
     trainer._signal_connector = _SlurmSignals(trainer)
+
+
+@contextlib.contextmanager
+def entry_points_once() -> Iterator[None]:
+    """In the body, each Trainer looks for other packages' callbacks among those found first: reading all takes 6 ms."""
+    with replaced(registry, "entry_points", _entry_points):
+        yield
+
+
+_entry_points = functools.cache(entry_points)
 
 
 def start_no_processes(trainer: Trainer) -> None:

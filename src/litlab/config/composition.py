@@ -171,7 +171,7 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
     before = HydraConfig.instance().cfg
     try:
         blank_job(config)
-        HydraConfig.instance().set_config(config)  # for ${hydra:...}
+        HydraConfig.instance().cfg = config  # type: ignore[assignment]  # for ${hydra:...}; set_config would copy it
         parts = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging")
         nodes = {part: OmegaConf.select(config, f"hydra.{part}") for part in parts}
         return {part: OmegaConf.to_container(node, resolve=True) for part, node in nodes.items() if node is not None}

@@ -46,7 +46,7 @@ def session(loggers: Iterable[Logger], config: DictConfig, result: Result) -> It
         _write(logger, metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
         logger.experiment.flush()
     try:
-        log_settings(loggers, {"choices": chosen(result)} | settings(config))
+        log_settings(loggers, lambda: {"choices": chosen(result)} | settings(config))
         yield
     except BaseException as error:
         for logger in tensorboards(loggers):

@@ -7,7 +7,7 @@ import contextlib
 import importlib.util
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,11 @@ def trackers(loggers: Iterable[Logger]) -> list[MLFlowLogger | WandbLogger]:
     return [each for each in loggers if isinstance(each, kinds)] if is_first_process() else []
 
 
-def log_settings(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None:
-    """The run's settings, as MLflow's parameters and W&B's config."""
+def log_settings(loggers: Iterable[Logger], settings: Callable[[], Mapping[str, Any]]) -> None:
+    """The run's settings, as MLflow's parameters and W&B's config; called only if there are such loggers."""
     for logger in trackers(loggers):
         with contextlib.redirect_stderr(io.StringIO()):  # W&B warns of an argument that Lightning always passes
-            logger.log_hyperparams(dict(settings))
+            logger.log_hyperparams(dict(settings()))
 
 
 def log_picture(loggers: Iterable[Logger], file: Path, image: Array, step: int) -> None:
