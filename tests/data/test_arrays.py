@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from litlab.data.array_choice import suggest_task
-from litlab.data.array_file import ArrayFile
-from litlab.data.array_layout import judge_layout
 from litlab.data.arrays import Arrays
 from litlab.data.reading.array_choice import suggest_task
+from litlab.data.reading.array_file import ArrayFile
 from litlab.data.reading.array_layout import judge_layout
 from litlab.data.stored import StoredInputs
 from litlab.errors import RequestError
@@ -273,7 +271,7 @@ def test_a_file_larger_than_memory_is_mapped(tmp_path):
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "i8", "u2", "f4", "f2", "i1", "?"])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_inputs_are_read_into_their_place(tmp_path, monkeypatch, dtype, save):
-    monkeypatch.setattr("litlab.data.array_file.PART", 7)
+    monkeypatch.setattr("litlab.data.reading.array_file.PART", 7)
     values = (X * 50).astype("i1").astype(dtype)
     save(tmp_path / "own.npz", c=values, f=np.asfortranarray(values))
     file = ArrayFile(tmp_path / "own.npz")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from litlab.data.images import SUFFIXES
+from litlab.data.reading.images import SUFFIXES
 from litlab.errors import RequestError
 from litlab.escape import printable
 

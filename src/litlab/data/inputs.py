@@ -15,13 +15,11 @@ import torch
 from torch import Tensor
 
 from litlab.data.frames import prepare_frame
+from litlab.data.input_files import ARRAYS, KNOWN, STDIN, TABLES
 from litlab.data.preprocessing.appearance import WHITE, Appearance
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.reading.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
 from litlab.data.truth import Truth, find_truth
-from litlab.data.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
-from litlab.data.input_files import ARRAYS, KNOWN, STDIN, TABLES
-from litlab.data.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
 

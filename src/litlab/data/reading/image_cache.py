@@ -20,9 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from litlab.data.reading.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
-from litlab.data.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
 from litlab.data.mapping import mapped
+from litlab.data.reading.images import WHITE, ImageError, Measure, Pixels, decode, decode_all, fit, measure
 from litlab.errors import RequestError, RunError
 from litlab.files import is_full_disk, write_atomic
 
