@@ -29,8 +29,8 @@ HEAD = """\
 Written by `python scripts/reproduce.py`, which runs each command below once per seed, each run in its own process.
 Ours is the mean ± the standard deviation over n seeds, from 0. Seconds (of training, without start-up) and samples/s
 are those of the fastest run, because the others shared the machine. The documents 000 to 004 are the five Korean
-tutorials that litlab starts from; a reference is what one of them shows, or a goal. The code is that of the commit;
-`python scripts/reproduce.py EXPERIMENT` measures a row on the current one.
+tutorials that litlab starts from; a reference is what one of them shows, or a goal. A row's runs are of the code of its
+commits; `python scripts/reproduce.py EXPERIMENT` measures it on the current one.
 
 | experiment | metric | reference | ours | n | seconds | samples/s | commit |
 |---|---|---|---|---|---|---|---|
