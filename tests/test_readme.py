@@ -27,7 +27,7 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/train.py --config-dir my_conf data=digits model=mine trust=[mypackage]": (
         "tests/test_own_package.py"
     ),
-    "python scripts/evaluate.py run=last trust=[mypackage]": "tests/test_own_package.py",
+    "python scripts/evaluate.py --config-dir my_conf run=last trust=[mypackage]": "tests/test_own_package.py",
     "python scripts/train.py --config-dir my_conf --help": "tests/test_own_package.py",
     "python scripts/train.py resume=last": "tests/verbs/test_resume.py",
     "python scripts/train.py resume=last trainer.max_epochs=12 resume_changes=true": "tests/verbs/test_resume.py",

@@ -29,6 +29,14 @@ def told(config, *typed):
     return []
 
 
+def test_a_rate_s_formula_is_no_text():
+    node = {"_target_": "torch.optim.lr_scheduler.LambdaLR", "_partial_": True, "lr_lambda": "nonsense"}
+    meant = "must be a formula, set as in scheduler.lr_lambda.formula='0.95 ** epoch'"
+    assert f"scheduler.lr_lambda=nonsense: {meant}" in told(OmegaConf.create({"scheduler": node}))
+    node["lr_lambda"] = {"_target_": "litlab.tasks.rate_formula.RateFormula", "formula": "0.5"}
+    assert not any("lr_lambda" in line for line in told(OmegaConf.create({"scheduler": node})))
+
+
 @pytest.mark.parametrize(
     ("setting", "right", "wrong"),
     [

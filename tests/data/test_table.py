@@ -93,6 +93,12 @@ def test_rows_are_divided_as_a_column_says(houses):
     by_owner = table(houses, group="owner", target="area").frames
     owners = [set(frame["owner"]) for frame in by_owner.values()]
     assert sum(map(len, owners)) == len(set.union(*owners)) and all(owners)
+    with pytest.raises(RequestError) as error:
+        table(houses, group="kind")
+    told = "data.group=kind: has 2 groups, and train, val and test need one each; set data.val_size=0, or leave it out"
+    assert str(error.value) == told
+    few = table(houses, group="city", val_size=0.1).remarks[1:]
+    assert few == ["data.group=city: has 3 groups, so val has 25 of 91 rows, not 9"]
     by_time = table(houses, time="sold").frames
     train, val, test = (by_time[part]["sold"] for part in ("train", "val", "test"))
     assert train.max() <= val.min() and val.max() <= test.min()

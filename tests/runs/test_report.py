@@ -30,10 +30,10 @@ def test_the_table_shows_train_and_test_metrics(capsys):
     result.update(test_split="train", metrics={"train/loss": 0.2, "test/r2": 0.9974})
     print_result(result, Path("logs/run"), Path("logs"))
     assert "test/r2 0.9974 (on the training split)" in lines(capsys)
-    result.metrics = {"train/loss_epoch": 0.2073, "train/loss": 0.19}  # with evaluate_train=true
+    result.metrics = {"train/loss": 0.2073, "train/eval_loss": 0.19}  # with evaluate_train=true
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
-    assert "train/loss_epoch 0.2073 (mean over the last epoch's steps)" in said and "train/loss 0.1900" in said
+    assert "train/loss 0.2073 (mean over the last epoch's steps)" in said and "train/eval_loss 0.1900" in said
 
 
 def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, monkeypatch):

@@ -51,7 +51,9 @@ def test_each_split_has_the_metrics_of_the_run_to_the_bit(run, read_result, word
     result = read_result(directory)
     measured = {}
     for split in ("test", "val", "train"):
-        if f"{split}/loss" not in result["metrics"] or (split == "train" and "evaluate_train" not in words):
+        if f"{split}/loss" not in result["metrics"] or (
+            split == "train" and "train/eval_loss" not in result["metrics"]
+        ):
             continue
         content, folder = evaluate([f"run={directory}", f"split={split}"])
         measured |= content["metrics"]
@@ -59,10 +61,7 @@ def test_each_split_has_the_metrics_of_the_run_to_the_bit(run, read_result, word
         assert content["changed"] == {} and content["split"] == split
         assert {file.stem for file in folder.glob("*.png")} == pictures
         assert len(rows_of(folder)) == content["samples"]
-    known = {name: value for name, value in result["metrics"].items() if name != "train/loss_epoch"}
-    if "evaluate_train" not in words:
-        del known["train/loss"]
-    assert measured == known
+    assert measured == {name: value for name, value in result["metrics"].items() if name != "train/loss"}
 
 
 def test_what_is_written(run, read_result, capsys):

@@ -5,13 +5,13 @@ import torch
 
 from litlab.callbacks.history import History
 from litlab.tasks.base import Task
+from litlab.tasks.metrics import metric_name
 
 
 class TrainEvaluation(L.Callback):
     """Evaluates the training split at the end of each epoch, as validation does its split: evaluate_train=epoch.
 
-    train/accuracy, ... stand beside val/accuracy, ...; the loss is train/eval_loss, because train/loss is the mean over
-    the epoch's steps, while the weights changed. Its time does not count as training.
+    train/accuracy, train/eval_loss, ... stand beside val/accuracy, ... Its time does not count as training.
     """
 
     @torch.no_grad()
@@ -26,5 +26,5 @@ class TrainEvaluation(L.Callback):
             pl_module.validation_step(batch, number)
         pl_module.train()
         metrics = pl_module.evaluation()
-        pl_module.log_epoch({f"train/{'eval_' * (name == 'loss')}{name}": value for name, value in metrics.items()})
+        pl_module.log_epoch({metric_name("train", name): value for name, value in metrics.items()})
         history.resume()

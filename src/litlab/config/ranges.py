@@ -16,6 +16,8 @@ from litlab.config.values import (
 Length = Annotated[int, Range(-1, example=10, note="-1 for no limit")]
 Batches = PositiveInt | Annotated[float, Range(above=0, at_most=1, example=1.0)]  # of an epoch: a number, or a fraction
 BatchesOrNone = NonNegativeInt | Annotated[float, Range(0, 1, example=1.0)]
+# Nothing but a class: a text alone would be called.
+Formula = Annotated[str, Pattern(r"(?!)", "a formula, set as in scheduler.lr_lambda.formula='0.95 ** epoch'")]
 Duration = Annotated[str, Pattern(r"\d+:\d\d:\d\d:\d\d", "a time DD:HH:MM:SS")] | dict[str, int]
 
 
@@ -54,6 +56,7 @@ RANGES: dict[str, dict[str, Any]] = {
         "patience": NonNegativeInt,
         "cooldown": NonNegativeInt,
         "min_lr": NonNegativeFloat | list[NonNegativeFloat],
+        "lr_lambda": Formula,
         "last_epoch": Literal[-1],  # to continue, use resume=RUN
     },
     "torch.optim": {

@@ -15,6 +15,7 @@ PARTS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val"),
     **dict.fromkeys(("test", "testing", "holdout"), "test"),
 }
+FEW = 1.5  # times the rows asked for: more are told, because groups are few or of very different sizes
 Rows = np.ndarray  # their numbers, int64
 
 
@@ -106,13 +107,20 @@ class Partition:
 
     def _whole_groups(self, rows: Rows, held: int, part: str) -> tuple[Rows, Rows]:
         """Groups drawn until they have as many rows as are held out."""
-        groups = self._groups()[rows]
+        assert self.group is not None
+        all_groups = self._groups()
+        groups, total = all_groups[rows], len(np.unique(all_groups))
         names, sizes = np.unique(groups, return_counts=True)
+        asked = f"data.group={self.group.name}: has {total} group{'s' * (total > 1)}"
         if len(names) < 2:
-            raise RequestError(f"data.group={self.group.name}: one group only; it cannot be divided")
+            needed = "train, val and test" if total > 1 else f"train and {part}"
+            remedy = "set data.val_size=0, or leave it out" if part == "val" else "leave it out"
+            raise RequestError(f"{asked}, and {needed} need one each; {remedy}")
         order = np.random.RandomState(self.seed).permutation(len(names))
         count = int(np.searchsorted(np.cumsum(sizes[order]), held)) + 1
         taken = np.isin(groups, names[order[: min(count, len(names) - 1)]])
+        if taken.sum() > FEW * held:
+            self.remarks.append(f"{asked}, so {part} has {taken.sum():,} of {len(rows):,} rows, not {held:,}")
         return rows[~taken], rows[taken]
 
     def _fold(self, rows: Rows, labels: pl.Series | None) -> tuple[Rows, Rows]:

@@ -61,8 +61,7 @@ def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
         yield f"best {monitor.metric}", f"{metric_text(monitor.best)}  (epoch {monitor.epoch})"
     for name, value in metrics.items():
         if name.startswith(("train/", "test/")):
-            moving = name == ("train/loss_epoch" if "train/loss_epoch" in metrics else "train/loss")
-            remark = "  (mean over the last epoch's steps)" if moving else ""
+            remark = "  (mean over the last epoch's steps)" if name == "train/loss" else ""
             yield name, metric_text(value) + (remark or test_note(result.test_split) * name.startswith("test/"))
     if "seconds" in known:
         # Python's own end, after this table, is not in it

@@ -68,7 +68,8 @@ class Result:
         seconds_training: all training epochs, with compiling, without validation.
         seconds_compiling: in torch.compile.
         samples_per_second: of training; None without training.
-        metrics: flat, such as train/loss, val/accuracy, test/rmse.
+        metrics: flat, such as val/accuracy, test/rmse; train/loss is the mean over the last epoch's steps, and
+            train/eval_loss (evaluate_train) that of the tested weights.
         monitor: what selected the tested weights.
         checkpoint: the file with the tested weights; None if none was kept.
         weights: of a small model, by name, flattened.

@@ -25,6 +25,7 @@ from litlab.errors import RequestError
 from litlab.tasks import position
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
 from litlab.tasks.losses import TrainingLosses
+from litlab.tasks.metrics import metric_name
 from litlab.tasks.schedule import Schedule
 from litlab.tasks.steps.compiled import Compilation, CompiledBackward, CompiledSteps
 from litlab.tasks.steps.eager import BatchByBatch, FastUpdate, LightningUpdate
@@ -411,7 +412,7 @@ class Task(L.LightningModule):
         self._log_evaluation("test")
 
     def _log_evaluation(self, prefix: str) -> None:
-        self.log_epoch({f"{prefix}/{name}": value for name, value in self.evaluation().items()})
+        self.log_epoch({metric_name(prefix, name): value for name, value in self.evaluation().items()})
 
     def evaluation(self) -> dict[str, Tensor]:
         """Loss and metrics, scalars by name, over the batches since `start_evaluation`."""

@@ -17,6 +17,15 @@ from torchmetrics.utilities import dim_zero_cat
 BELOW_ONE = 1 - 2**-24  # the float32 before 1; torchmetrics has a sixteenth bin for a confidence of exactly 1
 
 
+def metric_name(split: str, name: str) -> str:
+    """Of a metric of given weights on a split: val/accuracy.
+
+    Their loss on the training split is train/eval_loss: train/loss is the mean over an epoch's steps, while the weights
+    changed.
+    """
+    return "train/eval_loss" if (split, name) == ("train", "loss") else f"{split}/{name}"
+
+
 class DefinedBinaryAUROC(BinaryAUROC):
     """NaN where only one class is present; torchmetrics counts 0."""
 

@@ -24,6 +24,7 @@ from litlab.runs.result import write
 from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
+from litlab.tasks.metrics import metric_name
 from litlab.verbs.changed import changed_config
 from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.train import describe_environment, prepare_process
@@ -57,7 +58,7 @@ def evaluate(request: Request) -> tuple[dict[str, Any], Path]:
     with removed_on_error(_claim(directory / "evaluations", request)) as folder:
         trainer = _build_trainer(config, data, split, folder, run.data.class_names)
         metrics = test(trainer, run.task, data)
-        metrics = {name.replace("test/", f"{split}/", 1): value for name, value in metrics.items()}
+        metrics = {metric_name(split, name.removeprefix("test/")): value for name, value in metrics.items()}
         content = {
             "run": str(directory),
             "split": split,

@@ -142,9 +142,7 @@ def fit(config: DictConfig, trainer: Trainer, task: Task, data: TensorData, resu
         result.update(epochs=trainer.current_epoch, steps=trainer.global_step)
     result.update(**describe_speed(task, trainer))
     epochs = History.of(trainer).epochs  # none after trainer.max_epochs=0
-    # The mean over the last epoch's steps; with evaluate_train, train/loss is that of the tested weights.
-    name = "train/loss_epoch" if config.evaluate_train else "train/loss"
-    result.metrics = {name: epochs[-1]["train/loss"]} if epochs else {}
+    result.metrics = {"train/loss": epochs[-1]["train/loss"]} if epochs else {}
 
 
 def describe_pruned(task: Task, trainer: Trainer) -> dict[str, Any]:
