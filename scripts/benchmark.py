@@ -1,4 +1,7 @@
-"""Seconds per epoch of litlab, of a raw PyTorch loop and of the tutorial's loop, interleaved in one process."""
+"""Seconds per epoch of litlab, of a raw PyTorch loop and of the tutorial's loop, interleaved in one process.
+
+With --memory, the peak memory of trainings on large generated files instead: --memory csv,uint8, or all of them.
+"""
 
 import argparse
 import logging
@@ -21,8 +24,18 @@ def main() -> None:
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
     parser.add_argument("--compile", action="store_true", help="also litlab with task.compile=true")
     parser.add_argument("--out", type=Path, help="the JSON file (logs/benchmark/DATE.json)")
+    parser.add_argument("--memory", nargs="?", const="", help="csv, uint8, float64, int8, mapped, none")
     parser.add_argument("overrides", nargs="*", help="as for train.py: data=mnist scheduler=onecycle ...")
     asked = parser.parse_args()
+
+    if asked.memory is not None:
+        from litlab.benchmark.memory import measure_memory
+
+        print("case | GiB of the file | peak GiB | of it anonymous")
+        folder = Path("logs/benchmark/memory").absolute()
+        for peak in measure_memory([each for each in asked.memory.split(",") if each], folder, Path.cwd()):
+            print(f"{peak.case} | {peak.file:.2f} | {peak.resident:.2f} | {peak.anonymous:.2f}", flush=True)
+        return
 
     from litlab.benchmark.speed import benchmark, save, show  # here, because the imports take seconds
 

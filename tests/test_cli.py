@@ -64,7 +64,7 @@ def test_help_lists_the_choices_in_under_a_second(script, root, tmp_path):
 def test_the_shell_completes_choices(script, tmp_path):
     typed = os.environ | {"COMP_LINE": "python scripts/train.py model=ml"}
     done = outside(script, "-sc", "query=bash", cwd=tmp_path, env=typed)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "model=mlp model=mlp_periodic\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "model=mlp model=mlp_periodic model=mlp_table\n", "")
 
 
 def test_a_reader_of_the_help_may_stop_early(script, tmp_path):
@@ -287,7 +287,8 @@ def test_a_mistake_with_a_sweep_is_one_line_and_leaves_nothing(command, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("asked", "names"), [("model=glob(mlp*)", {"mlp", "mlp_periodic"}), ("experiment=glob(*_mlp)", {"fashion_mlp"})]
+    ("asked", "names"),
+    [("model=glob(mlp*)", {"mlp", "mlp_periodic", "mlp_table"}), ("experiment=glob(*_mlp)", {"fashion_mlp"})],
 )
 def test_a_sweep_over_choices_by_a_pattern(command, quick_train, tmp_path, read_result, asked, names):
     code, _, err = command("-m", *SMALL, asked)

@@ -16,7 +16,9 @@ SMALL = (
     "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "trainer.limit_test_batches=1",
 )  # fmt: skip
 DATA = ("digits", "table", "image_folder", "arrays", "text")
-MODELS = ("cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "polynomial", "rnn", "transformer")
+MODELS = (
+    "cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "mlp_table", "polynomial", "rnn", "transformer",
+)  # fmt: skip
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "augmentation", "trainer", "tune", "callbacks")
 VALUES = (
     "", "null", "true", "text", "-1", "0", "1", "0.5", "-0.0", "1e308", "-1e308", "1" + 30 * "0", "nan", "inf", "[]",

@@ -65,7 +65,7 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch):
     assert json.loads((second / "result.json").read_text())["settings"]["data"]["columns"] == {"rooms": "number"}
 
     run_ = litlab.load_run(first)
-    data = Table(file=str(tmp_path / "houses.csv"), target="price", val_size=0.15, test_size=0.2)
+    data = Table(file=str(tmp_path / "houses.csv"), target="price", val_size=0.1, test_size=0.2)
     data.keep_frames = True
     data.setup()
     test = data.frames["test"]

@@ -154,7 +154,7 @@ def test_many_categories_are_embedded_before_any_model(tmp_path, model):
     task = build_task(config, data)
     assert isinstance(task.model, CategoryEmbedding)
     data.setup()
-    assert task.model(data.splits["train"].inputs).shape == (408, 1)
+    assert task.model(data.splits["train"].inputs).shape == (432, 1)
 
 
 def test_what_describe_shows(houses, tmp_path):

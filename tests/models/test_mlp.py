@@ -36,7 +36,7 @@ def test_layers():
 
 def test_an_embedding_of_columns_but_not_of_images(compose):
     config = compose("data=california", "model=mlp_periodic", "model.hidden_sizes=[5]", "paths.data_dir=/nowhere")
-    model = build_task(config, build_data(config)).model
+    model = build_task(config, build_data(config)).model.eval()
     # frequencies of 8 columns, one linear map of sines and cosines to 8 numbers, and the mlp on 8 x 8 of them
     assert shapes(model) == [(8, 16), (8, 32), (8,), (5, 64), (5,), (1, 5), (1,)]
     rows = torch.randn(4, 8)

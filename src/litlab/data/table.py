@@ -24,7 +24,7 @@ from litlab.escape import printable
 
 PLURAL = {"category": "categories"}
 # In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data of at most LARGE steps.
-STEPS, PASSES, LARGE = 60, 5, 1000
+STEPS, PASSES, LARGE = 30, 5, 1000
 KIND = Literal["number", "category", "boolean", "date", "text", "drop"]
 
 

@@ -95,6 +95,7 @@ def training_command(data: TensorData, words: Sequence[str]) -> str:
     """The command that trains on these data, chosen by `words`, with their model or one for such samples."""
     by_axes = {1: "mlp", 2: "cnn1d", 3: "cnn"}
     model = "embedding_bag" if data.num_tokens is not None else by_axes.get(len(data.input_shape), "mlp")
+    model = model if data.table is None else "mlp_table"
     chosen = any(word.startswith("model=") for word in words)
     return " ".join(["python scripts/train.py", *words, *([] if chosen else [f"model={model}"])])
 
