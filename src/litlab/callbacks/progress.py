@@ -5,10 +5,13 @@ import time
 from typing import Any, cast
 
 import lightning.pytorch as L
+import rich
 from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
 
+from litlab import signals
+from litlab.config.job import in_sweep
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
@@ -29,7 +32,7 @@ class Progress(ProgressBar):
         self._task = progress.TaskID(0)
         self._drawn = 0.0
         self._samples = 0
-        self._console = Console()
+        self._console = rich.get_console()  # a sweep's live line is of it, too: then both are drawn
         self._cell: Any = None  # IPython's handle of the line in a notebook
         self.enable()
 
@@ -38,8 +41,9 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Show the bar again."""
-        self._enabled = self._console.is_terminal or self._console.is_jupyter
+        """Show the bar again; none in a sweep's other processes, which would all draw on one line."""
+        is_worker = in_sweep() and not signals.are_handled()
+        self._enabled = (self._console.is_terminal or self._console.is_jupyter) and not is_worker
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar."""
