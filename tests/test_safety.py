@@ -389,6 +389,8 @@ def test_text_in_names(victim, tmp_path, canary, capsys, monkeypatch, name):
     prose = re.sub(r"^    .*$|^---\n.*?\n---$", "", card, flags=re.MULTILINE | re.DOTALL)
     for page in (prose, re.sub(r"^    .*$", "", summary, flags=re.MULTILINE)):
         assert not re.search(r"<(img|script)|(?<!\\)\]\((javascript|http)|^# heading", page, re.MULTILINE)
+    page = re.sub(r"<script>.*?</script>", "", (sweep / "summary.html").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert not re.search(r"<(img|a href=\"(?!\./)|script(?! type=\"application/json\"))", page), "names are text"
     for file in (folder / "predictions.csv", tmp_path / "predicted.csv", *sweep.glob("*.csv")):
         with file.open(encoding="utf-8", newline="") as opened_file:
             for row in csv.reader(opened_file):

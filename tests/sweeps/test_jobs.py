@@ -143,6 +143,29 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
     assert code == 0 and "jobs: 3 completed." in out
 
 
+def test_a_grid_may_be_run_in_parts(sweep, command):
+    """Each session runs so many jobs; failures count, and completed ones are not repeated."""
+    code, out, err, results = sweep("seed=0,1,2,3,4", "sweep.jobs=2")
+    assert (code, err) == (0, "") and statuses(results) == {"1_seed=0": "completed", "2_seed=1": "completed"}
+    assert "jobs: 2 completed, 3 not started." in out and "of 5 settings" not in out
+    last = out.splitlines()[-1]
+    assert last.startswith("sweep.jobs=2 is reached; 3 jobs did not start; the same command with sweep.resume=")
+    (resume,) = (word for word in last.split() if word.startswith("sweep.resume="))
+    code, out, _ = command("-m", "seed=0,1,2,3,4", "sweep.jobs=2", resume)
+    assert code == 0 and "2 of 5 jobs are already completed" in out and "jobs: 4 completed, 1 not started." in out
+    code, out, _ = command("-m", "seed=0,1,2,3,4", resume)
+    assert code == 0 and "jobs: 5 completed." in out and "did not start" not in out
+
+
+def test_a_random_search_goes_on_with_more_jobs(sweep, command):
+    words = ["sweep=random", "optimizer.lr=tag(log, interval(0.01, 0.1))", "data.batch_size=32,64"]
+    code, out, _, results = sweep(*words, "sweep.jobs=2")
+    assert code == 0 and len(results) == 2 and "jobs: 2 completed." in out
+    folder = next(line.split(" in ")[1] for line in out.splitlines() if line.startswith("2 jobs in "))
+    code, out, _ = command("-m", *words, "sweep.jobs=3", f"sweep.resume={folder}")
+    assert code == 0 and "2 of 3 jobs are already completed" in out and "jobs: 3 completed." in out
+
+
 def test_a_job_that_cannot_be_composed_may_stop_the_sweep(sweep):
     code, out, err, results = sweep("optimizer=sgd,adam", "optimizer.nesterov=false", "sweep.on_failure=stop")
     assert "jobs: 1 failed, 1 not started." in out

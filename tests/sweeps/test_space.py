@@ -77,6 +77,8 @@ def test_draws_lie_in_their_ranges_and_are_the_same_again(draw):
     assert jobs(*words, draw=draw, jobs=64) == jobs(*words, draw=draw, jobs=64)
     assert jobs(*words, draw=draw, jobs=64) != jobs(*words, draw=draw, jobs=64, draw_seed=1)
     assert jobs(*words, draw=draw, jobs=64)[:8] == jobs(*words, draw=draw, jobs=8)  # more jobs go on with the same
+    more = jobs("sweep.resume=folder", *words, "data=digits", draw=draw, jobs=8)  # so do those of a resumed sweep
+    assert more == [f"folder {job} digits" for job in jobs(*words, draw=draw, jobs=8)]
 
 
 def test_draws_keep_pairs_conditions_and_seeds():

@@ -6,6 +6,7 @@ import time
 from typing import Any, cast
 
 import lightning.pytorch as L
+import rich
 from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
 from litlab.runs.report import metric_text
+from litlab import signals
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
@@ -35,7 +37,7 @@ class Progress(ProgressBar):
         self._drawn = 0.0
         self._samples = 0
         self._printed = 0  # epochs
-        self._console = Console()
+        self._console = rich.get_console()  # a sweep's live line is of it, too: then both are drawn
         self._cell: Any = None  # IPython's handle of the line in a notebook
         self.enable()
 
@@ -44,8 +46,8 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Show it again."""
-        self._enabled = True
+        """Show it again; but nothing in a sweep's other processes, which would all draw on one line."""
+        self._enabled = not in_sweep() or signals.are_handled()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar."""

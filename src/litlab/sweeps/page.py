@@ -148,7 +148,13 @@ def _tables(board: Leaderboard, folder: Path) -> Iterator[Table]:
 
 def _kind(row: Row) -> str:
     """Ranked; or why it is not, in a word."""
-    return "ranked" if row.rank else "partial" if row.best.n else row.status.partition(":")[0].replace(" ", "-")
+    return (
+        "ranked"
+        if row.rank
+        else "partial"
+        if row.completed and row.best.n
+        else row.status.partition(":")[0].replace(" ", "-")
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Plans the jobs of a sweep: which have to run, and which have run before."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ class Batch(NamedTuple):
     Attributes:
         jobs: all of them; those that cannot be composed have failed already.
         started: completed by an earlier session, or running in another process.
-        pending: still to run.
+        pending: to run, as far as `sweep.jobs` allows.
     """
 
     jobs: list[Job]
@@ -54,6 +55,9 @@ class Plan:
         self.swept = swept
         self.total = total
         self.jobs: list[Job] = []
+        # The jobs that may still start in this session, and whether they were too few. (A draw has so many anyway.)
+        self._room: float = (None if config.sweep.get("draw") else config.sweep.get("jobs")) or math.inf
+        self.is_cut = False
         self._earlier: dict[str, Path] = {}  # by identity: the folder of a job of an earlier session
         self._stopped: dict[str, Path] = {}  # by identity: the folder of one that was stopped
 
@@ -84,6 +88,9 @@ class Plan:
                 if not job.settings.get("tune"):  # which starts over
                     job.resume = self._stopped.get(job.identity)
                 pending.append(job)
+        self.is_cut |= len(pending) > self._room
+        pending = pending[: int(min(self._room, len(pending)))]
+        self._room -= len(pending)
         self.jobs += jobs
         save(self.folder, self.jobs, self.total or len(self.jobs))
         for status in ("completed", "pruned"):

@@ -1,11 +1,19 @@
-"""The line that a sweep prints for each job that ends."""
+"""What a sweep says while it runs: a line for each job that ends, and on a terminal a live line below them."""
 
 import contextlib
+import time
+from collections import Counter
 from collections.abc import Iterator
+
+import rich
+from rich.live import Live
+from rich.text import Text
 
 from litlab.escape import printable
 from litlab.runs.polling import polling
+from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import read
+from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.rows import test_metric
@@ -15,25 +23,88 @@ INTERVAL = 0.2  # seconds between two looks for results
 
 @contextlib.contextmanager
 def progress_lines(plan: Plan) -> Iterator[None]:
-    """Print a line for each job that ends while the body runs, including jobs planned meanwhile."""
+    """Print a line for each job that ends while the body runs, including jobs planned meanwhile; and the live line.
 
-    def look() -> None:
-        jobs = list(plan.jobs)
+    The bar of a job that runs in this process is drawn beneath it, as both are of rich's own console.
+    """
+    console, progress, shown = rich.get_console(), Progress(plan), Text(no_wrap=True, overflow="ellipsis")
+    with contextlib.ExitStack() as stack:
+        live = Live(shown, console=console, transient=True, auto_refresh=False)
+        if console.is_terminal:
+            stack.enter_context(live)
+
+        def look() -> None:
+            for line in progress.look():
+                print(line, flush=True)
+            if live.is_started and (line := progress.line()) != shown.plain:
+                shown.plain = line
+                live.refresh()
+
+        try:
+            with polling(look, INTERVAL, "progress"):
+                yield
+        finally:
+            look()
+
+
+class Progress:
+    """How far a session of a sweep has come."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._started = self._ended = time.monotonic()  # the session; its last job
+        self._results: dict[Job, JobResult] = {}  # of the jobs that have ended, of earlier sessions too
+        self._running = self._total = self._earlier = 0
+
+    def look(self) -> Iterator[str]:
+        """Look for results; the lines of the jobs that have ended since."""
+        jobs = list(self.plan.jobs)
         distinct = [job for job in jobs if job.duplicate_of is None]
-        total = max(plan.total - (len(jobs) - len(distinct)), len(distinct))
-        reported = sum(job.is_reported for job in distinct)
+        self._total = max(self.plan.total - (len(jobs) - len(distinct)), len(distinct))
+        running = 0
         for job in distinct:
-            result = read(job.folder) if job.has_folder and not job.is_reported else None
-            if result is not None and result["status"] != "running" and not job.is_behind(result):
-                job.is_reported = True
-                reported += 1
-                print(progress_line(f"{reported}/{total}", job.label(plan.swept), JobResult.of(result)), flush=True)
+            if job in self._results:
+                continue
+            result = read(job.folder) if job.has_folder else None
+            if result is None or result["status"] == "running" or job.is_behind(result):
+                running += result is not None and result["status"] == "running"
+                continue
+            self._results[job] = JobResult.of(result)
+            if job.is_reported:
+                self._earlier += 1
+            else:
+                job.is_reported, self._ended = True, time.monotonic()
+                count = f"{len(self._results)}/{self._total}"
+                yield progress_line(count, job.label(self.plan.swept), self._results[job])
+        self._running = running
 
-    try:
-        with polling(look, INTERVAL, "progress"):
-            yield
-    finally:
-        look()
+    def line(self) -> str:
+        """Such as `3 of 9 jobs done (1 failed), 2 running, 4 left; best val/loss 0.1200: lr=0.1; about 10 s left`."""
+        done, others = len(self._results), Counter(result.status for result in self._results.values())
+        del others["completed"]
+        which = ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
+        left = self._total - done - self._running
+        counts = f"{done} of {self._total} jobs done" + f" ({which})" * bool(which)
+        parts = [f"{counts}, {self._running} running, {left} left"]
+        known = [
+            (job, each) for job, each in self._results.items() if each.is_completed and each.validation is not None
+        ]
+        if known:
+            sign = -1 if known[0][1].mode == "min" else 1
+            job, best = max(known, key=lambda each: sign * (each[1].validation or 0.0))
+            parts.append(f"best {best.metric} {best.validation:.4f}: {job.label(self.plan.swept)}".rstrip(": "))
+        if done < self._total and (seconds := self._seconds_left(time.monotonic())) is not None:
+            parts.append(f"about {duration(seconds)} left")
+        return printable("; ".join(parts))
+
+    def _seconds_left(self, now: float) -> float | None:
+        """By the mean time between the ends of this session's jobs; at most what sweep.minutes leaves."""
+        here, minutes = len(self._results) - self._earlier, self.plan.config.sweep.get("minutes")
+        found = [60 * minutes - (now - self._started)] if minutes else []
+        if here:
+            each = (self._ended - self._started) / here
+            found.append(each * (self._total - len(self._results)) - (now - self._ended))
+        return max(min(found), 0.0) if found else None
 
 
 def progress_line(count: str, label: str, result: JobResult) -> str:

@@ -36,6 +36,11 @@ class Axis:
         """The settings."""
         return [key_of(self.key)] if self.interval is not None else [key_of(word) for word in self.words[0]]
 
+    @property
+    def varies(self) -> bool:
+        """Whether there is more than one alternative."""
+        return self.interval is not None or len(self.words) > 1
+
     def at(self, position: float) -> tuple[str, ...]:
         """The alternative at a position in [0, 1)."""
         if self.interval is None:
@@ -83,7 +88,7 @@ class Space:
         self.axes = parse_axes(overrides, self.limit)
         self.when = self._conditional()
         self._pair()
-        several = [axis for axis in self.axes.values() if axis.interval is not None or len(axis.words) > 1]
+        several = [axis for axis in self.axes.values() if axis.varies]
         own = [key for _, _, axes in self.when for key in axes]
         self.swept = list(dict.fromkeys([*(key for axis in several for key in axis.keys), *own]))
         known = list(dict.fromkeys([*(key for axis in self.axes.values() for key in axis.keys), *own]))
@@ -143,9 +148,13 @@ class Space:
         for axis in [*drawn.values(), *conditional]:
             axis.check_interval()
         found: dict[tuple[str, ...], Job] = {}
-        for point in itertools.islice(self._points(kind, len(drawn) + len(conditional)), TRIES * number):
-            general = _job(itertools.chain(*(axis.at(u) for axis, u in zip(drawn.values(), point, strict=False))))
-            positions = iter(point[len(drawn) :])
+        # Words of one value do not count: with one more, such as sweep.resume, all draws would be others.
+        dimensions = sum(axis.varies for axis in drawn.values()) + len(conditional)
+        for point in itertools.islice(self._points(kind, dimensions), TRIES * number):
+            positions = iter(point)
+            general = _job(
+                itertools.chain(*(axis.at(next(positions) if axis.varies else 0.0) for axis in drawn.values()))
+            )
             for group, choice, own in self.when:
                 words = [axis.at(next(positions)) for axis in own.values()]
                 if self._choice(general, group) == choice:

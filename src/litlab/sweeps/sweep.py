@@ -86,9 +86,10 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
         late = timed_out(folder)
     failed = sum(job.status not in (None, "completed", "pruned") for job in plan.jobs)
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
-    if late and not_started:
+    if not_started and (late or plan.is_cut):
+        limit = f"the time limit sweep.minutes={config.sweep.minutes:g}" if late else f"sweep.jobs={config.sweep.jobs}"
         print(
-            f"the time limit sweep.minutes={config.sweep.minutes:g} is reached; {not_started} jobs did not start; "
+            f"{limit} is reached; {not_started} jobs did not start; "
             f"the same command with sweep.resume={relative(folder)} continues"
         )
     elif not_started:

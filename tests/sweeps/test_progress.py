@@ -1,0 +1,95 @@
+"""What a sweep says while it runs; without training."""
+
+import io
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+from sweep_results import failed, job
+
+from litlab.runs.heartbeat import this_process
+from litlab.sweeps.job import Job
+from litlab.sweeps.progress import Progress, progress_lines
+
+LR = "optimizer.lr"
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Five jobs that are planned, of which a sixth is a duplicate; their results are written by `end`."""
+    folders = [tmp_path / str(number) for number in range(5)]
+    jobs = [Job([f"{LR}={number}"], folder=folder) for number, folder in enumerate(folders)]
+    jobs.append(Job([f"{LR}=0"], duplicate_of=jobs[0]))
+    config = SimpleNamespace(sweep={"minutes": None})
+    return SimpleNamespace(jobs=jobs, total=6, swept=[LR], config=config)
+
+
+def end(plan, number, result):
+    folder = plan.jobs[number].folder
+    folder.mkdir(exist_ok=True)
+    (folder / "result.json").write_text(json.dumps({key: value for key, value in result.items() if key != "run_dir"}))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    now = SimpleNamespace(time=100.0)
+    monkeypatch.setattr("litlab.sweeps.progress.time", SimpleNamespace(monotonic=lambda: now.time))
+    return now
+
+
+def test_the_line_counts_jobs_and_tells_the_best_and_the_time_left(plan, clock):
+    progress = Progress(plan)
+    assert list(progress.look()) == [] and progress.line() == "0 of 5 jobs done, 0 running, 5 left"
+    clock.time = 110
+    end(plan, 0, job({LR: 0}, 0.75, 0.5))
+    end(plan, 1, failed({LR: 1}, status="running", error=None, process=this_process()))
+    (line,) = progress.look()
+    assert line == "1/5  lr=0  val/accuracy 0.7500  test/accuracy 0.5000  4.0 s"
+    assert progress.line() == "1 of 5 jobs done, 1 running, 3 left; best val/accuracy 0.7500: lr=0; about 40 s left"
+    clock.time = 120
+    end(plan, 1, failed({LR: 1}, "the loss is nan"))
+    end(plan, 2, job({LR: 2}, 0.875))
+    assert [line[:10] for line in progress.look()] == ["2/5  lr=1 ", "3/5  lr=2 "] and list(progress.look()) == []
+    clock.time = 122
+    assert progress.line() == (
+        "3 of 5 jobs done (1 failed), 0 running, 2 left; best val/accuracy 0.8750: lr=2; about 11 s left"
+    )
+    plan.config.sweep["minutes"] = 0.5
+    assert progress.line().endswith("about 8.0 s left"), "the budget ends before"
+    for number in (3, 4):
+        end(plan, number, job({LR: number}, 0.1))
+    assert len(list(progress.look())) == 2
+    assert progress.line() == "5 of 5 jobs done (1 failed), 0 running, 0 left; best val/accuracy 0.8750: lr=2"
+
+
+def test_jobs_of_an_earlier_session_count_but_say_nothing_of_the_time(plan, clock):
+    for number in (0, 1):
+        end(plan, number, job({LR: number}, 0.5 + number / 8, metric="val/loss", mode="min"))
+        plan.jobs[number].is_reported = True
+    progress = Progress(plan)
+    assert list(progress.look()) == []
+    assert progress.line() == "2 of 5 jobs done, 0 running, 3 left; best val/loss 0.5000: lr=0"
+    clock.time += 4
+    end(plan, 2, job({LR: 2}, 0.25, metric="val/loss", mode="min"))
+    assert len(list(progress.look())) == 1
+    assert progress.line() == "3 of 5 jobs done, 0 running, 2 left; best val/loss 0.2500: lr=2; about 8.0 s left"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_has_a_live_line_and_a_log_has_none(plan, monkeypatch, capsys, is_terminal):
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200)
+    monkeypatch.setattr("rich.get_console", lambda: console)
+    with progress_lines(plan):
+        end(plan, 0, job({LR: 0}, 0.75))
+        end(plan, 1, job({LR: 1}, 0.5))
+        deadline = time.monotonic() + 60
+        while not plan.jobs[1].is_reported and time.monotonic() < deadline:
+            time.sleep(0.01)
+    drawn = console.file.getvalue()
+    assert ("2 of 5 jobs done, 0 running, 3 left; best val/accuracy 0.7500: lr=0" in drawn) == is_terminal
+    assert bool(drawn) == is_terminal
+    said = drawn if is_terminal else capsys.readouterr().out  # rich puts what is printed above the line
+    assert "1/5  lr=0  val/accuracy 0.7500" in said and "2/5  lr=1" in said
