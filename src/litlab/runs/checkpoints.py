@@ -21,7 +21,6 @@ from litlab.distributed.ranks import is_first_process
 from litlab.errors import RunError
 from litlab.files import read_regular, write_atomic
 from litlab.runs.logs import KEY as LOGS
-from litlab.tasks.steps.replayed import Replay
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +90,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def __init__(self) -> None:
         self.callbacks: Iterable[L.Callback] = ()  # of the Trainer, which is built after this
-        self.replay: Replay | None = None  # of the training, which has not kept all weights
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write `checkpoint` with its checksum to `path`, atomically; not if a later one replaces it."""
-        if self.replay is not None and not self.replay.has_weights:
-            return
+        """Write `checkpoint` with its checksum to `path`, atomically."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         digest = hashlib.sha256(content.getbuffer()).hexdigest()

@@ -83,7 +83,14 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 
 def take_over(replay: Replay, trainer: Trainer, task: Task, result: Result) -> None:
     """Let the Trainer go through a training that has been taken elsewhere."""
-    task.replay = trainer.strategy.checkpoint_io.replay = replay
+    task.replay, save = replay, trainer.save_checkpoint
+
+    def save_kept(*args: Any, **settings: Any) -> None:
+        """Save, unless a later checkpoint replaces this one: then the training has not kept its weights."""
+        if replay.has_weights:
+            save(*args, **settings)
+
+    vars(trainer)["save_checkpoint"] = save_kept
     replay.passed = History.of(trainer).add
     result.stacked = replay.stacked
 
