@@ -11,10 +11,10 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
 
+from litlab import signals
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
 from litlab.runs.report import metric_text
-from litlab import signals
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
