@@ -5,8 +5,9 @@ import pytest
 
 from litlab.plots import canvas
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import colour_range, heatmap, line, parallel_coordinates, scatter
+from litlab.plots.sweep import colour_range, curves, heatmap, line, parallel_coordinates, scatter
 
+pytestmark = pytest.mark.filterwarnings("error")
 LR = Setting("optimizer.lr", [0.01, 0.03, 0.1])
 BATCH = Setting("data.batch_size", [32, 64])
 MODEL = Setting("model", ["cnn", "mlp"])
@@ -156,3 +157,9 @@ def test_scattered_rates_have_room_and_names_their_axis():
     hidden = Setting("model.hidden", ["[64]", "[256, 128]"])
     axes = scatter((hidden, model), np.array([[0.0, 0], [1, 1]]), MEANS[:2], {}, "val/accuracy", "max").axes[0]
     assert [label.get_rotation() for label in axes.get_xticklabels()] == [40, 40], "long ones side by side"
+
+
+@pytest.mark.parametrize(("label", "legends"), [("lr=0.1", 1), ("", 0)])
+def test_curves_of_seeds_alone_have_no_legend(label, legends):
+    (axes,) = curves([[np.arange(3.0), np.ones(3)]], [label], "val/accuracy").axes
+    assert (axes.get_legend() is not None) == legends and len(axes.lines) == 3
