@@ -33,7 +33,7 @@ from litlab.errors import RequestError
 from litlab.models.category_embedding import CategoryEmbedding, embedded_width
 from litlab.runs import loggers
 from litlab.runs.checkpoints import AtomicCheckpointIO
-from litlab.tasks.augmentation import Columns
+from litlab.tasks.augmentation import ExceptColumns
 from litlab.tasks.base import Task
 from litlab.tasks.compatibility import check_model, check_monitored, check_targets
 from litlab.tasks.hooks import STEP_HOOKS, has_hook
@@ -142,7 +142,7 @@ def build_augmentation(config: DictConfig, data: Declaration) -> Any:
     """
     augmentation = instantiate("augmentation", config.augmentation, trusted(config))
     indices = [position for position, _ in embedded(data)]
-    return Columns(augmentation, indices) if augmentation and indices else augmentation or None
+    return ExceptColumns(augmentation, indices) if augmentation and indices else augmentation or None
 
 
 def build_schedule(config: DictConfig, trust: Sequence[str] = ()) -> Schedule | None:

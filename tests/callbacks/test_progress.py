@@ -75,13 +75,17 @@ def test_a_file_gets_a_line_per_epoch_and_a_sweep_none(fit, capsys, monkeypatch)
     shown = "  ".join(f"{name} {fitted.metrics[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy"))
     assert re.fullmatch(rf"epoch 1/1  {re.escape(shown)}  \d+\.\d s\n", captured.out)
     assert "epoch" not in captured.err
-    fit(*words, "evaluate_train=epoch", "data.val_size=0", callbacks=[Progress()])
-    assert re.match(
-        r"epoch 1/1  train/loss \S+  train/eval_loss \S+  train/accuracy \S+  \S+ s\n", capsys.readouterr().out
-    )
     monkeypatch.setattr(progress, "in_sweep", lambda: True)
     fit(*words, callbacks=[Progress()])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_the_training_split_is_on_the_line_where_every_epoch_evaluates_it(fit, capsys):
+    fit(*SETTING, "evaluate_train=epoch", "data.val_size=0", "trainer.max_epochs=1", callbacks=[Progress()])
+    assert re.match(
+        r"epoch 1/1  train/loss \S+  train/eval_loss \S+  train/accuracy \S+  \S+ s\n", capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ import pytest
 
 from litlab.plots import canvas
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import colour_range, heatmap, line, parallel_coordinates, scatter
+from litlab.plots.sweep import colour_range, curves, heatmap, line, parallel_coordinates, scatter
 
+pytestmark = pytest.mark.filterwarnings("error")
 LR = Setting("optimizer.lr", [0.01, 0.03, 0.1])
 BATCH = Setting("data.batch_size", [32, 64])
 MODEL = Setting("model", ["cnn", "mlp"])
@@ -173,3 +174,9 @@ def test_labels_of_close_values_do_not_overlap(values):
     boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
     inside = [box for box in boxes if 0 <= (box.x0 + box.x1) / 2 <= axes.figure.bbox.width]
     assert len(inside) > 1 and not any(one.overlaps(other) for one, other in itertools.pairwise(inside))
+
+
+@pytest.mark.parametrize(("label", "legends"), [("lr=0.1", 1), ("", 0)])
+def test_curves_of_seeds_alone_have_no_legend(label, legends):
+    (axes,) = curves([[np.arange(3.0), np.ones(3)]], [label], "val/accuracy").axes
+    assert (axes.get_legend() is not None) == legends and len(axes.lines) == 3

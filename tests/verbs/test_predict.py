@@ -374,6 +374,8 @@ def test_a_terminal_shows_the_first_rows(capsys, tmp_path):
     print_predictions(frame, None, 1.25)
     shown = capsys.readouterr().out
     assert r"[b]x\x1b   0.1235" in shown and " 39 " in shown and " 40 " not in shown
+    print_predictions(pl.DataFrame({"row": [0], "truth": [None], "label": ["a"]}), None, 1.0)
+    assert " 0   -       a " in capsys.readouterr().out
     assert "... and 10 more; output=predictions.csv writes all\n50 predicted in 1.2 s\n" in shown
     assert as_csv(pl.DataFrame({"=a": ["@b\x1b", "-1"]})) == "'=a\n'@b\\x1b\n-1\n"
 

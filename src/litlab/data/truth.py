@@ -32,7 +32,7 @@ class Truth:
         """
         values = self.values[predicted["row"]]
         if self.class_names is None:
-            residual = predicted.to_series(1).cast(pl.Float64) - values
+            residual = (predicted.to_series(1).cast(pl.Float64) - values).cast(pl.Float32)
             actual = values.alias(f"actual {self.name}")
             return predicted.insert_column(1, actual).with_columns(residual.alias("residual"))
         names = dict(enumerate(self.class_names))

@@ -151,7 +151,8 @@ def curves(histories: Sequence[Sequence[Array]], labels: Sequence[str], metric: 
     """
     figure, axes = new_figure(8.5 if max(map(len, labels), default=0) > 30 else 7.2, 4.6)
     _draw_curves(axes, histories, labels, metric)
-    axes.legend(reverse=True, fontsize=8)
+    if any(labels):  # one row of seeds has no name
+        axes.legend(reverse=True, fontsize=8)
     return figure
 
 

@@ -166,7 +166,7 @@ def print_predictions(frame: "pl.DataFrame", output: Path | None, seconds: float
     for row in frame.head(MAX_ROWS).iter_rows(named=True):
         ranked = [f"{row[f'label_{rank}']} {row[f'prob_{rank}']:.4f}" for rank in range(ranks)]
         values = row | ({"prob": f"{row['prob']:.4f}"} if "prob" in row else {})
-        cells = [metric_text(each) if isinstance(each, float) else str(each) for each in values.values()]
+        cells = [metric_text(each) if isinstance(each, float | None) else str(each) for each in values.values()]
         table.add_row(*map(as_text, [*cells[:named], *ranked]))
     console = Console(soft_wrap=True)
     if len(frame):

@@ -58,7 +58,7 @@ class Noise:
         return inputs + self.std * torch.randn_like(inputs)
 
 
-class Columns:
+class ExceptColumns:
     """An augmentation of a table that leaves some columns as they are: those of a category's number.
 
     Args:
