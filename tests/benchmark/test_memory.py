@@ -12,11 +12,11 @@ from litlab.errors import RequestError
 
 
 def test_the_generated_files_are_what_they_are_called(tmp_path):
-    memory.write_table(tmp_path / "table.csv", rows=60)
+    memory.write_table(tmp_path / "table.csv", rows=2000)
     kinds = [
         column.kind for column in Table(file=str(tmp_path / "table.csv"), target="price", test_size=9).fitted.columns
     ]
-    assert [kinds.count(kind) for kind in ("number", "category", "date", "boolean")] == [46, 2, 1, 1]
+    assert [kinds.count(kind) for kind in ("number", "category", "date", "boolean")] == [45, 3, 1, 1]
     memory.write_mapped(tmp_path / "mapped", count=30)
     inputs = Arrays(file=str(tmp_path / "mapped"), test_size=9).raw_splits()["train"].inputs
     assert inputs.mapped and inputs.shape == (21, 1, 56, 56)

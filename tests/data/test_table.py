@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from litlab.build import build_data, build_task
 from litlab.compat.hydra import composing_with
@@ -130,6 +131,9 @@ def test_the_task_is_chosen_while_hydra_composes(houses, tmp_path):
     assert config.data.columns == {"area": "category"} and config.optimizer.lr == 0.003
     config.paths.run_dir = "here"
     check(config)
+    config = composed(*words, "data.target=price", "seed=3", "data.split_seed=${seed}")
+    assert config.data.split_seed == 3  # in a sweep, of each job
+    assert "data.split_seed=${seed}" in OmegaConf.to_container(config.hydra.overrides.task)
     assert composed(*words, "data.target=kind").task._target_.endswith("Binary")
     city = composed(*words, "data.target=city").task
     assert city._target_.endswith("Classification") and (city.monitor, city.mode) == ("val/loss", "min")

@@ -170,7 +170,7 @@ class CheckedLoader(ConfigLoaderImpl):
                 raise
         if chosen:
             config = compose([*chosen, *words])
-            typed = config.hydra.overrides.task
+            typed = OmegaConf.to_container(config.hydra.overrides.task)  # iterating would resolve a `${...}` in a word
             config.hydra.overrides.task = [word for word in typed if word not in chosen]
         self.check_config(config)
         return config
