@@ -11,13 +11,12 @@ from torch import Tensor
 from litlab.data.array_choice import Labels, choose, judge, targets_of
 from litlab.data.array_file import KINDS, open_file
 from litlab.data.array_layout import MEANING, Laid, Layout, judge_layout, laid_out
-from litlab.data.faults import some
 from litlab.data.guess import Guess
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 
 class Opened(NamedTuple):

@@ -11,16 +11,15 @@ import torch
 from litlab.config.values import PositiveInt, SizeOrFraction
 from litlab.data.column_types import KINDS
 from litlab.data.encoding import TableEncoding
-from litlab.data.faults import some
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.table_file import check_columns, read_table
-from litlab.data.target import TASKS, infer_target, refuse_unnamed
+from litlab.data.target import infer_target, refuse_unnamed, task_name
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 PLURAL = {"category": "categories"}
 # In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data of at most LARGE steps.
@@ -234,12 +233,6 @@ class Table(TensorData):
         elif self.test_on_train:
             parts["test"], self.test_split = parts["train"], "train"
         return parts
-
-
-def task_name(task: str | None) -> str | None:
-    """binary, classification or regression, of a task's class; None of any other."""
-    name = str(task).rpartition(".")[2].lower()
-    return name if name in TASKS else None
 
 
 def _joined(one: pl.Series, other: pl.Series) -> pl.Series:

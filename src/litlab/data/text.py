@@ -12,7 +12,6 @@ import torch
 from litlab.config.hydra_errors import suggestion
 from litlab.config.values import PositiveInt, Range
 from litlab.data.column_types import as_text
-from litlab.data.faults import some
 from litlab.data.guess import Guess
 from litlab.data.listing import classes_of, counted, list_files
 from litlab.data.spec import DataSpec
@@ -22,7 +21,7 @@ from litlab.data.target import Target, infer_target
 from litlab.data.tensors import TensorData
 from litlab.data.text_encoding import TextEncoding
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 TEXTS = ("text", "review", "sentence", "comment", "message", "content", "document", "body")
 TARGETS = ("label", "sentiment", "class", "category", "target", "rating", "topic")
