@@ -175,6 +175,8 @@ class Table(TensorData):
             )
         parts = self._parts(whole, numbers if target.classes else None, is_test)
         names = [name for name in whole.columns if name not in (self.target, *self._dividing())]
+        if not names:
+            raise RequestError(f"data.target={printable(self.target)}: no column is left to predict it from")
         features = whole.select(names)
         if self.encoding is None:
             self.encoding = TableEncoding.fit(
