@@ -67,6 +67,10 @@ def test_the_shell_completes_choices(script, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "model=mlp model=mlp_periodic model=mlp_table\n", "")
 
 
+def test_a_script_that_completes_nothing_is_silent(program):
+    assert program("evaluate", "-sc", "query=bash") == program("summarize", "-sc", "query=bash") == (0, "", "")
+
+
 def test_a_reader_of_the_help_may_stop_early(script, tmp_path):
     end, write = os.pipe()
     os.close(end)

@@ -10,7 +10,12 @@ import pytest
 import yaml
 from broken_files import broken_files
 
+from litlab.data.input_files import find_files
+from litlab.errors import RequestError
+from litlab.verbs.find import find_run
+
 LINES = int(os.environ.get("LITLAB_MISTAKES", 120))  # 500 takes minutes
+FIRST = int(os.environ.get("LITLAB_MISTAKES_FIRST", 0))  # the number of the first one: others are others
 SMALL = (
     "threads=1", "logger=none", "~callbacks.pictures", "trainer=cpu", "trainer.max_epochs=1", "trainer.max_steps=1",
     "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "trainer.limit_test_batches=1",
@@ -146,6 +151,20 @@ def listing(*folders):
     return {path for path in found if ".pytest_cache" not in path.parts and "__pycache__" not in path.parts}
 
 
+def test_names_too_long_and_folders_that_are_no_input(tmp_path):
+    for find, told in (
+        (lambda name: find_run(name, tmp_path), "run=aaaa"),
+        (lambda name: find_files([name]), "input=aaaa"),
+    ):
+        with pytest.raises(RequestError, match=rf"^{told}.*there is no such "):
+            find("a" * 5000)
+    with pytest.raises(RequestError, match=r"^input=/: is the whole file system; name a folder of images in it$"):
+        find_files(["/"])
+    (tmp_path / "locked").mkdir(mode=0)
+    (tmp_path / "a.png").touch()
+    assert find_files([str(tmp_path)]) == ([tmp_path / "a.png"], [])
+
+
 @pytest.mark.slow
 def test_no_mistake_shows_a_traceback_or_leaves_files(program, own_files, tmp_path, root):
     files = {"digits": [], "cache": tmp_path / "data"} | {data: words for data, words in own_files.items() if data}
@@ -158,7 +177,7 @@ def test_no_mistake_shows_a_traceback_or_leaves_files(program, own_files, tmp_pa
         assert (code, err) == (0, "")
         (runs[data],) = set((tmp_path / "logs" / "train" / "runs").iterdir()) - set(runs.values())
     there, found = listing(tmp_path, own_files[None]), []
-    for number in range(LINES):
+    for number in range(FIRST, FIRST + LINES):
         script, words, changed = command_line(random.Random(number), root, files, broken, runs)
         try:
             with at_most(30):

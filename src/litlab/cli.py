@@ -125,6 +125,8 @@ def run_words(about: str | None, names: str) -> list[str]:
 
 def run_script(main: Callable[[], None]) -> None:
     """Run the `main` of a script without Hydra; errors are printed and exit as those of a `command`."""
+    if sys.argv[1:2] == ["-sc"]:  # the shell's completion, once installed for train.py, asks every script
+        sys.exit(0)
     try:
         main()
     except BaseException as error:

@@ -1,8 +1,14 @@
-"""Escape untrusted text for a terminal, Markdown or a spreadsheet."""
+"""Text for messages: shortened, and escaped for a terminal, Markdown or a spreadsheet, as it may be anyone's."""
 
 import re
+from collections.abc import Sequence
 
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes cells that begin with these
+
+
+def some(names: Sequence[str]) -> str:
+    """The first five, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def one_line(message: object) -> str:

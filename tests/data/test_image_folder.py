@@ -14,6 +14,8 @@ import litlab
 from litlab.data.image_folder import ImageFolder
 from litlab.data.reading import image_cache
 from litlab.data.reading.images import decode, fit
+from litlab.data.images import decode, fit
+from litlab.data.listing import suggest_task
 from litlab.errors import RequestError, RunError
 from litlab.verbs.train import train
 
@@ -134,6 +136,67 @@ def test_metadata_names_the_files(data, tmp_path):
         "left out 1 file without a kind in metadata.csv",
     ]
     assert data(label="kind", task="litlab.tasks.binary.Binary").num_outputs == 1
+
+
+def aged(root, count=60, label=lambda number: f"{number * 7 % 50 + 0.5}"):
+    """Photos of a folder, and metadata.csv with an age each."""
+    photos(root, count, classes=("all",))
+    rows = [f"all/{number:03}.png,{label(number)}" for number in range(count)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,age", *rows]))
+    return root
+
+
+def test_numbers_in_metadata_are_a_regression(data, tmp_path):
+    root = aged(tmp_path / "photos", label=lambda number: "old" if number == 3 else number * 7 % 50 + 0.5)
+    folder = data(label="age")
+    assert (folder.num_outputs, folder.class_names, folder.target_name) == (1, None, "age")
+    targets = torch.cat([split.targets for split in folder.raw_splits().values()])
+    expected = sorted(number * 7 % 50 + 0.5 for number in range(60) if number != 3)
+    assert targets.dtype == torch.float32 and targets.sort().values.tolist() == expected
+    assert folder.remarks == ["left out 1 file whose age is no number"]
+    assert folder.guesses[0] == ("labels", "the labels of metadata.csv", "numbers", "data.label=COLUMN")
+    assert folder.guesses[-1] == ("task", "regression", "51 different numbers", "task=binary, task=classification")
+    settings = {"root": str(root), "label": "age"}
+    assert suggest_task(settings) == ["task=regression"]
+    for label in (lambda n: n % 3, lambda n: f"name{n % 7}", lambda n: ["1.5", "2.5"][n % 2]):
+        aged(root, label=label)
+        assert suggest_task(settings) == ["task=classification"] and data(label="age").class_names
+    guess = data(label="age", task="litlab.tasks.regression.Regression").guesses[-1]
+    assert guess == ("task", "regression", "as task= says", "task=binary, task=classification")
+    aged(root)
+    assert len(data(label="age", task="litlab.tasks.classification.Classification").class_names) == 50
+    assert suggest_task({"root": str(tmp_path / "none")}) == suggest_task({}) == ["task=classification"]
+    regression = {"task": "litlab.tasks.regression.Regression"}
+    asked = f"data.root={root}: "
+    for label, told in ((["a", "b"], "holds no numbers (a, b); set task=classification"), (["7", "7"], "has one")):
+        aged(root, label=lambda n, label=label: label[n % 2])
+        assert refusal(lambda: data(label="age", **regression)).startswith(
+            f"{asked}the column age of metadata.csv {told}"
+        )
+    (root / "metadata.csv").unlink()
+    photos(root)
+    assert refusal(lambda: data(**regression)).endswith("its folders are classes; name the numbers in metadata.csv")
+
+
+@pytest.mark.slow
+def test_numbers_are_learned_and_predicted(program, tmp_path):
+    """The brightness of an image, chosen without a word about the task."""
+    rows = []
+    for number in range(120):
+        save(tmp_path / "photos" / f"{number}.png", np.full((8, 8), number * 2))
+        rows.append(f"{number}.png,{number / 10}")
+    (tmp_path / "photos" / "metadata.csv").write_text("\n".join(["file_name,grade", *rows]))
+    words = ("data=image_folder", "data.root=photos", "data.label=grade", f"paths.data_dir={tmp_path / 'data'}")
+    code, out, err = program("describe", *words)
+    assert (code, err) == (0, "") and "Regression: from 1 x 8 x 8 values to 1 number, grade." in out
+    small = ("threads=1", "logger=none", "trainer=cpu", "data.batch_size=16", "~callbacks.pictures")
+    code, out, err = program("train", *words, "model=mlp", "trainer.max_epochs=30", *small)
+    assert (code, err) == (0, "") and "task regression (120 different numbers)" in out
+    code, out, err = program("predict", "run=last", "input=photos/70.png")
+    name, predicted = out.splitlines()[1].split(",")
+    assert name == "photos/70.png" and float(predicted) == pytest.approx(7.0, abs=0.7)
+    code, out, err = program("evaluate", "run=last")
+    assert (code, err) == (0, "") and "(as in the run)" in out
 
 
 def broken_metadata(text):

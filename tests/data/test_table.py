@@ -110,6 +110,12 @@ def test_rows_are_divided_as_a_column_says(houses):
         table(houses, time="city")
 
 
+def test_a_target_alone_is_predicted_from_nothing(houses):
+    pl.read_csv(houses).select("price").write_csv(houses)
+    with pytest.raises(RequestError, match=r"^data\.target=price: no column is left to predict it from$"):
+        table(houses)
+
+
 def test_another_file_is_the_test_split(houses, tmp_path):
     other = tmp_path / "other.csv"
     pl.read_csv(houses, null_values="NA").head(9).with_columns(city=pl.lit("Rome")).write_csv(other)

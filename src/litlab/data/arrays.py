@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from litlab.data.faults import some
+from litlab.data.array_choice import Labels, choose, judge, targets_of
+from litlab.data.array_file import KINDS, open_file
+from litlab.data.array_layout import MEANING, Laid, Layout, judge_layout, laid_out
 from litlab.data.guess import Guess
 from litlab.data.reading.array_choice import Labels, choose, judge, targets_of
 from litlab.data.reading.array_file import KINDS, open_file
@@ -17,7 +20,7 @@ from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 
 class Opened(NamedTuple):

@@ -1,12 +1,13 @@
 """Invalid values in the samples: training refuses them, describe shows them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from torch import Tensor
 
 from litlab.data.samples import Declaration, column_axis, column_names, data_error
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
+from litlab.escape import some
 
 
 def refuse_faults(data: Declaration, splits: dict[str, Split]) -> None:
@@ -68,8 +69,3 @@ def _label_faults(classes: int, splits: dict[str, Split]) -> Iterator[str]:
         if len(outside):
             where = f"{len(outside):,} of {len(targets):,} in the {part} split, such as {int(outside[0])}"
             yield f"labels outside the classes 0 to {classes - 1}: {where}; fix load() or class_names"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first five, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -5,21 +5,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
+import polars as pl
 import torch
 from torch import Tensor
 
 from litlab.config.values import Range
-from litlab.data.faults import some
 from litlab.data.guess import Guess
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.reading.image_cache import Index, open_images
 from litlab.data.reading.images import SUFFIXES
 from litlab.data.reading.listing import Entry, Listing, classes_of, counted, list_files
+from litlab.data.image_cache import Index, open_images
+from litlab.data.images import SUFFIXES
+from litlab.data.listing import Entry, Listing, counted, list_files, target_of
+from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
+from litlab.data.target import TASKS, Target, task_name
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 SIDE = Annotated[int, Range(1, 4096, example=32)]
 
@@ -30,7 +35,7 @@ class Opened(NamedTuple):
     entries: list[Entry]  # of the images, in their order
     pixels: Tensor  # uint8 (N, channels, height, width), mapped
     decoded: Index
-    classes: tuple[str, ...]
+    target: Target
     listing: Listing
 
 
@@ -46,7 +51,9 @@ class ImageFolder(TensorData):
         data_dir: the decoded images are kept in its folder `images`.
         size: of the images, one number or height and width; None: their median, at most 64.
         label: the column of metadata.csv with the labels; None: label, class, category or target.
-        task: the class of the task; one output for two classes if it is that of task=binary.
+        task: the class of the task; one output for two classes if it is that of task=binary. None: what the labels
+            suggest.
+        task_from: for composing, see `suggest_task` of `litlab.data.listing`.
         settings: see `TensorData`.
 
     Attributes:
@@ -63,8 +70,10 @@ class ImageFolder(TensorData):
         size: SIDE | Sequence[SIDE] | None = None,
         label: str | None = None,
         task: str | None = None,
+        task_from: str | None = None,
         **settings: Any,
     ) -> None:
+        del task_from
         super().__init__(**settings)
         if not root:
             raise RequestError("data.root=: name the folder of images, such as data.root=photos")
@@ -73,7 +82,7 @@ class ImageFolder(TensorData):
             raise RequestError(f"data.size={list(sides)}: must be one number, or height and width, such as [32,48]")
         self.root, self.data_dir, self.label = Path(root), Path(data_dir), label
         self.size = None if sides is None else (int(sides[0]), int(sides[1]))
-        self.is_binary = str(task).endswith(".Binary")
+        self.task = task_name(task)
 
     def adopt(self, spec: DataSpec) -> None:
         """Bring images to the run's size."""
@@ -86,9 +95,7 @@ class ImageFolder(TensorData):
         """The folder's images; decoded now, unless they have been."""
         asked = f"data.root={printable(str(self.root))}"
         listing = list_files(self.root, SUFFIXES, "data.root", self.label)
-        classes = classes_of(listing, asked)
-        if self.is_binary and len(classes) != 2:
-            raise RequestError(f"task=binary: {asked} has {len(classes)} classes; use task=classification")
+        target = target_of(listing, asked, self.task)
         try:
             names = [entry.name for entry in listing.entries]
             pixels, index = open_images(self.root, names, self.size, self.data_dir / "images")
@@ -100,7 +107,7 @@ class ImageFolder(TensorData):
         entries = [entry for entry in listing.entries if entry.name not in index.broken]
         if self.folds is not None and any(entry.part == "val" for entry in entries):
             raise RequestError(f"data.folds={self.folds}: {asked} has a validation split of its own; leave folds out")
-        return Opened(entries, pixels, index, classes, listing)
+        return Opened(entries, pixels, index, target, listing)
 
     @property
     def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -109,13 +116,18 @@ class ImageFolder(TensorData):
 
     @property
     def num_outputs(self) -> int:  # type: ignore[override]
-        """The number of classes; 1 with task=binary."""
-        return 1 if self.is_binary else len(self.opened.classes)
+        """The number of classes; 1 with task=binary, and for numbers."""
+        return len(self.opened.target.classes) if self.opened.target.task == "classification" else 1
 
     @property
-    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The classes, sorted."""
-        return self.opened.classes
+    def class_names(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """The classes, sorted; None for a regression."""
+        return self.opened.target.classes or None
+
+    @property
+    def target_name(self) -> str:  # type: ignore[override]
+        """The column of the numbers."""
+        return self.opened.target.name
 
     @property
     def background(self) -> tuple[float, ...]:  # type: ignore[override]
@@ -127,14 +139,14 @@ class ImageFolder(TensorData):
         """What the files have decided, why, and the setting that decides otherwise."""
         _, height, width = self.input_shape
         size, channels = self.opened.decoded.reasons
-        names = some([f"'{name}'" for name in self.class_names])
+        target, listing = self.opened.target, self.opened.listing
+        names = f"{len(target.classes)} classes: {some([repr(name) for name in target.classes])}"
+        others = [f"task={name}" for name in TASKS if name != target.task and (listing.column or name != "regression")]
         return [
-            Guess(
-                "labels", self.opened.listing.layout, f"{len(self.class_names)} classes: {names}", "data.label=COLUMN"
-            ),
+            Guess("labels", listing.layout, names if target.classes else "numbers", "data.label=COLUMN"),
             Guess("size", f"{height}x{width}", size, "data.size=32, or data.size=[32,48]"),
             Guess("channels", "grey" if self.input_shape[0] == 1 else "colour", channels, "converting the files"),
-            Guess("task", "binary" if self.is_binary else "classification", "labels are classes", "task=binary"),
+            Guess("task", target.task, target.reason, ", ".join(others)),
         ]
 
     @property
@@ -151,10 +163,14 @@ class ImageFolder(TensorData):
 
     def load(self) -> tuple[Split, None] | Mapping[str, Split]:
         """The images as they lie in the mapped file: by split where the folder says, or all of them."""
-        entries, pixels, _, classes, _ = self.opened
-        numbers = {name: number for number, name in enumerate(classes)}
-        labels = torch.tensor([numbers[entry.label] for entry in entries])
-        everything = Split(cast(Tensor, StoredInputs(pixels, mapped=True)), labels)
+        entries, pixels, _, target, _ = self.opened
+        labels = [entry.label for entry in entries]
+        if target.classes:  # not `Target.encode`: 1 and 1.0 are two folders
+            numbers = {name: number for number, name in enumerate(target.classes)}
+            targets = torch.tensor([numbers[label] for label in labels])
+        else:
+            targets = torch.from_numpy(target.encode(pl.Series(labels)).to_numpy(writable=True))
+        everything = Split(cast(Tensor, StoredInputs(pixels, mapped=True)), targets)
         parts = dict.fromkeys(entry.part for entry in entries)
         if not any(parts):
             return everything, None

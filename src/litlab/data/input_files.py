@@ -31,7 +31,10 @@ def find_files(names: Sequence[str]) -> tuple[list[Path], list[str]]:
         if name == STDIN or os.path.isfile(path):  # pathlib raises for a long name
             files.append(path)
         elif os.path.isdir(path):
-            inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+            if path.resolve() == path.resolve().parent:
+                raise RequestError(f"input={shown}: is the whole file system; name a folder of images in it")
+            below = (Path(folder, file) for folder, _, files in os.walk(path) for file in files)  # but what is locked
+            inside = sorted(file for file in below if os.path.isfile(file) and not file.name.startswith("."))
             images = [file for file in inside if file.suffix.lower() in SUFFIXES]
             if not images:
                 raise RequestError(f"input={shown}: has no image ({', '.join(SUFFIXES)}); name another folder")

@@ -10,6 +10,8 @@ import torch
 
 from litlab.config.values import PositiveInt, SizeOrFraction
 from litlab.data.faults import some
+from litlab.data.column_types import KINDS
+from litlab.data.encoding import TableEncoding
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.preprocessing.column_types import KINDS
@@ -18,9 +20,11 @@ from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import TASKS, infer_target, refuse_unnamed
 from litlab.data.reading.table_file import check_columns, read_table
 from litlab.data.splits import Split
+from litlab.data.table_file import check_columns, read_table
+from litlab.data.target import infer_target, refuse_unnamed, task_name
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 PLURAL = {"category": "categories"}
 # In an epoch of passes_per_epoch=auto: optimizer steps at least, and passes at least of data of at most LARGE steps.
@@ -176,6 +180,8 @@ class Table(TensorData):
             )
         parts = self._parts(whole, numbers if target.classes else None, is_test)
         names = [name for name in whole.columns if name not in (self.target, *self._dividing())]
+        if not names:
+            raise RequestError(f"data.target={printable(self.target)}: no column is left to predict it from")
         features = whole.select(names)
         if self.encoding is None:
             self.encoding = TableEncoding.fit(
@@ -234,12 +240,6 @@ class Table(TensorData):
         elif self.test_on_train:
             parts["test"], self.test_split = parts["train"], "train"
         return parts
-
-
-def task_name(task: str | None) -> str | None:
-    """binary, classification or regression, of a task's class; None of any other."""
-    name = str(task).rpartition(".")[2].lower()
-    return name if name in TASKS else None
 
 
 def _joined(one: pl.Series, other: pl.Series) -> pl.Series:

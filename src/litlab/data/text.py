@@ -12,6 +12,7 @@ import torch
 from litlab.config.hydra_errors import suggestion
 from litlab.config.values import PositiveInt, Range
 from litlab.data.faults import some
+from litlab.data.column_types import as_text
 from litlab.data.guess import Guess
 from litlab.data.preprocessing.column_types import as_text
 from litlab.data.preprocessing.spec import DataSpec
@@ -22,7 +23,7 @@ from litlab.data.reading.table_file import read_table
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
-from litlab.escape import printable
+from litlab.escape import printable, some
 
 TEXTS = ("text", "review", "sentence", "comment", "message", "content", "document", "body")
 TARGETS = ("label", "sentiment", "class", "category", "target", "rating", "topic")

@@ -7,7 +7,6 @@ from omegaconf import DictConfig
 
 from litlab.config.overrides import as_override, is_set
 from litlab.data.columns import Row, is_target
-from litlab.data.faults import some
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.rules import (
     HUGE,
@@ -20,6 +19,7 @@ from litlab.diagnostics.rules import (
     input_scales,
     quantities,
 )
+from litlab.escape import some
 from litlab.models.cnn import channels_last
 
 SKEWED = 3.0  # skewness of outliers (a normal distribution has 0, an exponential one 2)

@@ -8,9 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from litlab.config.overrides import available, is_set
 from litlab.data.columns import Row, columns, describe_column, is_code, is_target
-from litlab.data.faults import some
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
+from litlab.escape import some
 from litlab.plots.canvas import shortened
 
 IMBALANCE = 4.0  # times as many samples in the most common class as in the rarest

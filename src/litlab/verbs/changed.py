@@ -42,9 +42,9 @@ def evaluation_of(words: Sequence[str]) -> Request:
 def _saved(request: Request) -> tuple[DictConfig, Mapping[str, str | None]] | None:
     """The run's settings as its directory has them, and its choices; None where only the checkpoint has them."""
     try:
-        config = cast(DictConfig, OmegaConf.create((request.directory / CONFIG).read_text(encoding="utf-8")))
+        config = OmegaConf.create((request.directory / CONFIG).read_text(encoding="utf-8"))
         config.paths.run_dir, config.trust = str(request.directory), list(trust.trusted(request.here))
-        return OmegaConf.create(_plain(config)), reading.read(request.directory / FILE)["choices"]
+        return OmegaConf.create(_plain(cast(DictConfig, config))), reading.read(request.directory / FILE)["choices"]
     except (OSError, ValueError, TypeError, AttributeError, LookupError, YAMLError, OmegaConfBaseException):
         return None
 

@@ -1,5 +1,6 @@
 """Which run is meant: by its directory, by a sweep of which it is the winner, or as the last one."""
 
+import os
 from pathlib import Path
 
 from litlab.errors import RequestError
@@ -70,7 +71,7 @@ def find_directory(name: str, log_dir: Path, prefix: str) -> Path:
         if not files:
             raise RequestError(f"{prefix}last: there is no run in {log_dir}; train one, or set paths.log_dir")
         return max(files, key=lambda file: file.stat().st_mtime).parent
-    if not name or not folder.is_dir():
+    if not name or not os.path.isdir(folder):  # pathlib raises for a long name
         raise RequestError(f"{prefix}{name}: there is no such directory; name a run's, {EXAMPLE.format(prefix)}")
     return folder
 

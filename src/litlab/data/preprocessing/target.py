@@ -56,7 +56,7 @@ def infer_target(values: pl.Series, task: str | None = None) -> Target:
     if distinct < 2:
         what = f"is {as_text(values)[0]} in every row that has one" if distinct else "has no value in any row"
         raise RequestError(f"{asked}: {what}; there is nothing to predict")
-    suggested, reason = _suggestion(values, distinct)
+    suggested, reason = suggested_task(values)
     kind = task or suggested
     if kind == "regression":
         if (numbers_in(values).null_count() / len(values)) > 0.5:
@@ -74,7 +74,9 @@ def infer_target(values: pl.Series, task: str | None = None) -> Target:
     return Target(name, kind, reason if kind == suggested else "as task= says", tuple(in_order))
 
 
-def _suggestion(values: pl.Series, distinct: int) -> tuple[str, str]:
+def suggested_task(values: pl.Series) -> tuple[str, str]:
+    """The task that a column without missing values suggests, and why."""
+    distinct = values.n_unique()
     if distinct == 2:
         return "binary", f"two values ({some_values(values)})"
     if values.dtype == pl.String and numbers_in(values).null_count() > 0.05 * len(values):
@@ -106,6 +108,12 @@ def suggest_task(settings: Mapping[str, Any]) -> list[str]:
     missing = tuple(map(str, settings.get("missing") or ()))
     found = infer_target(target_column(str(file), str(target), missing, header))
     return [f"task={found.task}", *(["task.monitor=val/loss", "task.mode=min"] if found.classes else [])]
+
+
+def task_name(task: str | None) -> str | None:
+    """binary, classification or regression, of a task's class; None of any other."""
+    name = str(task).rpartition(".")[2].lower()
+    return name if name in TASKS else None
 
 
 def refuse_unnamed(file: str | None, target: str | None, header: bool = True) -> None:

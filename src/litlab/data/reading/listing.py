@@ -2,16 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from litlab.config.hydra_errors import suggestion
-from litlab.data.faults import some
+from litlab.data.column_types import numbers_in, some_values
+from litlab.data.target import Target, suggested_task
 from litlab.errors import RequestError
-from litlab.escape import one_line, printable
+from litlab.escape import one_line, printable, some
 
 METADATA = "metadata.csv"
 NAMES = ("file_name", "filename", "file", "path", "image")  # columns that name the file, in this order
@@ -47,11 +49,18 @@ class Listing:
         entries: of the files.
         layout: how the folder is organized, in words.
         remarks: a sentence for each kind of files that are left out.
+        column: of metadata.csv with the labels; empty where folders name them.
     """
 
     entries: list[Entry]
     layout: str
     remarks: list[str] = field(default_factory=list)
+    column: str = ""
+
+    @property
+    def labels(self) -> pl.Series:
+        """Of the training files."""
+        return pl.Series(self.column, [entry.label for entry in self.entries if entry.part in ("", "train")])
 
 
 def list_files(root: Path, suffixes: tuple[str, ...], setting: str, label: str | None = None) -> Listing:
@@ -81,6 +90,8 @@ def list_files(root: Path, suffixes: tuple[str, ...], setting: str, label: str |
             listing.layout = f"folders {', '.join(parts)}, each with {listing.layout}"
         for folder, part in (parts or {"": ""}).items():
             _add(listing, root, folder, part, suffixes, asked, label)
+        if not all((root / folder / METADATA).exists() for folder in parts or ("",)):
+            listing.column = ""
     except OSError as error:
         raise RequestError(f"{asked}: cannot be read ({error.strerror}: {printable(str(error.filename))})") from error
     if not listing.entries:
@@ -106,6 +117,63 @@ def classes_of(listing: Listing, asked: str) -> tuple[str, ...]:
             f"left out {counted(unknown.total())} of classes that the training files lack: {some(sorted(unknown))}"
         )
     return tuple(names)
+
+
+def target_of(listing: Listing, asked: str, task: str | None) -> Target:
+    """What is to be predicted: classes or, of labels in metadata.csv, perhaps numbers. Entries of others are left out.
+
+    Args:
+        listing: of the labelled files.
+        asked: the folder's setting, for errors.
+        task: binary, classification or regression; None: what the labels suggest.
+
+    Raises:
+        RequestError: the labels cannot be that.
+    """
+    suggested, reason = suggested_task(listing.labels) if listing.column else ("", "labels are classes")
+    if (task or suggested) != "regression":
+        classes = classes_of(listing, asked)
+        if task == "binary" and len(classes) != 2:
+            raise RequestError(f"task=binary: {asked} has {len(classes)} classes; use task=classification")
+        kind = task or "classification"
+        return Target(listing.column, kind, "as task= says" if suggested == "regression" else reason, classes)
+    if not listing.column:
+        raise RequestError(f"task=regression: {asked}: its folders are classes; name the numbers in {METADATA}")
+    numbers = numbers_in(pl.Series([entry.label for entry in listing.entries], dtype=pl.String))
+    column = f"{asked}: the column {listing.column} of {METADATA}"
+    if numbers.null_count() > len(numbers) / 2:
+        raise RequestError(f"{column} holds no numbers ({some_values(listing.labels)}); set task=classification")
+    if numbers_in(listing.labels).drop_nulls().n_unique() < 2:
+        raise RequestError(f"{column} has one value; there is nothing to predict")
+    if lost := numbers.null_count():
+        listing.remarks.append(f"left out {counted(lost)} whose {listing.column} is no number")
+        known = numbers.is_not_null().to_list()
+        listing.entries = [entry for entry, is_known in zip(listing.entries, known, strict=True) if is_known]
+    return Target(listing.column, "regression", reason if suggested == "regression" else "as task= says", ())
+
+
+def suggest_task(settings: Mapping[str, Any]) -> list[str]:
+    """The override that chooses the task which the labels suggest: regression for numbers in metadata.csv.
+
+    Two labels are classes, too: task=binary is the user's choice.
+
+    Args:
+        settings: of a data set with `root` and `label`.
+
+    Raises:
+        RequestError: metadata.csv cannot be read, or has no column of labels.
+    """
+    root, labels = Path(str(settings.get("root"))), pl.Series("", [], pl.String)
+    try:
+        folders = [name for name, part in (_parts(root) or {"": ""}).items() if part in ("", "train")]
+        for file in (root / name / METADATA for name in folders):
+            if file.exists():
+                named = _read_metadata(file, f"data.root={printable(str(root))}", root, settings.get("label"))
+                labels.append(pl.Series("", [value for _, value in named.rows if value], pl.String))
+    except OSError:  # there is no such folder, as is told when it is opened
+        pass
+    is_number = len(labels) and suggested_task(labels)[0] == "regression"
+    return [f"task={'regression' if is_number else 'classification'}"]
 
 
 def _parts(root: Path) -> dict[str, str]:
@@ -153,7 +221,34 @@ def _add(
 
 def _add_named(listing: Listing, root: Path, folder: str, part: str, asked: str, label: str | None) -> None:
     """Add the files that a table names."""
-    path = root / folder / METADATA
+    named = _read_metadata(root / folder / METADATA, asked, root, label)
+    listing.column = named.column
+    if away := [name for name, _ in named.rows if _leaves(name)]:
+        raise RequestError(f"{named.where} names files outside of the folder: {some(list(map(printable, away)))}")
+    missing, unlabelled = [], 0
+    for name, value in named.rows:
+        relative = os.path.join(folder, name)
+        if not name or not (root / relative).is_file():
+            missing.append(printable(name) or "(no name)")
+        elif not value:
+            unlabelled += 1
+        else:
+            listing.entries.append(Entry(relative, printable(value), part))
+    if missing:
+        listing.remarks.append(f"{METADATA} names {counted(len(missing))} that cannot be found: {some(missing)}")
+    if unlabelled:
+        listing.remarks.append(f"left out {counted(unlabelled)} without a {named.column} in {METADATA}")
+
+
+class _Metadata(NamedTuple):
+    """A metadata.csv: the column of labels, names and labels of the files, and how errors name it."""
+
+    column: str
+    rows: list[tuple[str, str]]
+    where: str
+
+
+def _read_metadata(path: Path, asked: str, root: Path, label: str | None) -> _Metadata:
     where = f"{asked}: {printable(os.path.relpath(path, root))}"
     try:
         table = pl.read_csv(path, infer_schema=False)
@@ -170,21 +265,7 @@ def _add_named(listing: Listing, root: Path, folder: str, part: str, asked: str,
         raise RequestError(f"{where} has no column {printable(label or LABELS[0])}{meant}; {has}; set data.label")
     names = [(name or "").strip() for name in table[named].to_list()]
     labels = [(value or "").strip() for value in table[chosen].to_list()]
-    if away := [name for name in names if _leaves(name)]:
-        raise RequestError(f"{where} names files outside of the folder: {some(list(map(printable, away)))}")
-    missing, unlabelled = [], 0
-    for name, value in zip(names, labels, strict=True):
-        relative = os.path.join(folder, name)
-        if not name or not (root / relative).is_file():
-            missing.append(printable(name) or "(no name)")
-        elif not value:
-            unlabelled += 1
-        else:
-            listing.entries.append(Entry(relative, printable(value), part))
-    if missing:
-        listing.remarks.append(f"{METADATA} names {counted(len(missing))} that cannot be found: {some(missing)}")
-    if unlabelled:
-        listing.remarks.append(f"left out {counted(unlabelled)} without a {printable(chosen)} in {METADATA}")
+    return _Metadata(printable(chosen), list(zip(names, labels, strict=True)), where)
 
 
 def counted(number: int) -> str:
