@@ -1,6 +1,7 @@
 """A progress bar."""
 
 import io
+import multiprocessing
 import time
 from typing import Any, cast
 
@@ -10,8 +11,6 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
 
-from litlab import signals
-from litlab.config.job import in_sweep
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
@@ -41,8 +40,8 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Show the bar again; none in a sweep's other processes, which would all draw on one line."""
-        is_worker = in_sweep() and not signals.are_handled()
+        """Show the bar again; none in a worker, as of joblib: all would draw on one line."""
+        is_worker = multiprocessing.parent_process() is not None
         self._enabled = (self._console.is_terminal or self._console.is_jupyter) and not is_worker
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
