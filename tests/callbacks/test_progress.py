@@ -107,3 +107,10 @@ def test_a_reader_that_is_gone_and_a_run_that_breaks(fit, monkeypatch):
     with pytest.raises(RuntimeError, match="the loss is"):
         fit(*SETTING, "optimizer.lr=1000", callbacks=[bar])
     assert bar._bar is None
+
+
+def test_a_worker_draws_no_bar_on_the_terminal_that_it_shares(monkeypatch):
+    monkeypatch.setattr("rich.get_console", lambda: Console(file=io.StringIO(), force_terminal=True))
+    assert Progress()._enabled
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: object())
+    assert not Progress()._enabled

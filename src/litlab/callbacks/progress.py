@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import multiprocessing
 import time
 from typing import Any, cast
 
@@ -46,8 +47,8 @@ class Progress(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Show it again; but nothing in a sweep's other processes, which would all draw on one line."""
-        self._enabled = not in_sweep() or signals.are_handled()
+        """Show it again; but nothing in a worker, as of joblib: all would draw on one line."""
+        self._enabled = multiprocessing.parent_process() is None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar."""

@@ -8,10 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from litlab.data.faults import some
-from litlab.data.array_choice import Labels, choose, judge, targets_of
-from litlab.data.array_file import KINDS, open_file
-from litlab.data.array_layout import MEANING, Laid, Layout, judge_layout, laid_out
 from litlab.data.guess import Guess
 from litlab.data.reading.array_choice import Labels, choose, judge, targets_of
 from litlab.data.reading.array_file import KINDS, open_file

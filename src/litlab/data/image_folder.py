@@ -12,16 +12,12 @@ from torch import Tensor
 from litlab.config.values import Range
 from litlab.data.guess import Guess
 from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.preprocessing.target import TASKS, Target, task_name
 from litlab.data.reading.image_cache import Index, open_images
 from litlab.data.reading.images import SUFFIXES
-from litlab.data.reading.listing import Entry, Listing, classes_of, counted, list_files
-from litlab.data.image_cache import Index, open_images
-from litlab.data.images import SUFFIXES
 from litlab.data.listing import Entry, Listing, counted, list_files, target_of
-from litlab.data.spec import DataSpec
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
-from litlab.data.target import TASKS, Target, task_name
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.escape import printable, some
@@ -47,7 +43,7 @@ class ImageFolder(TensorData):
     file in `data_dir`, which is mapped into memory; see `litlab.data.reading.image_cache`.
 
     Args:
-        root: the folder; see `litlab.data.reading.listing`.
+        root: the folder; see `litlab.data.listing`.
         data_dir: the decoded images are kept in its folder `images`.
         size: of the images, one number or height and width; None: their median, at most 64.
         label: the column of metadata.csv with the labels; None: label, class, category or target.

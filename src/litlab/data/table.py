@@ -9,19 +9,14 @@ import polars as pl
 import torch
 
 from litlab.config.values import PositiveInt, SizeOrFraction
-from litlab.data.faults import some
-from litlab.data.column_types import KINDS
-from litlab.data.encoding import TableEncoding
 from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.preprocessing.column_types import KINDS
 from litlab.data.preprocessing.encoding import TableEncoding
 from litlab.data.preprocessing.spec import DataSpec
-from litlab.data.preprocessing.target import TASKS, infer_target, refuse_unnamed
+from litlab.data.preprocessing.target import infer_target, refuse_unnamed, task_name
 from litlab.data.reading.table_file import check_columns, read_table
 from litlab.data.splits import Split
-from litlab.data.table_file import check_columns, read_table
-from litlab.data.target import infer_target, refuse_unnamed, task_name
 from litlab.data.tensors import TensorData
 from litlab.errors import RequestError
 from litlab.escape import printable, some

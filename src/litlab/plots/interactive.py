@@ -80,7 +80,9 @@ def parallel_coordinates(
                 for place in range(len(marks))],
     )  # fmt: skip
     names = [*(axis.title for axis in axes), f"<b>{plain(metric)}</b>"]
-    figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names, range=[-0.08, len(settings) + 0.3])
+    figure.update_xaxes(
+        tickvals=list(range(len(names))), ticktext=names, range=[-0.02 * len(settings), 1.02 * len(settings)]
+    )
     figure.update_xaxes(side="top", showgrid=False, zeroline=False, fixedrange=True, tickangle=0)
     figure.update_yaxes(visible=False, range=[-0.06, 1.06], fixedrange=True)
     margin = {"l": 48, "r": 64, "t": 48, "b": 8}

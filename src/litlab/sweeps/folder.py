@@ -71,9 +71,11 @@ def resumed(config: DictConfig) -> Path | None:
 def typed(folder: Path) -> list[str]:
     """The words that the sweep in a folder was started with; none where its REQUEST, anyone's, cannot be read."""
     try:
-        words = yaml.safe_load(read_file(folder / REQUEST))["hydra"]["overrides"]["task"]
-        return [str(word) for word in words]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+        words = yaml.safe_load(read_file(folder / REQUEST))["hydra"]["overrides"]
+        of_hydra = [str(word) for word in words.get("hydra") or ()]
+        own = [word for word in of_hydra if not word.startswith(("hydra.mode=", "hydra.sweep.dir="))]  # set by `claim`
+        return [*map(str, words["task"]), *own]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return []
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from litlab.config.hydra_errors import suggestion
-from litlab.data.column_types import numbers_in, some_values
-from litlab.data.target import Target, suggested_task
+from litlab.data.preprocessing.column_types import numbers_in, some_values
+from litlab.data.preprocessing.target import Target, suggested_task
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable, some
 
