@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich import progress
 from rich.console import Console
 
-from litlab import signals
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
 from litlab.runs.report import metric_text

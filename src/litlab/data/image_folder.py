@@ -11,11 +11,11 @@ from torch import Tensor
 
 from litlab.config.values import Range
 from litlab.data.guess import Guess
+from litlab.data.listing import Entry, Listing, counted, list_files, target_of
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import TASKS, Target, task_name
 from litlab.data.reading.image_cache import Index, open_images
 from litlab.data.reading.images import SUFFIXES
-from litlab.data.listing import Entry, Listing, counted, list_files, target_of
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData

@@ -12,11 +12,11 @@ import torch
 from litlab.config.hydra_errors import suggestion
 from litlab.config.values import PositiveInt, Range
 from litlab.data.guess import Guess
+from litlab.data.listing import classes_of, counted, list_files
 from litlab.data.preprocessing.column_types import as_text
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import Target, infer_target
 from litlab.data.preprocessing.text_encoding import TextEncoding
-from litlab.data.listing import classes_of, counted, list_files
 from litlab.data.reading.table_file import read_table
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
