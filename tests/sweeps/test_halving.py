@@ -8,8 +8,9 @@ import types
 import pytest
 from sweeping import Sweep
 
-from litlab.sweeps.halving import rungs, survivors
+from litlab.sweeps.halving import survivors
 from litlab.sweeps.job import Job
+from litlab.sweeps.rungs import rungs
 
 
 @pytest.mark.parametrize(
