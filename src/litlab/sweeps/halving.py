@@ -15,12 +15,14 @@ from litlab.sweeps.job import Job
 from litlab.sweeps.rungs import best, rungs
 from litlab.sweeps.runner import Runner
 
+LAST = "litlab.callbacks.last.LastCheckpoint"
+
 
 def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     """Run the jobs of a sweep, each as far as its rank at the rungs says.
 
     Raises:
-        RequestError: the trainings have no common length in epochs, or nothing to choose by.
+        RequestError: the trainings have no common length in epochs, keep no last.ckpt, or have nothing to choose by.
         Exception: no job can be composed; or the launcher's own failure to start any.
     """
     plan = runner.plan
@@ -29,6 +31,8 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     lengths = {job.settings["trainer"].get("max_epochs") for job in alive}
     if len(lengths) > 1 or lengths & {None, -1}:
         raise RequestError(f"sweep.eta={options.eta}: needs the same trainer.max_epochs, such as 9, for all jobs")
+    if not all(LAST in (each.get("_target_") for each in job.settings["callbacks"].values()) for job in alive):
+        raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
     for until in steps:
