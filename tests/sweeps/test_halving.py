@@ -8,8 +8,9 @@ import types
 import pytest
 from sweeping import Sweep
 
-from litlab.sweeps.halving import rungs, survivors
+from litlab.sweeps.halving import survivors
 from litlab.sweeps.job import Job
+from litlab.sweeps.rungs import rungs
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,7 @@ def test_what_cannot_be_halved_is_refused_in_one_line(command, slow_learner):
             "sweep.prune=median",
             "seed=0,1",
         ): "sweep.prune=median: is for sweep=optuna; for others there is sweep=halving",
+        ("callbacks=none", "seed=0,1"): "sweep.eta=3: goes on from last.ckpt, which callbacks.last saves; keep that",
         ("sweep.eta=1", "seed=0,1"): "sweep.eta=1: must be a whole number from 2, such as 3",
     }.items():
         code, _, err = command("-m", "sweep.eta=3", *words)
@@ -212,3 +214,51 @@ def test_a_survivor_has_the_weights_of_a_run_alone(tmp_path, same_weights):
     assert (one / "history.csv").read_text() == (other / "history.csv").read_text()
     assert by_rate[0.1]["metrics"] == alone.results[0]["metrics"]
     assert "test/accuracy" not in by_rate[0.01]["metrics"] and by_rate[0.01]["error"] == "after epoch 2"
+
+
+@pytest.mark.slow
+def test_halving_within_stacks_ends_as_trainings_alone(tmp_path):
+    """Two stacks, as the batch size parts them; a member that drops out or goes on is as a run alone."""
+    import torch
+
+    small = ("model=mlp", "model.hidden_sizes=[8]", "model.dropout=0.2", "trainer.precision=64-true", "threads=1")
+    words = (*small, "trainer.max_epochs=4", "data.batch_size=256,512", "optimizer.lr=0.3,0.1,0.00001")
+    stacked = Sweep(tmp_path / "stacked", *words, "sweep.eta=2", "hydra/launcher=stacked").end()
+    whole = Sweep(tmp_path / "whole", *words).end()
+    assert stacked.process.returncode == 0 and "one by one" not in stacked.text, stacked.text
+    assert sorted(each["epochs"] for each in stacked.results) == [1, 1, 1, 2, 4, 4]
+    assert {each["status"] for each in stacked.results if each["epochs"] < 4} == {"pruned"}
+    assert all(each["stacked"] == 3 for each in stacked.results)
+    for folder in stacked.folder.glob("*/checkpoints"):
+        result = json.loads((folder.parent / "result.json").read_text())
+        curve, alone = (
+            (base / folder.parent.name / "history.csv").read_text().splitlines()[: result["epochs"] + 1]
+            for base in (stacked.folder, whole.folder)
+        )
+        assert len(curve) == result["epochs"] + 1
+        for line, other in zip(curve[1:], alone[1:], strict=True):
+            assert [float(cell) for cell in line.split(",")] == pytest.approx(
+                [float(cell) for cell in other.split(",")]
+            )
+        if result["status"] == "completed":
+            one, two = (
+                torch.load(base / folder.parent.name / "checkpoints" / "last.ckpt", weights_only=True)
+                for base in (stacked.folder, whole.folder)
+            )
+            for name, weight in one["state_dict"].items():
+                torch.testing.assert_close(weight, two["state_dict"][name], rtol=0, atol=1e-10)
+            buffers = (
+                [state["momentum_buffer"] for state in each["optimizer_states"][0]["state"].values()]
+                for each in (one, two)
+            )
+            for first, second in zip(*buffers, strict=True):
+                torch.testing.assert_close(first, second, rtol=0, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_stacked_is_halved_one_by_one(tmp_path):
+    words = ("trainer.max_epochs=2", "data.batch_size=512", "optimizer=rmsprop", "optimizer.lr=0.01,0.00001")
+    done = Sweep(tmp_path, *words, "sweep.eta=2", "hydra/launcher=stacked", "threads=1").end()
+    assert done.process.returncode == 0, done.text
+    assert "2 jobs are trained one by one, rung by rung: RMSprop has no update for a stack" in done.text
+    assert [(each["status"], each["epochs"]) for each in done.results] == [("completed", 2), ("pruned", 1)]

@@ -371,6 +371,10 @@ def test_the_first_seed_is_pruned_by_the_median_and_the_others_follow(trial):
 
 
 def test_a_wrong_pruner_is_refused_in_one_line(search):
+    with pytest.raises(
+        RequestError, match=r"^hydra.sweeper.storage=/home/me/.profile: must be a file NAME.log, or the"
+    ):
+        search("hydra.sweeper.storage=/home/me/.profile")
     with pytest.raises(RequestError, match=r"^sweep.prune=mean: must be one of median, halving, hyperband$"):
         search("sweep.prune=mean")
     with pytest.raises(RequestError, match=r"^hydra.sweeper.pruners.halving: .*min_resource"):

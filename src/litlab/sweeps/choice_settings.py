@@ -41,7 +41,8 @@ class ChoiceSettings:
             config: the sweep's, with its hydra node.
             words: for each setting or choice, its values as overrides.
         """
-        every = [[word for word in each if key_of(word) in config.hydra.runtime.choices] for each in words]
+        groups = {str(group).split("@")[0] for group in config.hydra.runtime.choices}
+        every = [[word for word in each if key_of(word) in groups] for each in words]
         fixed = [each[0] for each in every if len(each) == 1]
 
         def load(chosen: Sequence[str]) -> Mapping[str, Any] | None:

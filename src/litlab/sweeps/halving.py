@@ -12,33 +12,28 @@ from litlab.runs.history import read_history
 from litlab.runs.report import relative
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
-from litlab.sweeps.job_result import NOT_STARTED, JobResult
-from litlab.sweeps.rows import Spread
+from litlab.sweeps.rungs import best, rungs
 from litlab.sweeps.runner import Runner
 
-
-def rungs(first: int, eta: int, epochs: int) -> list[int]:
-    """The epochs of the rungs, and last that of the whole training: 1, 3, 8 for eta 3 and 8 epochs."""
-    found = []
-    while first < epochs:
-        found.append(first)
-        first *= eta
-    return [*found, epochs]
+LAST = "litlab.callbacks.last.LastCheckpoint"
 
 
 def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     """Run the jobs of a sweep, each as far as its rank at the rungs says.
 
     Raises:
-        RequestError: the trainings have no common length in epochs, or nothing to choose by.
+        RequestError: the trainings have no common length in epochs, keep no last.ckpt, or have nothing to choose by.
         Exception: no job can be composed; or the launcher's own failure to start any.
     """
     plan = runner.plan
-    options, task = plan.config.sweep, plan.config.task
+    options = plan.config.sweep
     alive = [job for job in plan.add(job_overrides).jobs if job.duplicate_of is None and job.error is None]
     lengths = {job.settings["trainer"].get("max_epochs") for job in alive}
     if len(lengths) > 1 or lengths & {None, -1}:
         raise RequestError(f"sweep.eta={options.eta}: needs the same trainer.max_epochs, such as 9, for all jobs")
+    if not all(LAST in (each.get("_target_") for each in job.settings["callbacks"].values()) for job in alive):
+        raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
+    metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
     for until in steps:
         for job in alive:
@@ -50,9 +45,9 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
             return
         if until < steps[-1]:
             settings = _settings(alive)
-            alive = survivors(settings, until, options.eta, task.monitor, task.mode)
+            alive = survivors(settings, until, options.eta, metric, mode)
             if not alive:
-                what = f"no job has {task.monitor} after epoch {until}, and the best are chosen by it"
+                what = f"no job has {metric} after epoch {until}, and the best are chosen by it"
                 raise RequestError(f"sweep.eta={options.eta}: {what}; see sweep.rung, and task.monitor")
             number = len(_settings(alive))
             print(f"epoch {until} of {steps[-1]}: {number} of {len(settings)} settings go on", flush=True)
@@ -73,21 +68,14 @@ def survivors(settings: Sequence[Sequence[Job]], until: int, eta: int, metric: s
         known = [each for each in read_history(job.folder).get(name, ())[:until] if math.isfinite(each)]
         return known[-1] if known and job.status != "failed" else None
 
-    sign = -1 if mode == "max" else 1
-    means = [Spread.of(value(job, metric) for job in jobs) for jobs in settings]
-    losses = [Spread.of(value(job, "val/loss") for job in jobs).mean for jobs in settings]
-    order = sorted(
-        (sign * each.mean, math.inf if loss is None else loss, number)
-        for number, (each, loss) in enumerate(zip(means, losses, strict=True))
-        if each.mean is not None and each.n == len(settings[number])
-    )
-    best = sorted(number for *_, number in order[: math.ceil(len(settings) / eta)])
-    return [job for number in best for job in settings[number]]
+    values = [[value(job, metric) for job in jobs] for jobs in settings]
+    losses = [[value(job, "val/loss") for job in jobs] for jobs in settings]
+    return [job for number in best(values, losses, eta, mode) for job in settings[number]]
 
 
 def _settings(jobs: Sequence[Job]) -> list[list[Job]]:
     """Jobs that differ only in seed and fold together."""
     found: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(JobResult(NOT_STARTED, settings=job.settings).identity(replicates=False), []).append(job)
+        found.setdefault(job.setting, []).append(job)
     return list(found.values())

@@ -14,7 +14,7 @@ from litlab.runs.heartbeat import is_alive_elsewhere, this_process
 from litlab.runs.recording import format_error
 from litlab.runs.result import FILE, StoredResult, write
 from litlab.sweeps.folder import hydra_list, hydra_quoted, read
-from litlab.sweeps.job_result import JobResult
+from litlab.sweeps.job_result import NOT_STARTED, JobResult
 from litlab.sweeps.naming import swept_values
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,11 @@ class Job:
     def is_original(self) -> bool:
         """Whether jobs with the same settings are its duplicates: it has completed, or still may."""
         return self.duplicate_of is None and self.status not in ("failed", "interrupted")
+
+    @property
+    def setting(self) -> str:
+        """Equal for jobs that differ only in seed and fold."""
+        return JobResult(NOT_STARTED, settings=self.settings).identity(replicates=False)
 
     @property
     def is_due(self) -> bool:

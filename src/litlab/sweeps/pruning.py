@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
 from litlab.errors import Pruned, RequestError
+from litlab.tasks.steps.replayed import Replay
 
 Values = Sequence[float | None]  # the monitored metric after each epoch; None where it was not computed
 
@@ -65,12 +66,13 @@ class Pruning(L.Callback):
         return values
 
 
-def judge_of_this_job(config: DictConfig) -> Judge | None:
+def judge_of_this_job(config: DictConfig, replay: Replay | None) -> Judge | None:
     """Who ends the job that runs here early; None: nobody."""
     if not in_sweep() or config.sweep.dry_run:
         return None
     if config.sweep.pause is not None:
-        return Rung(config.sweep.pause)
+        epochs = config.sweep.pause if replay is None else replay.until
+        return None if epochs is None else Rung(epochs)
     if config.sweep.prune is None or config.sweep.trial is None:
         return None
     from litlab.sweeps.trial import RunningTrial  # here, because it needs the extra optuna
@@ -78,13 +80,18 @@ def judge_of_this_job(config: DictConfig) -> Judge | None:
     return RunningTrial(config)
 
 
-def add_pruning(config: DictConfig, trainer: L.Trainer) -> None:
+def add_pruning(config: DictConfig, trainer: L.Trainer, replay: Replay | None = None) -> None:
     """Let the job that runs here end early, if its sweep may want that.
+
+    Args:
+        config: of the job.
+        trainer: gets a callback.
+        replay: of the job's training, which a stack may have ended.
 
     Raises:
         RequestError: it trains on several devices.
     """
-    judge = judge_of_this_job(config)
+    judge = judge_of_this_job(config, replay)
     if judge is None:
         return
     if trainer.world_size > 1:

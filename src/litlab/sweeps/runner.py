@@ -199,7 +199,14 @@ class Runner:
     def _run_stacks(self, jobs: Sequence[Job]) -> None:
         """Launch jobs one by one; those of a stack are trained together when the first of them starts."""
         from litlab.sweeps.stacked import Stack  # here, because it imports torch
+        from litlab.sweeps.stacked_halving import halving_stack
 
+        if self.plan.config.sweep.eta is not None:
+            whole = halving_stack(self.plan, jobs)
+            for number, job in enumerate(jobs):
+                with whole.job(number) if whole else contextlib.nullcontext():
+                    self._launch([job])
+            return
         for part in stacks(jobs, self.plan.config.sweep.stack, self.plan.swept):
             configs = (
                 []

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,8 +62,12 @@ class Stack:
     def replay(self, number: int) -> Replay | None:
         """The training of a job; None if it has to train alone."""
         if self._replays is None:
-            self._replays = _train(self.configs)
+            self._replays = self.train()
         return self._replays[number]
+
+    def train(self) -> list[Replay | None]:
+        """The training of each job; None if it has to train alone."""
+        return _train(self.configs)
 
 
 def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
@@ -105,6 +109,7 @@ class Member:
         rates = [each.p for each in self.task.modules() if isinstance(each, torch.nn.Dropout)]
         self.stream = (self.seed, *rates)
         self.replay = Replay(1)
+        self.metrics: Mapping[str, Tensor] = {}  # of the latest epoch
         self.best: Tensor | None = None
         self.best_epoch: ReplayedEpoch | None = None
         self.is_alive = True
@@ -139,6 +144,7 @@ class Member:
             kept: returns the weights and the rest.
         """
         metrics = {"train/loss": torch.tensor(loss)} | {f"val/{name}": each for name, each in epoch.validation.items()}
+        self.metrics = metrics
         if self.replay.epochs and self.replay.epochs[-1] is not self.best_epoch:
             self.replay.epochs[-1].kept = None
         self.replay.epochs.append(epoch)
@@ -150,6 +156,10 @@ class Member:
             self.best_epoch = epoch
         if self.task.schedule is not None:
             self.task.schedule.after_epoch(len(self.replay.epochs) - 1, metrics)
+
+    def value(self, metric: str) -> float | None:
+        """A metric of the latest epoch; None without it, or after a divergence."""
+        return float(self.metrics[metric]) if self.is_alive and metric in self.metrics else None
 
     def _is_better(self, value: Tensor) -> bool:
         """As ModelCheckpoint decides it: not a number is the worst, and the first one is kept all the same."""
@@ -193,6 +203,7 @@ class StackedTraining:
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
             (task.double() if self.dtype == torch.float64 else task).to(self.device)
+        self.epoch = 0
         self._build()
 
     def _build(self) -> None:
@@ -213,7 +224,6 @@ class StackedTraining:
         if [member.seed for member in members] != [seed for seed in seeds for _ in range(each)] and len(seeds) > 1:
             seeds = [member.seed for member in members]  # not as many of each: every member has a batch of its own
         index = torch.arange(len(self.inputs), device=self.device)
-        self.epoch = 0
         self.loaders = [
             TensorLoader(
                 index, index, data.batch_size, shuffle=data.shuffle, drop_last=data.drop_last, seed=seed,
@@ -221,7 +231,7 @@ class StackedTraining:
             )
             for seed in seeds
         ]  # fmt: skip
-        for member in members:
+        for member in members if self.epoch == 0 else ():
             member.start(self.dtype, len(self.loaders[0]))
             member.replay.stacked = len(members)
         self.objective = stacked_objective(tasks, self.weights[0].detach())
@@ -232,12 +242,30 @@ class StackedTraining:
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else tensor.dtype)
 
-    def run(self) -> list[Replay]:
-        """Train; what each job's own training would have been, in their order."""
-        while self.epoch < self.config.trainer.max_epochs and any(member.is_alive for member in self.sorted):
+    def run(self, until: int | None = None) -> list[Replay]:
+        """Train, to an epoch or to the end; what each job's own training would have been, in their order."""
+        while self.epoch < (until or self.config.trainer.max_epochs) and any(member.is_alive for member in self.sorted):
             self._run_epoch()
             self.epoch += 1
         return [member.replay for member in self.members]
+
+    @torch.no_grad()
+    def keep(self, numbers: Collection[int]) -> None:
+        """Go on with these members, by their jobs' order, as a smaller stack; the others end here."""
+        places = [place for place, number in enumerate(self.order) if number in numbers]
+        if len(places) == len(self.order):
+            return
+        self.order, before = [self.order[place] for place in places], self.sorted
+        self.sorted = [before[place] for place in places]
+        self.tasks = [member.task for member in self.sorted]
+        for place, member in zip(places, self.sorted, strict=True):
+            member.random = self.generators[place].get_state()
+            for name, weight in member.task.model.named_parameters():
+                weight.copy_(self.network.weights[name][place])
+        if places:
+            update: Any = self.update
+            self._build()
+            self.update.take(update, torch.tensor(places, device=self.device))
 
     def _run_epoch(self) -> None:
         started = time.perf_counter()

@@ -19,8 +19,16 @@ def open_storage(address: str) -> BaseStorage:
     """What Optuna keeps a study in: a database's address, or a file's path, which becomes a journal.
 
     A journal takes a report in half a millisecond, SQLite in twenty, and several processes may write to it.
+
+    Raises:
+        RequestError: it is neither. Other people's files may set it, and a journal is appended to what is there.
     """
-    return get_storage(address) if "://" in address else JournalStorage(JournalFileBackend(address))
+    if "://" in address:
+        return get_storage(address)
+    if not address.endswith(".log"):
+        what = "must be a file NAME.log, or the address of a database, such as sqlite:///study.db"
+        raise RequestError(f"hydra.sweeper.storage={address}: {what}")
+    return JournalStorage(JournalFileBackend(address))
 
 
 def build_pruner(sweeper: DictConfig, name: str) -> Any:

@@ -335,6 +335,7 @@ class Task(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before a fit: let Lightning's loops start where the run stopped."""
         if position.KEY in checkpoint and is_attached(self) and self.trainer.state.fn == TrainerFn.FITTING:
+            self.trainer.precision_plugin.convert_module(self)  # else weights in float64 would be loaded as float32
             if self.progress.is_over:
                 self.trainer.should_stop = True
                 return

@@ -59,7 +59,7 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
     if trainer.world_size > 1 and process_info() is None:
         run_on_ranks(train, config, result, trainer.world_size)
         return result
-    add_pruning(config, trainer)
+    add_pruning(config, trainer, replay)
     task.steps_per_execution = steps_per_execution(config, trainer, task)
     if replay is not None:
         take_over(replay, trainer, task, result)

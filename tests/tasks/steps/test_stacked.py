@@ -52,6 +52,29 @@ def test_an_update_is_torchs_of_each_member(optimizer, settings, clip):
         torch.testing.assert_close(update.state(number), kept, rtol=0, atol=1e-12, check_dtype=False)
 
 
+@pytest.mark.parametrize(("optimizer", "more"), [(SGD, {"momentum": 0.9}), (SGD, {}), (ADAM, {}), (ADAMW, {})])
+def test_members_that_go_on_as_a_smaller_stack_take_their_state_along(optimizer, more):
+    optimizers = [optimizer([nn.Parameter(torch.zeros(1))], lr=rate, **more) for rate in (0.1, 0.2, 0.3)]
+    weight = torch.randn(3, 4, dtype=torch.float64)
+    gradients = torch.randn(4, 3, 4, dtype=torch.float64)
+
+    def run(update, members, steps):
+        for step in steps:
+            constants = [update.constants(optimizers[number].param_groups[0], step + 1) for number in members]
+            update([gradients[step, members]], torch.tensor(constants, dtype=torch.float64).T)
+
+    whole = weight.clone()
+    run(stacked_update([whole], optimizers), [0, 1, 2], range(4))
+    stack = weight.clone()
+    update = stacked_update([stack], optimizers)
+    run(update, [0, 1, 2], range(2))
+    smaller = stack[[0, 2]].clone()
+    after = stacked_update([smaller], [optimizers[0], optimizers[2]])
+    after.take(update, torch.tensor([0, 2]))
+    run(after, [0, 2], range(2, 4))
+    assert torch.equal(smaller, whole[[0, 2]])
+
+
 @pytest.mark.parametrize(
     ("optimizers", "why"),
     [

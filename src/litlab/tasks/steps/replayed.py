@@ -52,12 +52,14 @@ class Replay:
         epochs: all of them; a diverged one is the last, and has nothing but its losses.
         passed: called with the seconds of each epoch as the Trainer ends it.
         epoch: the one that the Trainer is in.
+        until: the epoch after which the sweep has ended it early; None: it has not.
     """
 
     stacked: int
     epochs: list[ReplayedEpoch] = field(default_factory=list)
     passed: Callable[[float], None] = lambda seconds: None
     epoch: int = 0
+    until: int | None = None
 
     @property
     def has_weights(self) -> bool:

@@ -92,6 +92,10 @@ class StackedSGD:
                 gradient = torch.addcmul(gradient, buffer, per_member(momentum, weight)) if self.nesterov else buffer
             weight.addcmul_(gradient, per_member(rate, weight), value=-1)
 
+    def take(self, other: "StackedSGD", members: Tensor) -> None:
+        """Take over the state of these members (indices) of a larger stack."""
+        self.buffers = [buffer[members] for buffer in other.buffers]
+
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""
         return [{"momentum_buffer": buffer[member].clone()} for buffer in self.buffers]
@@ -137,6 +141,12 @@ class StackedAdam:
             mean.lerp_(gradient, share.expand_as(mean))
             square.mul_(keep).add_(gradient.square().mul_(add))
             weight.addcdiv_(mean * size, (square.sqrt() / root).add_(self.eps), value=-1)
+
+    def take(self, other: "StackedAdam", members: Tensor) -> None:
+        """Take over the state of these members (indices) of a larger stack."""
+        self.steps = other.steps
+        self.means = [mean[members] for mean in other.means]
+        self.squares = [square[members] for square in other.squares]
 
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""

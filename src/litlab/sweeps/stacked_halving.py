@@ -1,0 +1,97 @@
+"""Successive halving within stacks: at a rung the worse members drop out, and the others go on as a smaller stack."""
+
+import logging
+from collections.abc import Sequence
+
+from lightning.pytorch.utilities.memory import is_oom_error
+from omegaconf import DictConfig
+
+from litlab.escape import one_line
+from litlab.sweeps.job import Job
+from litlab.sweeps.plan import Plan
+from litlab.sweeps.rungs import best, rungs
+from litlab.sweeps.stacked import Stack, StackedTraining
+from litlab.sweeps.stacking import MOST, groups, refusal
+from litlab.tasks.steps.replayed import Replay
+from litlab.tasks.steps.stacked import NotStackableError
+
+log = logging.getLogger(__name__)
+
+
+def halving_stack(plan: Plan, jobs: Sequence[Job]) -> "HalvingStack | None":
+    """What trains the jobs of a halving; None, and a line says why, where each has to be trained by itself to its rung.
+
+    Args:
+        plan: of the sweep.
+        jobs: to be trained.
+    """
+    if any(job.result for job in jobs):
+        return None  # at a later rung
+    planned = [job for job in plan.jobs if job.error is None and job.duplicate_of is None]
+    if len(jobs) < len(planned) or any(job.resume for job in jobs):
+        reason = "some have been trained before"
+    else:
+        reason = next(filter(None, (refusal(job.settings) for job in jobs)), "")
+    if reason:
+        print(f"{len(jobs)} jobs are trained one by one, rung by rung: {reason}", flush=True)
+        return None
+    return HalvingStack(plan.config, jobs, [plan.composer.config_of(job.overrides) for job in jobs])
+
+
+class HalvingStack(Stack):
+    """Jobs that are halved when the first of them asks for its training, in as many stacks as they need.
+
+    Args:
+        config: the sweep's.
+        jobs: of the sweep.
+        configs: of the jobs.
+    """
+
+    def __init__(self, config: DictConfig, jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
+        super().__init__(configs)
+        self.config = config
+        size = config.sweep.stack
+        self.parts = groups([job.settings for job in jobs], MOST if size == "auto" else int(size))
+        self.settings = [job.setting for job in jobs]
+
+    def train(self) -> list[Replay | None]:
+        """The training of each job, as far as it goes; None if it has to train alone: then a line says why."""
+        try:
+            return list(self._halve())
+        except NotStackableError as reason:
+            why = str(reason)
+        except Exception as error:  # the jobs will meet the same one by one, if it is theirs
+            log.exception("the stack failed")
+            why = "out of memory; set sweep.stack" if is_oom_error(error) else f"their stack failed: {one_line(error)}"
+        print(f"{len(self.configs)} jobs are trained one by one, rung by rung: {why}", flush=True)
+        return [None] * len(self.configs)
+
+    def _halve(self) -> list[Replay]:
+        trainings = [StackedTraining([self.configs[index] for index in part]) for part in self.parts]
+        members = {
+            index: member
+            for part, training in zip(self.parts, trainings, strict=True)
+            for index, member in zip(part, training.members, strict=True)
+        }
+        options, task = self.config.sweep, self.configs[0].task
+        steps, alive = rungs(options.rung, options.eta, self.configs[0].trainer.max_epochs), set(members)
+        for until in steps:
+            for training in trainings:
+                training.run(until)
+            if until == steps[-1]:
+                break
+            settings: dict[str, list[int]] = {}
+            for index in sorted(alive):
+                settings.setdefault(self.settings[index], []).append(index)
+            values, losses = (
+                [[members[index].value(name) for index in each] for each in settings.values()]
+                for name in (task.monitor, "val/loss")
+            )
+            kept = best(values, losses, options.eta, task.mode)
+            goes_on = {index for number in kept for index in list(settings.values())[number]}
+            for index in alive - goes_on:
+                members[index].replay.until = until
+            alive = goes_on
+            for part, training in zip(self.parts, trainings, strict=True):
+                training.keep({place for place, index in enumerate(part) if index in alive})
+        return [members[index].replay for index in range(len(self.configs))]
