@@ -155,9 +155,7 @@ def _rows(measured: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
     for row in measured:
         if row.get("sweep", "") != first.get("sweep"):
             first = {"sweep": "", **row}
-        each, base = (
-            {kind: one[kind] / one["jobs"] for kind in ("cpu_seconds", "seconds")} for one in (row, first)
-        )
+        each, base = ({kind: one[kind] / one["jobs"] for kind in ("cpu_seconds", "seconds")} for one in (row, first))
         names = [str(value) for key, value in row.items() if key in ("sweep", "launcher", "members")]
         times = [f"{base[kind] / each[kind]:.2f}" for kind in ("cpu_seconds", "seconds")]
         cpu = [f"{row['cpu_seconds']:.1f}", f"{each['cpu_seconds']:.3f}", f"{row['seconds']:.1f}"]

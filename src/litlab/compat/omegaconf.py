@@ -65,5 +65,5 @@ def _dumper() -> type[Any]:
     if not yaml.__with_libyaml__:
         return pure
     quick = type("QuickDumper", (yaml.CDumper,), {})
-    quick.yaml_representers = pure.yaml_representers  # type: ignore[attr-defined]
+    quick.yaml_representers = pure.yaml_representers
     return quick
