@@ -106,7 +106,7 @@ def test_the_baselines_do_not_count_as_litlab(compose, monkeypatch, tmp_path):
 
 
 def test_wrong_requests_are_told_at_once(root):
-    for words in [("--models", "huge"), ("--rounds", "0"), ("--threads", "many")]:
+    for words in [("--models", "huge"), ("--sweep", "huge"), ("--rounds", "0"), ("--threads", "many")]:
         script = [sys.executable, str(root / "scripts" / "benchmark.py"), *words]
         done = subprocess.run(
             script, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root / "src")}

@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from litlab import signals
 from litlab.callbacks import pictures as module
 from litlab.callbacks.history import History
 from litlab.callbacks.pictures import PICTURES, Tested, confident_mistakes
@@ -16,6 +17,7 @@ from litlab.data.breast_cancer import BreastCancer
 from litlab.data.digits import Digits
 from litlab.data.sine import Sine
 from litlab.plots import classification, regression
+from litlab.runs.postponed import postponed
 from litlab.tasks.binary import Binary
 from litlab.tasks.classification import Classification
 from litlab.tasks.prediction import evaluating
@@ -103,6 +105,23 @@ def test_mistakes_splits_and_pictures_by_name():
 
 def test_fast_dev_run_draws_nothing(run):
     assert pictures(run(*DIGITS, "debug=fast_dev_run")) == set()
+
+
+@pytest.mark.slow
+def test_in_a_sweep_of_this_process_the_best_job_is_drawn_at_the_end_and_in_another_at_once(run, monkeypatch, tmp_path):
+    for name, value in {"in_sweep": lambda: True, "sweep_folder": lambda: tmp_path}.items():
+        monkeypatch.setattr(module, name, value)
+    words = (*DIGITS, "logger=tensorboard", "callbacks.dashboard.samples=false", "optimizer.lr=0.1")
+    with signals.handled():
+        jobs = [run(*words, f"trainer.max_epochs={epochs}") for epochs in (1, 3, 1)]
+        assert not any(map(pictures, jobs))
+        postponed(str(tmp_path)).do()
+    names = {"confusion_matrix", "mistakes", "curves"}
+    assert list(map(pictures, jobs)) == [set(), names, set()]
+    events = EventAccumulator(str(jobs[1] / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    assert set(events.Tags()["images"]) == {f"plots/{name}" for name in names}
+    assert pictures(run(*words, "trainer.max_epochs=8")) == names, "a worker may end with this job"
 
 
 @pytest.mark.parametrize(

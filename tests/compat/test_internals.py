@@ -1,8 +1,10 @@
 """The internals that litlab relies on, one by one: a failure says what an upgrade of the library broke."""
 
+import copy
 import sys
 import types
 import warnings
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -19,6 +21,7 @@ from hydra.types import RunMode
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from litlab.compat import hydra as compat
 from litlab.compat.lightning import (
@@ -29,7 +32,7 @@ from litlab.compat.lightning import (
     restart_data,
     train_time_interval,
 )
-from litlab.compat.omegaconf import root
+from litlab.compat.omegaconf import quick, root
 from litlab.compat.torch import version
 
 
@@ -82,6 +85,13 @@ def test_no_version_of_hydra_warns_of_how_it_is_called(conf):
         assert compat.instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
 
 
+@dataclass
+class Launcher:
+    """A structured config, as launchers have."""
+
+    jobs: int = 2
+
+
 class Picky:
     """Changes what it gets, and refuses odd numbers."""
 
@@ -102,6 +112,25 @@ def test_a_class_may_change_a_dict_and_its_errors_are_causes():
     assert isinstance(caught.value.__cause__, ValueError) and OmegaConf.is_struct(config)
 
 
+def test_objects_are_built_as_hydra_builds_them():
+    """But for containers, which are plain."""
+    delta = {"_target_": "datetime.timedelta", "hours": "${hours}"}
+    config = OmegaConf.create({"hours": 2, "a": {"_target_": "builtins.dict", "each": [delta, 1], "x": {"y": delta}}})
+    built = compat.instantiate(config.a, x2={"_target_": "given"})
+    assert built == {
+        "each": [timedelta(hours=2), 1], "x": {"y": timedelta(hours=2)}, "x2": {"_target_": "given"}
+    } and type(built["each"]) is list  # fmt: skip
+    assert compat.instantiate({**config.a, "_recursive_": False})["each"][0] == {**delta, "hours": 2}
+    assert compat.instantiate({**delta, "hours": 1, "_partial_": True})(minutes=5) == timedelta(minutes=65)
+    assert compat.instantiate({"_target_": "datetime.timedelta", "_args_": [1]}) == timedelta(days=1)
+    assert compat.instantiate(delta, hours=3) == timedelta(hours=3), "what is given comes before what is set"
+    assert compat.instantiate(None) is None and compat.instantiate({}) == {}
+    with pytest.raises(MissingMandatoryValue):
+        compat.instantiate(OmegaConf.create({"_target_": "datetime.timedelta", "days": "???"}))
+    with pytest.raises(InstantiationException, match=r"Error locating target 'datetime\.nothing'"):
+        compat.instantiate({"_target_": "datetime.nothing"})
+
+
 def test_overrides_are_applied_as_hydra_does(conf):
     config = OmegaConf.create({"model": {"width": 1, "depth": 2}})
     OmegaConf.set_struct(config, True)
@@ -119,6 +148,29 @@ def test_the_options_parser_knows_hydras_options():
     asked = compat.options_parser().parse_args(["-m", "--cfg", "job", "--config-dir=x"])
     assert (asked.multirun, asked.cfg, asked.config_dir) == (True, "job", "x")
     assert asked.config_path is None and asked.experimental_rerun is None
+
+
+def test_omegaconf_does_the_same_when_it_is_quick(conf):
+    text = {"a": "on", "c": "${d.e}/x", "d": {"e": "ü # '\"\n", "f": [None, True, 1e-5, 0.1]}, "long": "w " * 99}
+    config = OmegaConf.create(text)
+    OmegaConf.set_readonly(config.d, True)
+    yaml, plain = OmegaConf.to_yaml(config), OmegaConf.to_container(config, resolve=True)
+    with quick():
+        copied, part = copy.deepcopy(config), copy.deepcopy(config.d)
+        assert copied == config and copied.d is not config.d and OmegaConf.is_readonly(copied.d)
+        assert root(part) is config and root(copied.d) is copied, "a part's copy stays where it was"
+        assert OmegaConf.to_yaml(copied) == yaml
+        copied.a = "${c}"
+        assert OmegaConf.to_container(copied, resolve=True) == plain | {"a": plain["c"]}
+        anything = OmegaConf.create({"a": conf.__fspath__}, flags={"allow_objects": True})
+        assert copy.deepcopy(anything).a() == str(conf), "what pickle might not take is copied by copy"
+
+
+def test_a_config_of_a_class_that_was_loaded_anew_is_copied_all_the_same(monkeypatch):
+    config = OmegaConf.structured(Launcher)
+    monkeypatch.setattr(sys.modules[__name__], "Launcher", type("Launcher", (), {}), raising=True)
+    with quick():
+        assert copy.deepcopy(config) == {"jobs": 2}
 
 
 def test_a_node_of_omegaconf_leads_to_its_root():

@@ -50,6 +50,8 @@ def _copied(config: DictConfig, memo: dict[int, Any]) -> DictConfig:
     config._set_parent(None)
     try:
         copy: DictConfig = pickle.loads(pickle.dumps(config))
+    except pickle.PicklingError:  # of a launcher's class that Hydra, looking for plugins in a worker, has loaded anew
+        copy = _slowly_copied(config, memo)
     finally:
         config._set_parent(parent)
     copy._set_parent(parent)
