@@ -3,6 +3,7 @@
 from pathlib import Path
 
 CONF = Path(__file__).parents[3] / "conf"
+HYDRA = ("launcher", "sweeper/sampler")  # its groups that a user chooses from; the sampler is that of sweep=optuna
 
 # Hydra's, and those of the extras in pyproject.toml; conf/hydra/launcher has litlab's own.
 LAUNCHERS = {
@@ -21,15 +22,14 @@ SWEEPS = (
 def choices(conf: Path = CONF, own: Path | None = None) -> dict[str, dict[str, str]]:
     """By group (a folder) its choices (the YAML files) and their purpose (the file's first comment).
 
-    Of Hydra's own groups only `hydra/launcher` is listed.
+    Of Hydra's own groups those that a user chooses from are listed.
 
     Args:
         conf: the folder of groups.
         own: the user's, which adds to the groups of `conf`.
     """
     groups = sorted(path for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
-    launchers = conf / "hydra" / "launcher"
-    groups += [launchers] if launchers.is_dir() else []
+    groups += [conf / "hydra" / name for name in HYDRA if (conf / "hydra" / name).is_dir()]
     return {
         name: {file.stem: purpose(file) for folder in (conf, own) if folder for file in _options(folder / name)}
         for name in (group.relative_to(conf).as_posix() for group in groups)
