@@ -10,6 +10,7 @@ from sweep_results import by_rate, failed, job, save
 from litlab.errors import RequestError
 from litlab.runs.heartbeat import this_process
 from litlab.sweeps.leaderboard import read, read_and_rank
+from litlab.sweeps.page import as_html
 from litlab.sweeps.report import print_leaderboard
 from litlab.sweeps.summary import summarize
 
@@ -89,16 +90,28 @@ def test_no_odd_result_stops_the_leaderboard(tmp_path):
     )
 
 
+def with_others(folder, content):
+    """A folder with this result.json, and two of usual results."""
+    for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "result.json").write_bytes(each)
+    return folder
+
+
 @pytest.mark.parametrize("content", STRANGE)
 def test_a_strange_result_is_shown(tmp_path, content, capsys):
-    for name, each in {"0": content, "1": odd(), "2": json.dumps(job({LR: 0.2})).encode()}.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "result.json").write_bytes(each)
-    board = summarize([tmp_path])
+    board = summarize([with_others(tmp_path, content)], page=False)
     print_leaderboard(board, tmp_path)
     assert "unreadable" not in board.jobs and board.jobs.total() in (2, 3)
     (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.parent.iterdir() if path.suffix} == set()
+
+
+@pytest.mark.slow
+def test_a_strange_result_is_shown_in_a_browser(tmp_path):
+    for number, content in enumerate(STRANGE):
+        folder = with_others(tmp_path / str(number), content)
+        assert as_html(read_and_rank([folder]), folder).endswith("</html>"), content
 
 
 def test_only_regular_files_are_read(tmp_path):
