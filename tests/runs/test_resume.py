@@ -67,8 +67,12 @@ def without_times(result):
 @pytest.mark.parametrize("size", [1, 16])
 @pytest.mark.parametrize(
     "setting",
-    [DROPOUT, ("model=cnn", "model.channels=[4]", "+model.dropout=0.3", "augmentation=shift", "trainer.max_epochs=3")],
-    ids=["dropout", "augmentation"],
+    [
+        DROPOUT,
+        ("model=cnn", "model.channels=[4]", "+model.dropout=0.3", "augmentation=shift", "trainer.max_epochs=3"),
+        (*DROPOUT, "trainer.precision=64-true"),  # whose weights must not be loaded as float32
+    ],
+    ids=["dropout", "augmentation", "float64"],
 )
 def test_random_draws_go_on(run, same_weights, setting, size):
     setting = [*setting, f"task.steps_per_execution={size}"]
