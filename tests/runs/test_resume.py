@@ -71,8 +71,9 @@ def without_times(result):
         DROPOUT,
         ("model=cnn", "model.channels=[4]", "+model.dropout=0.3", "augmentation=shift", "trainer.max_epochs=3"),
         ("data=breast_cancer", "model=linear", "augmentation=noise", "trainer.max_epochs=3"),
+        (*DROPOUT, "trainer.precision=64-true"),  # whose weights must not be loaded as float32
     ],
-    ids=["dropout", "augmentation", "noise"],
+    ids=["dropout", "augmentation", "noise", "float64"],
 )
 def test_random_draws_go_on(run, same_weights, setting, size):
     setting = [*setting, f"task.steps_per_execution={size}"]
