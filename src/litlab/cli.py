@@ -82,13 +82,15 @@ def _run_other_process(job: Job) -> int:
 
 def record(config: Any, job: Job, show: str = "print_result", again: Any = None) -> None:
     """Run the job with a result.json, and print the result; a job of a sweep prints nothing, and does not raise."""
+    from litlab.compat.omegaconf import quick
     from litlab.config.job import in_sweep
     from litlab.distributed.ranks import is_first_process
     from litlab.runs.heartbeat import age
     from litlab.sweeps.worker import attempt
 
     if in_sweep():
-        attempt(config, lambda: run_recorded(config, job, once=True), failed=print_traceback)
+        with quick():  # in a worker, too
+            attempt(config, lambda: run_recorded(config, job, once=True), failed=print_traceback)
         return
     with signals.handled():
         try:
