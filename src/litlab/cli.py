@@ -83,6 +83,7 @@ def _run_other_process(job: Job) -> int:
 
 def record(config: Any, job: Job, show: str = "print_result", again: Any = None) -> None:
     """Run the job with a result.json, and print the result; a job of a sweep prints nothing, and does not raise."""
+    from litlab.compat.omegaconf import quick
     from litlab.config.job import in_sweep
     from litlab.distributed.ranks import is_first_process
     from litlab.runs.heartbeat import age
@@ -92,7 +93,8 @@ def record(config: Any, job: Job, show: str = "print_result", again: Any = None)
         earlier = paused(config)
         seconds = (earlier or {}).get("seconds") or 0.0
         run = functools.partial(run_recorded, config, job, once=earlier is None, before=seconds)
-        attempt(config, run, failed=print_traceback)
+        with quick():  # in a worker, too
+            attempt(config, run, failed=print_traceback)
         return
     with signals.handled():
         try:
