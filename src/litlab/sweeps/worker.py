@@ -19,6 +19,7 @@ from litlab.config.job import sweep_folder
 from litlab.distributed.ranks import is_first_process
 from litlab.errors import Interrupted, Pruned
 from litlab.files import write_atomic
+from litlab.runs.postponed import postponed
 from litlab.runs.recording import AlreadyBegun
 from litlab.runs.result import StoredResult
 from litlab.sweeps.folder import STOP, enforce_time_limit, read, timed_out
@@ -65,6 +66,8 @@ def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], A
         if config.sweep.on_failure == "stop":
             (folder / STOP).touch()
         failed(error)
+    if not signals.are_handled():  # nor is the sweeper here, which would do it at the end
+        postponed(str(folder)).do()
     if is_first_process() and not config.sweep.dry_run:
         summarize_if_due(folder)
 
