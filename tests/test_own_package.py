@@ -7,6 +7,9 @@ import shutil
 import polars as pl
 import pytest
 
+import litlab
+from litlab.errors import RequestError
+
 PARTS = """
 import math
 import torch
@@ -122,6 +125,16 @@ def test_help_and_mistakes_know_the_users_own_choices(package, command):
     assert ", rings, " in command(OWN, "data=null")[2]
     (package / "my_conf" / "model" / "mlp.yaml").write_text("_target_: mypackage.parts.Net\n")
     assert command(OWN)[2] == "error: --config-dir=my_conf: conf/ has model/mlp.yaml, too; rename yours\n"
+
+
+@pytest.mark.slow
+def test_a_notebook_takes_them_too(package, monkeypatch):
+    monkeypatch.chdir(package)
+    assert litlab.compose(OWN, *CHOSEN, TRUST).model.width == 16
+    run = litlab.train(*OWN.split("="), *CHOSEN, TRUST, "trainer.max_epochs=1", "paths.log_dir=logs")
+    assert run.result.choices["data"] == "rings" and "test/wrong" in run.metrics
+    with pytest.raises(RequestError, match=r"^data=rings: there is no conf/data/rings\.yaml"):
+        litlab.compose("data=rings", TRUST)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from asking import export
 from own_files import photos
 from PIL import Image
 
@@ -337,6 +338,8 @@ def test_a_folder_is_trained_on_as_the_readme_says(compose, own_files):
 @pytest.mark.slow
 def test_predictions_of_a_run_are_those_of_the_files(run, own_files):
     directory = run("data=image_folder", "model=cnn", *own_files["image_folder"], "trainer.max_epochs=8")
+    exported, _ = export([f"run={directory}", "formats=safetensors,pt2"])
+    assert (exported["inputs"], exported["failed"]) == ("the test split", {})
     loaded = litlab.load_run(directory)
     files = sorted((own_files[None] / "photos").glob("*/*.png"))
     background = loaded.data.appearance.background

@@ -69,7 +69,7 @@ def test_inputs(run: LoadedRun, network: Served, request: Request) -> tuple[Tens
     try:
         data = build_data(changed_config(run.config, run.result.choices, request))
         data.prepare_data()
-        inputs = data.raw_splits()["test"].inputs
+        inputs = data.raw_splits()["test"].inputs[:]  # in memory, where they lie in a file
         if inputs.shape[1:] == run.data.input_shape:
             return network.raw(inputs), "the test split"
         reason = "the data have another shape by now"
