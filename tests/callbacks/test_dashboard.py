@@ -14,7 +14,7 @@ from litlab.verbs.train import train
 
 DIGITS = ("data=digits", "model=mlp", "logger=tensorboard", "trainer.log_every_n_steps=5")
 PARTS = ("charts", "graph", "samples", "settings", "histograms", "gradient_norm", "speed")
-OFF = tuple(f"callbacks.dashboard.{part}=false" for part in PARTS)
+OFF = (*(f"callbacks.dashboard.{part}=false" for part in PARTS), "callbacks.dashboard.train_metrics=0")
 SCALARS = {"train/gradient_norm", "train/samples_per_second"}
 
 
@@ -36,7 +36,7 @@ def run(compose):
 
 
 def test_a_run_shows_all_of_this_without_any_setting(run):
-    result, shown = run("trainer.max_epochs=4", "evaluate_train=epoch",
+    result, shown = run("trainer.max_epochs=4", "evaluate_train=true", "callbacks.dashboard.train_metrics=2000",
                         "reference='](http://evil) <script>\n```\n# \x1b[31m'", pictures=True)  # fmt: skip
     tags = shown.Tags()
     layout = Layout.FromString(shown.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])

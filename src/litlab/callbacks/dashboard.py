@@ -12,9 +12,12 @@ import lightning.pytorch as L
 import torch
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 
 from litlab.callbacks.history import History
+from litlab.callbacks.train_evaluation import TrainEvaluation
 from litlab.config.job import in_sweep
+from litlab.config.values import NonNegativeInt
 from litlab.data.tensors import TensorData
 from litlab.escape import printable
 from litlab.plots import canvas, dataset
@@ -40,6 +43,7 @@ class Dashboard(L.Callback):
         histograms: of the weights before training and after epochs 1, 2, 4, 8, ...
         gradient_norm: at each logged step, over all weights, before clipping.
         speed: training samples per second of each epoch.
+        train_metrics: training samples on which the metrics are computed at each validation; 0: not at all.
     """
 
     def __init__(
@@ -53,10 +57,13 @@ class Dashboard(L.Callback):
         histograms: bool = True,
         gradient_norm: bool = True,
         speed: bool = True,
+        train_metrics: NonNegativeInt = 1000,
     ) -> None:
         self.folder = Path(folder)
         self.charts, self.graph, self.samples, self.settings = charts, graph, samples, settings
-        self.histograms, self.gradient_norm, self.speed = histograms, gradient_norm, speed
+        self.histograms, self.gradient_norm, self.speed, self.train_metrics = (
+            histograms, gradient_norm, speed, train_metrics
+        )  # fmt: skip
         self._samples = 0  # at the end of the last epoch
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -83,6 +90,29 @@ class Dashboard(L.Callback):
         done = trainer.current_epoch + 1
         if done & (done - 1) == 0:
             self._log_weights(trainer, cast(Task, pl_module))
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure some of the training samples with the weights that are validated next."""
+        whole = isinstance(trainer.limit_train_batches, float) and trainer.limit_train_batches == 1
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        measured = any(isinstance(each, TrainEvaluation) for each in trainer.callbacks)  # on the whole split
+        fitting = fitting and bool(trainer.loggers) and not (measured or in_sweep())
+        if self.train_metrics and whole and fitting and trainer.world_size == 1:
+            self._try("train_metrics", self._log_train_metrics, trainer, pl_module)
+
+    def _log_train_metrics(self, trainer: L.Trainer, task: Task) -> None:
+        """With the task's own metrics, which the validation resets."""
+        data = cast(TensorData, trainer.datamodule)
+        inputs, targets = data.splits["train"]
+        chosen = torch.linspace(0, len(inputs) - 1, min(self.train_metrics, len(inputs))).long()
+        task.start_evaluation()
+        with evaluating(task), trainer.precision_plugin.forward_context():
+            for part in chosen.split(data.eval_batch_size):
+                batch = inputs[part].to(task.device), targets[part].to(task.device)
+                task.update_metrics(task.model(batch[0]), batch[1])
+        values = {f"train/{name}": float(value) for name, value in task.metrics.compute().items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step)
 
     def _log_speed(self, trainer: L.Trainer, task: Task) -> None:
         if self.speed and (seconds := History.of(trainer).elapsed):
