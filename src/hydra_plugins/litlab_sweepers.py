@@ -8,6 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from litlab.config.hydra_errors import suggestion
 from litlab.errors import RequestError
 
 
@@ -54,6 +55,11 @@ class GridSweeper(Sweeper):
         choices = self.config.hydra.runtime.choices
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)  # which glob() asks for names
         space = Space(parser.parse_overrides(words), self.config.sweep, choices)
+        for group, choice, _ in space.when:
+            there_are = self.hydra_context.config_loader.get_group_options(group)
+            if choice not in there_are:
+                what = f"there is no {group}={choice}{suggestion(choice, there_are)}"
+                raise RequestError(f"sweep.when: {what}")
         words_of = [[word for words in axis.words for word in words] for axis in space.axes.values()]
         own = ChoiceSettings.of_sweep(self.hydra_context, self.config, words_of)
         swept, grid = space.swept, space.jobs(own.fitting)

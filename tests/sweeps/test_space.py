@@ -103,6 +103,8 @@ def test_draws_keep_pairs_conditions_and_seeds():
         (LR_AND_BATCH, {"exclude": "optimizer.lr > 0"}, "sweep.exclude=optimizer.lr > 0: leaves no job"),
         ((*LR_AND_BATCH, "seed=0"), {"pairs": ["optimizer.lr", "seed"]}, "optimizer.lr has 2, seed has 1"),
         (LR_AND_BATCH, {"pairs": ["optimizer.lr", "model"]}, "model has no list of values"),
+        (LR_AND_BATCH, {"pairs": "model"}, "sweep.pairs=model: must be a list of settings, as in [optimizer.lr"),
+        (LR_AND_BATCH, {"when": "model"}, "sweep.when=model: must name choices and their values"),
         (LR_AND_BATCH, {"when": {"model": "cnn"}}, "must name choices and their values"),
         (LR_AND_BATCH, {"draw": "random"}, "sweep.jobs=None: must be a whole number from 1"),
         (("x=interval(1, 0)",), {"draw": "random", "jobs": 2}, "must run from a smaller to a larger number"),

@@ -192,7 +192,8 @@ class Space:
 
     def _conditional(self) -> list[tuple[str, str, dict[str, Axis]]]:
         """`when`: a group, a choice, and the axes that only jobs of that choice have."""
-        when = OmegaConf.to_container(self.options.when) if self.options.get("when") is not None else {}
+        when = self.options.get("when") or {}
+        when = OmegaConf.to_container(when) if OmegaConf.is_config(when) else when
         example = '{model: {cnn: {optimizer.lr: "0.01,0.03"}}}'
         found = []
         for group, choices in when.items() if isinstance(when, dict) else [("", None)]:
@@ -208,6 +209,8 @@ class Space:
     def _pair(self) -> None:
         """Join the axes of paired settings: first value with first."""
         given = self.options.get("pairs") or []
+        if isinstance(given, str):
+            raise RequestError(f"sweep.pairs={given}: must be a list of settings, as in [optimizer.lr,data.batch_size]")
         pairs = [list(each) for each in given] if given and not isinstance(given[0], str) else [list(given)]
         for keys in filter(None, pairs):
             axes = [self.axes.get(key) for key in keys]

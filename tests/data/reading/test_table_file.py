@@ -116,7 +116,7 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(RequestError) as error:
         check_columns(settings | {"folds": 5}, ["a", "b", "price", "zip_code", "t"])
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
-        "data.target=pric", "data.drop=x", "data.columns=zip", "data.group=b and data.time=t", "data.folds=5",
+        "data.target=pric", "data.drop=x", "data.columns.zip", "data.group=b and data.time=t", "data.folds=5",
     ]  # fmt: skip
     with pytest.raises(RequestError) as error:
         suggest_task({})

@@ -277,7 +277,8 @@ def check_columns(settings: Mapping[str, Any], names: Sequence[str]) -> None:
     asked += [(name, each) for name in ("drop", "columns") for each in settings.get(name) or ()]
     has = ", ".join(map(printable, names[:8])) + (", ..." if len(names) > 8 else "")
     problems = [
-        f"data.{setting}={printable(str(name))}: there is no such column{suggestion(str(name), names)}; there are {has}"
+        f"data.{setting}{'.' if setting == 'columns' else '='}{printable(str(name))}: there is no such column"
+        f"{suggestion(str(name), names)}; there are {has}"
         for setting, name in asked
         if name is not None and name not in names
     ]
