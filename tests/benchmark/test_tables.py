@@ -13,9 +13,7 @@ ROW = {"table": "iris", "model": "mlp", "seconds": 1.25} | {
 
 
 def test_a_row_says_what_is_missed():
-    shown = (
-        "| iris | 0.9500 (`model=mlp`), misses HGB | 0.9000 | 0.8500 | +0.0500 ± 0.0500 | 1.0000 | 0.9700 | 2 | 1.2 |"
-    )
+    shown = "| iris | 0.9500 (`model=mlp`), misses HGB | 0.9000 | 0.8500 | +0.0500 ± 0.0500 | 1.0000 | 0.9700 | 2 |"
     assert line(ROW) == shown
     assert "), misses MLP, misses HGB |" in line(ROW | {"litlab": [0.8, 0.8]})
     assert "), ties MLP, misses HGB | 0.9000 | 0.8500 | -0.0100 ± 0.0300 |" in line(ROW | {"litlab": [0.86, 0.92]})
