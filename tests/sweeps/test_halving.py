@@ -92,6 +92,8 @@ def slow_learner(monkeypatch):
         file = Path(config.resume or here) / "checkpoints" / "last.ckpt"
         curve = json.loads(file.read_text()) if file.exists() else []
         while len(curve) < min(config.sweep.pause or epochs, epochs):
+            if rate == config.get("reference") and len(curve) == 3:
+                raise RunError("the loss is nan")
             curve.append(min(1.0, rate * (len(curve) + 1)))
             trained.setdefault(rate, []).append(len(curve))
         (here / "checkpoints").mkdir(exist_ok=True)
@@ -151,6 +153,15 @@ def test_failed_jobs_drop_out_and_seeds_go_on_together(command, slow_learner, re
     status = {name.partition("_")[2]: each for name, each in results().items()}
     assert status["lr=0.04,seed=0"] == status["lr=0.04,seed=1"] == status["lr=0.02,seed=1"] == ("completed", 4)
     assert status["lr=0.01,seed=0"] == ("pruned", 2) and status["lr=1000000.0,seed=0"][0] == "failed"
+
+
+@pytest.mark.slow
+def test_in_place_of_the_last_that_failed_the_next_one_goes_on(command, slow_learner, results):
+    code, out, err = command("-m", *WORDS, "reference=0.09")
+    assert code == 1 and err.startswith("error: 1 of 9 jobs failed")
+    assert "all that went on have failed: 1 more go on" in out
+    assert results()["9_lr=0.09"][0] == "failed" and results()["8_lr=0.08"] == ("completed", 5)
+    assert slow_learner[0.08] == [1, 2, 3, 4, 5] and slow_learner[0.07] == [1, 2, 3]
 
 
 @pytest.mark.slow

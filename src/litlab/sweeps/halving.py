@@ -35,22 +35,37 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
-    for until in steps:
-        for job in alive:
-            job.until = until
-        runner.go_on(alive)
+    reserve: list[Job] = []  # that dropped out at the rung before
+    for before, until in zip([0, *steps], steps, strict=False):
+        while _run_to(until, alive, runner) and all(job.status == "failed" for job in alive):
+            alive = survivors(_settings(reserve), before, options.eta, metric, mode)
+            reserve = [job for job in reserve if job not in alive]
+            if not alive:
+                break
+            print(f"all that went on have failed: {len(_settings(alive))} more go on", flush=True)
         if (plan.folder / STOP).exists():
-            if waiting := sum(job.is_due for job in alive if job.result is not None):
-                print(f"{waiting} jobs wait; the same command with sweep.resume={relative(plan.folder)} continues")
             return
         if until < steps[-1]:
             settings = _settings(alive)
             alive = survivors(settings, until, options.eta, metric, mode)
+            reserve = [job for jobs in settings for job in jobs if job not in alive]
             if not alive:
                 what = f"no job has {metric} after epoch {until}, and the best are chosen by it"
                 raise RequestError(f"sweep.eta={options.eta}: {what}; see sweep.rung, and task.monitor")
             number = len(_settings(alive))
             print(f"epoch {until} of {steps[-1]}: {number} of {len(settings)} settings go on", flush=True)
+
+
+def _run_to(until: int, jobs: Sequence[Job], runner: Runner) -> bool:
+    """Run jobs to a rung; whether they got there, as the sweep has not been stopped."""
+    for job in jobs:
+        job.until = until
+    runner.go_on(jobs)
+    if not (runner.folder / STOP).exists():
+        return True
+    if waiting := sum(job.is_due for job in jobs if job.result is not None):
+        print(f"{waiting} jobs wait; the same command with sweep.resume={relative(runner.folder)} continues")
+    return False
 
 
 def survivors(settings: Sequence[Sequence[Job]], until: int, eta: int, metric: str, mode: str) -> list[Job]:
