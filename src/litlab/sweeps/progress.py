@@ -52,9 +52,11 @@ class Progress:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._started = self._ended = time.monotonic()  # the session; its last job
+        self._started = time.monotonic()
+        self._ends: list[float] = []  # when the jobs of this session ended
+        self._most = 1  # jobs at once
         self._results: dict[Job, JobResult] = {}  # of the jobs that have ended, of earlier sessions too
-        self._running = self._total = self._earlier = 0
+        self._running = self._total = 0
 
     def look(self) -> Iterator[str]:
         """Look for results; the lines of the jobs that have ended since."""
@@ -70,13 +72,12 @@ class Progress:
                 running += result is not None and result["status"] == "running"
                 continue
             self._results[job] = JobResult.of(result)
-            if job.is_reported:
-                self._earlier += 1
-            else:
-                job.is_reported, self._ended = True, time.monotonic()
+            if not job.is_reported:
+                job.is_reported = True
+                self._ends.append(time.monotonic())
                 count = f"{len(self._results)}/{self._total}"
                 yield progress_line(count, job.label(self.plan.swept), self._results[job])
-        self._running = running
+        self._running, self._most = running, max(running, self._most)
 
     def line(self) -> str:
         """Such as `3 of 9 jobs done (1 failed), 2 running, 4 left; best val/loss 0.1200: lr=0.1; about 10 s left`."""
@@ -98,12 +99,19 @@ class Progress:
         return printable("; ".join(parts))
 
     def _seconds_left(self, now: float) -> float | None:
-        """By the mean time between the ends of this session's jobs; at most what sweep.minutes leaves."""
-        here, minutes = len(self._results) - self._earlier, self.plan.config.sweep.get("minutes")
+        """By the mean time between the ends of this session's jobs; at most what sweep.minutes leaves.
+
+        The first job of each process has its start-up too: of n at once, it counts until all n have ended again.
+        """
+        minutes, ends, at_once = self.plan.config.sweep.get("minutes"), self._ends, self._most
         found = [60 * minutes - (now - self._started)] if minutes else []
-        if here:
-            each = (self._ended - self._started) / here
-            found.append(each * (self._total - len(self._results)) - (now - self._ended))
+        if ends:
+            rounds = len(ends) // at_once
+            if rounds > 1:
+                each = (ends[rounds * at_once - 1] - ends[at_once - 1]) / ((rounds - 1) * at_once)
+            else:
+                each = (ends[-1] - self._started) / len(ends)
+            found.append(each * (self._total - len(self._results)) - (now - ends[-1]))
         return max(min(found), 0.0) if found else None
 
 
