@@ -91,6 +91,26 @@ def test_of_two_jobs_at_once_the_first_two_are_the_start_up(plan, clock):
     assert progress.line().endswith("about 2.0 s left"), "(125 - 121) / 2 for one job"
 
 
+def test_a_rung_counts_its_own_jobs_and_the_best_so_far_is_of_an_earlier_rung_too(plan, clock):
+    for number, best in enumerate((0.5, 0.75, 0.25)):
+        monitor = {"metrics": {"val/accuracy": best}, "epochs": 1, "error": "after epoch 1"}
+        end(plan, number, job({LR: number}, status="pruned", **monitor))
+    rung = plan.jobs[:2]
+    for each in rung:
+        each.until = 3
+    progress = Progress(plan, "rung 2 of 3", rung)
+    assert list(progress.look()) == []
+    left = "0 of 2 jobs done, 0 running, 2 left; best val/accuracy 0.7500: lr=1"
+    assert progress.line() == f"rung 2 of 3: {left}"
+    metrics = {"metrics": {"val/accuracy": 0.875}, "epochs": 3, "error": "after epoch 3"}
+    end(plan, 0, job({LR: 0}, status="pruned", **metrics))
+    clock.time = 104
+    assert list(progress.look()) == ["rung 2 of 3: 1/2  lr=0  val/accuracy 0.8750  pruned: after epoch 3"]
+    assert progress.line() == (
+        "rung 2 of 3: 1 of 2 jobs done, 0 running, 1 left; best val/accuracy 0.8750: lr=0; about 4.0 s left"
+    )
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_terminal_has_a_live_line_and_a_log_has_none(plan, monkeypatch, capsys, is_terminal):
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=200)

@@ -7,6 +7,7 @@ and so ends as one that was never stopped.
 import math
 from collections.abc import Sequence
 
+from litlab.compat.hydra import stacks_jobs
 from litlab.errors import RequestError
 from litlab.runs.history import read_history
 from litlab.runs.report import relative
@@ -35,10 +36,11 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
-    for until in steps:
+    has_rungs = len(steps) > 1 and not stacks_jobs(runner.launcher)  # a stack passes all of them at once
+    for number, until in enumerate(steps, 1):
         for job in alive:
             job.until = until
-        runner.go_on(alive)
+        runner.go_on(alive, f"rung {number} of {len(steps)}" if has_rungs else "")
         if (plan.folder / STOP).exists():
             if waiting := sum(job.is_due for job in alive if job.result is not None):
                 print(f"{waiting} jobs wait; the same command with sweep.resume={relative(plan.folder)} continues")
@@ -49,8 +51,8 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
             if not alive:
                 what = f"no job has {metric} after epoch {until}, and the best are chosen by it"
                 raise RequestError(f"sweep.eta={options.eta}: {what}; see sweep.rung, and task.monitor")
-            number = len(_settings(alive))
-            print(f"epoch {until} of {steps[-1]}: {number} of {len(settings)} settings go on", flush=True)
+            kept = f"{len(_settings(alive))} of {len(settings)} settings go on"
+            print(f"epoch {until} of {steps[-1]}: {kept}", flush=True)
 
 
 def survivors(settings: Sequence[Sequence[Job]], until: int, eta: int, metric: str, mode: str) -> list[Job]:
