@@ -10,7 +10,8 @@ def test_only_a_better_job_is_the_best_so_far(tmp_path):
     values = [None, 0.5, 0.5, 0.4, math.nan, None, 0.6, math.inf]
     accuracy = [is_best_so_far(tmp_path, "val/accuracy", "max", value, None) for value in values]
     assert accuracy == [True, True, False, False, False, False, True, False]
-    assert [is_best_so_far(tmp_path, "val/loss", "min", value, value) for value in (2.0, 3.0, 1.0)] == [True, False, True]
+    loss = [is_best_so_far(tmp_path, "val/loss", "min", value, value) for value in (2.0, 3.0, 1.0)]
+    assert loss == [True, False, True]
     assert json.loads((tmp_path / FILE).read_text()) == {"val/accuracy": [-0.6, math.inf], "val/loss": [1.0, 1.0]}
 
 
