@@ -241,7 +241,8 @@ def parallel_coordinates(
     axes.set_xticks(range(len(settings) + 1), [*(setting.name for setting in settings), metric])
     axes.set(xlim=(-0.15, len(settings) + 0.35), ylim=(-0.05, 1.05), yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{metric}: the best is orange" + ("; dotted: did not complete" if not known.all() else ""), fontsize=10)
+    note = "" if known.all() else "; dotted: did not complete"
+    axes.set_title(f"{metric}: the best is orange{note}", fontsize=10)
     return figure
 
 
