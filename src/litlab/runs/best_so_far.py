@@ -6,7 +6,7 @@ from pathlib import Path
 
 from litlab.files import write_atomic
 
-FILE = ".best.json"  # in a sweep's folder: of each metric the best value so far, and its loss
+FILE = ".best.json"  # in a sweep's folder: by metric the best value so far, negated for max, and its val/loss
 
 
 def is_best_so_far(folder: Path, metric: str, mode: str, value: float | None, loss: float | None) -> bool:
