@@ -36,6 +36,8 @@ def test_parallel_coordinates_lead_each_row_through_its_values():
     assert marks[:3] == [(0, "0.01"), (0, "0.1"), (0, "1")] and (2, "none") in marks and (3, "0.9") in marks
     lowest = parallel_coordinates(settings[:1], [[0.01], [0.1]], np.array([0.9, 0.5]), NONE[:2], "val/loss", "min")
     assert lines(lowest.data[-1]).keys() == {1}
+    tie = parallel_coordinates(settings, values, np.array([0.5, 0.9, 0.9]), NONE, "val/accuracy", "max")
+    assert lines(tie.data[-1]).keys() == {1}, "of a tie the first row, as in the leaderboard"
 
 
 def test_what_did_not_complete_is_dotted_up_to_its_value_and_never_the_best():

@@ -43,7 +43,7 @@ def parallel_coordinates(
     Args:
         settings: the K settings, an axis each.
         values: of each of the N rows its K values.
-        means: the metric, shape (N,); NaN where there is none.
+        means: the metric, shape (N,); NaN where there is none. Of equal ones the first is the best.
         unranked: bool, shape (N,): rows that did not complete, whose lines are grey and dotted, as are those without a
             metric, which end before its axis.
         metric: its name.
@@ -55,7 +55,8 @@ def parallel_coordinates(
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
     better, complete = height if mode == "max" else 1 - height, known & ~unranked
-    ranked = np.flatnonzero(complete)[np.argsort(better[complete], kind="stable")]  # the best is drawn on top
+    ranked = np.flatnonzero(complete)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
+    ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.zeros(len(means))
     offsets[ranked] = np.linspace(-0.015, 0.015, len(ranked))  # equal values side by side
     axes = [_Axis.of(setting) for setting in settings]

@@ -221,7 +221,8 @@ def parallel_coordinates(
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
     better = height if mode == "max" else 1 - height
-    ranked = np.flatnonzero(known)[np.argsort(better[known], kind="stable")]  # the best is drawn on top
+    ranked = np.flatnonzero(known)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
+    ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.empty(len(means))
     offsets[[*np.flatnonzero(~known), *ranked]] = np.linspace(-0.02, 0.02, len(means))  # equal values side by side
     heights = [setting.fractions([row[k] for row in values]) + offsets for k, setting in enumerate(settings)]
