@@ -141,7 +141,11 @@ def test_a_third_goes_on_in_its_own_folder(command, slow_learner, results):
     }  # fmt: skip
     lines = out.splitlines()
     assert "epoch 1 of 5: 3 of 9 settings go on" in lines and "epoch 3 of 5: 1 of 3 settings go on" in lines
-    assert "1/9  lr=0.01  val/accuracy 0.0100  pruned: after epoch 1" in lines
+    assert "rung 1 of 3: 1/9  lr=0.01  val/accuracy 0.0100  pruned: after epoch 1" in lines
+    assert [line[:25] for line in lines if line.startswith(("rung 2", "rung 3"))] == [
+        "rung 2 of 3: 1/3  lr=0.07", "rung 2 of 3: 2/3  lr=0.08", "rung 2 of 3: 3/3  lr=0.09",
+        "rung 3 of 3: 1/1  lr=0.09",
+    ]  # fmt: skip
     assert "jobs: 1 completed, 8 pruned." in out and "the winner: python scripts/train.py" in out
 
 

@@ -6,8 +6,9 @@ import pytest
 from sweep_results import by_rate, failed, job, rank, save
 
 from litlab.sweeps.job import Job
+from litlab.sweeps.leaderboard import read_and_rank
 from litlab.sweeps.planned import save as save_plan
-from litlab.sweeps.report import table
+from litlab.sweeps.report import headline, table
 from litlab.sweeps.summary import as_csv, jobs_as_csv, summarize
 
 LR = "optimizer.lr"
@@ -229,7 +230,7 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path):
     planned += [Job(["x=1"], error=ValueError())]  # which has a result
     save_plan(folder, [*planned, planned[0]], total=11)
     board = summarize([folder])
-    assert board.jobs == {"completed": 5, "not started": 5}
+    assert board.jobs == {"completed": 5, "not started": 5} and board.unstarted == 0, "0.3 has a row"
     assert shown(board)[:2] == [(1, 0.1, 0.6, 3, "completed"), (2, 0.3, 0.1, 1, "completed")]
     assert shown(board)[2:] == [(None, 0.2, 0.7, 1, "1 of 3 completed")]
     row = board.rows[2]
@@ -238,7 +239,17 @@ def test_what_has_not_begun_is_counted_and_is_no_survivor(tmp_path):
     assert "jobs: 5 completed, 5 not started." in (folder / "summary.md").read_text()
     assert len((folder / "jobs.csv").read_text().splitlines()) == 6
     save_plan(folder, planned, total=30)  # of a search, which plans as it goes
-    assert summarize([folder]).jobs["not started"] == 25
+    board = summarize([folder])
+    assert board.jobs["not started"] == 25 and board.unstarted == 0
+
+
+def test_the_heading_counts_the_planned_settings_of_a_stopped_sweep(tmp_path):
+    planned = [job({LR: lr}, seed=seed) for lr in (0.1, 0.2, 0.3, 0.4) for seed in (0, 1)]
+    folder = save(tmp_path, planned[:3])
+    jobs = [Job(each["overrides"], each["settings"]) for each in planned]
+    for total, heading in ((8, "2 of 4 settings of optimizer.lr; "), (12, "2 settings of optimizer.lr; ")):
+        save_plan(folder, jobs, total=total)
+        assert headline(read_and_rank([folder])).startswith(heading), "a search lists its jobs as it goes"
 
 
 @pytest.mark.parametrize(

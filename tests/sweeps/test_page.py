@@ -130,11 +130,16 @@ def test_several_metrics_have_a_winner_and_charts_each():
 
 @pytest.mark.slow
 def test_what_did_not_complete_is_last_and_marked_as_what_it_is():
-    jobs = [*by_rate({0.1: 0.5, 0.2: [0.9, 0.8]}), failed({LR: 0.2}, seed=2), job({LR: 0.3}, 0.7, status="pruned")]
+    pruned = job({LR: 0.3}, status="pruned", metrics={"val/accuracy": 0.7})
+    jobs = [*by_rate({0.1: 0.5, 0.2: [0.9, 0.8]}), failed({LR: 0.2}, seed=2), pruned]
     page = Page(as_html(rank([*jobs, failed({LR: 0.4}, status="died")])))
     board, of_jobs = page.tables
     kinds = [attrs.get("class") for attrs in page.tagged("tr")]
     assert kinds[1:3] == ["ranked first", "partial last"] and kinds[3:5] != ["ranked", "ranked"]
+    (parallel,) = page.charts
+    drawn = {number for trace in parallel["figure"]["data"] if 1 in trace["x"] for number in trace["customdata"]}
+    assert len(drawn) == 3, "the failed one has no value, the pruned and the partial one have"
+    assert any("; dotted: did not complete." in word for word in page.words)
     assert board[1][:3] == ["1", "0.1", "0.500"] and board[2][:2] == ["", "0.2"], "survivors' means are not ranked"
     marked = {line[2]: kind for line, kind in zip(of_jobs[1:], kinds[len(board) + 1 :], strict=True)}
     assert marked == {"0.1": "completed", "0.2": "failed last", "0.3": "pruned last", "0.4": "died last"}

@@ -49,16 +49,18 @@ def test_the_line_counts_jobs_and_tells_the_best_and_the_time_left(plan, clock):
     (line,) = progress.look()
     assert line == "1/5  lr=0  val/accuracy 0.7500  test/accuracy 0.5000  4.0 s"
     assert progress.line() == "1 of 5 jobs done, 1 running, 3 left; best val/accuracy 0.7500: lr=0; about 40 s left"
-    clock.time = 120
+    clock.time = 113
     end(plan, 1, failed({LR: 1}, "the loss is nan"))
+    assert [line[:10] for line in progress.look()] == ["2/5  lr=1 "]
+    clock.time = 118
     end(plan, 2, job({LR: 2}, 0.875))
-    assert [line[:10] for line in progress.look()] == ["2/5  lr=1 ", "3/5  lr=2 "] and list(progress.look()) == []
-    clock.time = 122
+    assert [line[:10] for line in progress.look()] == ["3/5  lr=2 "] and list(progress.look()) == []
+    clock.time = 119  # (118 - 110) / 2 for each of two, less 1
     assert progress.line() == (
-        "3 of 5 jobs done (1 failed), 0 running, 2 left; best val/accuracy 0.8750: lr=2; about 11 s left"
+        "3 of 5 jobs done (1 failed), 0 running, 2 left; best val/accuracy 0.8750: lr=2; about 7.0 s left"
     )
-    plan.config.sweep["minutes"] = 0.5
-    assert progress.line().endswith("about 8.0 s left"), "the budget ends before"
+    plan.config.sweep["minutes"] = 0.4
+    assert progress.line().endswith("about 5.0 s left"), "the budget ends before"
     for number in (3, 4):
         end(plan, number, job({LR: number}, 0.1))
     assert len(list(progress.look())) == 2
@@ -76,6 +78,37 @@ def test_jobs_of_an_earlier_session_count_but_say_nothing_of_the_time(plan, cloc
     end(plan, 2, job({LR: 2}, 0.25, metric="val/loss", mode="min"))
     assert len(list(progress.look())) == 1
     assert progress.line() == "3 of 5 jobs done, 0 running, 2 left; best val/loss 0.2500: lr=2; about 8.0 s left"
+
+
+def test_of_two_jobs_at_once_the_first_two_are_the_start_up(plan, clock):
+    progress = Progress(plan)
+    for number in (0, 1):
+        end(plan, number, failed({LR: number}, status="running", error=None, process=this_process()))
+    assert list(progress.look()) == []
+    for clock.time, number in ((120, 0), (121, 1), (124, 2), (125, 3)):  # the third is not the first two's 20 s
+        end(plan, number, job({LR: number}, 0.5))
+        assert len(list(progress.look())) == 1
+    assert progress.line().endswith("about 2.0 s left"), "(125 - 121) / 2 for one job"
+
+
+def test_a_rung_counts_its_own_jobs_and_the_best_so_far_is_of_an_earlier_rung_too(plan, clock):
+    for number, best in enumerate((0.5, 0.75, 0.25)):
+        monitor = {"metrics": {"val/accuracy": best}, "epochs": 1, "error": "after epoch 1"}
+        end(plan, number, job({LR: number}, status="pruned", **monitor))
+    rung = plan.jobs[:2]
+    for each in rung:
+        each.until = 3
+    progress = Progress(plan, "rung 2 of 3", rung)
+    assert list(progress.look()) == []
+    left = "0 of 2 jobs done, 0 running, 2 left; best val/accuracy 0.7500: lr=1"
+    assert progress.line() == f"rung 2 of 3: {left}"
+    metrics = {"metrics": {"val/accuracy": 0.875}, "epochs": 3, "error": "after epoch 3"}
+    end(plan, 0, job({LR: 0}, status="pruned", **metrics))
+    clock.time = 104
+    assert list(progress.look()) == ["rung 2 of 3: 1/2  lr=0  val/accuracy 0.8750  pruned: after epoch 3"]
+    assert progress.line() == (
+        "rung 2 of 3: 1 of 2 jobs done, 0 running, 1 left; best val/accuracy 0.8750: lr=0; about 4.0 s left"
+    )
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

@@ -10,7 +10,8 @@ from sweep_results import by_rate, failed, job, rank, save
 from litlab.runs.report import print_result
 from litlab.runs.result import Result
 from litlab.sweeps.leaderboard import Leaderboard, read_and_rank
-from litlab.sweeps.report import as_markdown, print_leaderboard
+from litlab.sweeps.report import as_markdown, print_leaderboard, table
+from litlab.sweeps.summary import as_csv
 
 LR, BATCH = "optimizer.lr", "data.batch_size"
 
@@ -49,6 +50,16 @@ def test_markdown_reads_well():
         "",
         "Made 2026-11-22 01:02:03 +0000 from each job's result.json.",
     ]  # fmt: skip
+
+
+def test_an_early_end_is_short_and_an_error_is_as_it_was():
+    errors = ("after epoch 3", "before its first epoch")
+    jobs = [job({LR: number}, status="pruned", error=error) for number, error in enumerate(errors)]
+    jobs += [job({LR: 2}, status="pruned", error=f"after epoch {seed + 3}", seed=seed) for seed in (0, 1)]
+    board = rank(jobs)
+    statuses = {row[1]: row[-1] for row in table(board, 9)[1:]}
+    assert statuses == {"0": "pruned at 3", "1": "pruned: before its first epoch", "2": "pruned at 3, 4"}
+    assert "pruned: after epoch 3," in as_csv(board), "in full in summary.csv"
 
 
 def test_the_winner_s_checkpoint_is_that_of_its_best_seed(tmp_path, capsys):

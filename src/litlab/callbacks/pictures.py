@@ -228,8 +228,9 @@ def _is_best_so_far(trainer: L.Trainer, task: Task) -> bool:
         return True
     history = History.of(trainer)
     best = history.best(task.monitor, task.mode)
-    value = None if best is None else history.epochs[best - 1][task.monitor]
-    return is_best_so_far(sweep_folder(), task.monitor, task.mode, value)
+    metrics = {} if best is None else history.epochs[best - 1]
+    value, loss = metrics.get(task.monitor), metrics.get("val/loss")
+    return is_best_so_far(sweep_folder(), task.monitor, task.mode, value, loss)
 
 
 def warn(problem: str, error: Exception) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PALE, INK, GRID = "#C3CAD3", "#1C2733", "#E6EAEF"
 STEPS = 8  # points of a line between two axes, where it can be hovered over
 BINS = 12  # of colours
+POINT = 5  # pixels of a curve of one epoch
 MAX_TICKS = 12  # epochs that are labelled one by one
 APART = 0.05  # fraction of an axis between two labels
 MAX_POINTS = 100_000  # of curves; of more, every second or third epoch is shown
@@ -35,14 +36,16 @@ def plain(text: str) -> str:
 
 
 def parallel_coordinates(
-    settings: Sequence[Setting], values: Sequence[Sequence[Any]], means: Array, metric: str, mode: str
+    settings: Sequence[Setting], values: Sequence[Sequence[Any]], means: Array, unranked: Array, metric: str, mode: str
 ) -> Figure:
     """A line for each row through its value of each setting to its metric: darker where better, the best in orange.
 
     Args:
         settings: the K settings, an axis each.
         values: of each of the N rows its K values.
-        means: the metric, shape (N,); NaN where there is none: these lines are grey and dotted, and end before it.
+        means: the metric, shape (N,); NaN where there is none. Of equal ones the first is the best.
+        unranked: bool, shape (N,): rows that did not complete, whose lines are grey and dotted, as are those without a
+            metric, which end before its axis.
         metric: its name.
         mode: max or min, what is better.
     """
@@ -51,8 +54,9 @@ def parallel_coordinates(
 
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
-    better = height if mode == "max" else 1 - height
-    ranked = np.flatnonzero(known)[np.argsort(better[known], kind="stable")]  # the best is drawn on top
+    better, complete = height if mode == "max" else 1 - height, known & ~unranked
+    ranked = np.flatnonzero(complete)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
+    ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.zeros(len(means))
     offsets[ranked] = np.linspace(-0.015, 0.015, len(ranked))  # equal values side by side
     axes = [_Axis.of(setting) for setting in settings]
@@ -60,7 +64,9 @@ def parallel_coordinates(
     lines, figure = np.vstack([at, height]).T, Figure()
     bins = (better[ranked] * (BINS - 1)).round().astype(int)
     colours = sample_colorscale("Blues", np.linspace(0.3, 1, BINS).tolist())
-    _add_lines(figure, lines[~known, :-1], np.flatnonzero(~known), {"color": GREY, "dash": "dot", "width": 1})
+    for rows, axis_count in ((~known, len(settings)), (known & unranked, len(settings) + 1)):
+        dotted = {"color": GREY, "dash": "dot", "width": 1}
+        _add_lines(figure, lines[rows, :axis_count], np.flatnonzero(rows), dotted)
     for number in np.unique(bins):
         rows = ranked[bins == number]
         _add_lines(figure, lines[rows], rows, {"color": colours[number], "width": 1.3})
@@ -149,8 +155,8 @@ def _add_curves(figure: Figure, xs: Sequence[Array], ys: Sequence[Array], number
         x += [*each.tolist(), None]
         y += [*heights.tolist(), None]
         of += [int(number)] * (len(each) + 1)
-    style = {"hovertemplate": HOVER, "showlegend": False} | style
-    figure.add_scatter(x=x, y=y, customdata=of, mode="lines", **style)
+    style = {"hovertemplate": HOVER, "showlegend": False, "mode": "lines"} | style
+    figure.add_scatter(x=x, y=y, customdata=of, **style)
 
 
 def curves(
@@ -161,7 +167,7 @@ def curves(
     Args:
         histories: of the N jobs, each of shape (epochs,), NaN where the metric was not computed.
         named: the names of the first rows, the best first, each with the numbers of its jobs.
-        unranked: the numbers of jobs that failed, were pruned, or did not end: orange and dotted.
+        unranked: the numbers of jobs that failed, were pruned, or did not end: a darker grey, dotted.
         metric: its name.
     """
     from plotly.graph_objects import Figure
@@ -174,21 +180,26 @@ def curves(
         (
             "not completed",
             sorted(unranked - shown),
-            {"line": {"color": ORANGE, "width": 1, "dash": "dot"}, "showlegend": True},
+            {"line": {"color": GREY, "width": 1, "dash": "dot"}, "showlegend": True},
         ),
     ]
     for rank, (name, numbers) in reversed(list(enumerate(named))):
         line = {"color": COLOURS[rank % len(COLOURS)], "width": 2}
         groups.append((plain(name), numbers, {"line": line, "showlegend": True, "legendrank": rank}))
+    known = [np.flatnonzero(np.isfinite(history))[::step] for history in histories]
     for name, numbers, style in groups:
-        epochs, heights = [], []
-        for number in numbers:
-            known = np.flatnonzero(np.isfinite(histories[number]))[::step]
-            epochs.append(known + 1)
-            heights.append(histories[number][known])
-        if numbers:
-            _add_curves(figure, epochs, heights, numbers, name=name, hovertemplate=HOVER_EPOCH, **style)
-    below = 20 * len(figure.data) + 16  # pixels for the legend
+        lines = [number for number in numbers if len(known[number]) > 1]
+        points = [number for number in numbers if len(known[number]) == 1]  # no line is drawn through one
+        style |= {"name": name, "legendgroup": name, "hovertemplate": HOVER_EPOCH}
+        for part, more in (
+            (lines, {"mode": "lines"}),
+            (points, {"mode": "markers", "marker": {"color": style["line"]["color"], "size": POINT}}),
+        ):
+            if part:
+                epochs, heights = [known[number] + 1 for number in part], [histories[n][known[n]] for n in part]
+                _add_curves(figure, epochs, heights, part, **style | more)
+                style["showlegend"] = False  # one entry for both
+    below = 20 * sum(bool(trace.showlegend) for trace in figure.data) + 16  # pixels for the legend
     figure.update_xaxes(title={"text": "epoch", "standoff": 8}, tickformat="d")
     if max(map(len, histories)) <= MAX_TICKS:
         figure.update_xaxes(dtick=1)

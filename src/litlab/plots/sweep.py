@@ -221,7 +221,8 @@ def parallel_coordinates(
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
     better = height if mode == "max" else 1 - height
-    ranked = np.flatnonzero(known)[np.argsort(better[known], kind="stable")]  # the best is drawn on top
+    ranked = np.flatnonzero(known)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
+    ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.empty(len(means))
     offsets[[*np.flatnonzero(~known), *ranked]] = np.linspace(-0.02, 0.02, len(means))  # equal values side by side
     heights = [setting.fractions([row[k] for row in values]) + offsets for k, setting in enumerate(settings)]
@@ -241,7 +242,8 @@ def parallel_coordinates(
     axes.set_xticks(range(len(settings) + 1), [*(setting.name for setting in settings), metric])
     axes.set(xlim=(-0.15, len(settings) + 0.35), ylim=(-0.05, 1.05), yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{metric}: the best is orange" + ("; dotted: no value" if not known.all() else ""), fontsize=10)
+    note = "" if known.all() else "; dotted: did not complete"
+    axes.set_title(f"{metric}: the best is orange{note}", fontsize=10)
     return figure
 
 

@@ -7,6 +7,7 @@ and so ends as one that was never stopped.
 import math
 from collections.abc import Sequence
 
+from litlab.compat.hydra import stacks_jobs
 from litlab.errors import RequestError
 from litlab.runs.history import read_history
 from litlab.runs.report import relative
@@ -35,9 +36,11 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
+    has_rungs = len(steps) > 1 and not stacks_jobs(runner.launcher)  # a stack passes all of them at once
     reserve: list[Job] = []  # that dropped out at the rung before
-    for before, until in zip([0, *steps], steps, strict=False):
-        while _run_to(until, alive, runner) and all(job.status == "failed" for job in alive):
+    for number, (before, until) in enumerate(zip([0, *steps], steps, strict=False), 1):
+        rung = f"rung {number} of {len(steps)}" if has_rungs else ""
+        while _run_to(until, alive, runner, rung) and all(job.status == "failed" for job in alive):
             alive = survivors(_settings(reserve), before, options.eta, metric, mode)
             reserve = [job for job in reserve if job not in alive]
             if not alive:
@@ -52,15 +55,15 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
             if not alive:
                 what = f"no job has {metric} after epoch {until}, and the best are chosen by it"
                 raise RequestError(f"sweep.eta={options.eta}: {what}; see sweep.rung, and task.monitor")
-            number = len(_settings(alive))
-            print(f"epoch {until} of {steps[-1]}: {number} of {len(settings)} settings go on", flush=True)
+            kept = f"{len(_settings(alive))} of {len(settings)} settings go on"
+            print(f"epoch {until} of {steps[-1]}: {kept}", flush=True)
 
 
-def _run_to(until: int, jobs: Sequence[Job], runner: Runner) -> bool:
-    """Run jobs to a rung; whether they got there, as the sweep has not been stopped."""
+def _run_to(until: int, jobs: Sequence[Job], runner: Runner, rung: str) -> bool:
+    """Run jobs to the epoch of a rung; whether they got there, as the sweep has not been stopped."""
     for job in jobs:
         job.until = until
-    runner.go_on(jobs)
+    runner.go_on(jobs, rung)
     if not (runner.folder / STOP).exists():
         return True
     if waiting := sum(job.is_due for job in jobs if job.result is not None):

@@ -33,6 +33,7 @@ class Leaderboard:
     jobs: Counter[str]  # count by status
     warnings: list[str] = field(default_factory=list)
     made: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    unstarted: int = 0  # planned settings of which no job has started, which have no row
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
@@ -63,11 +64,11 @@ def read_and_rank(folders: Sequence[Path]) -> Leaderboard:
         if result.run_dir and result.status != UNREADABLE:
             sweeps[result.run_dir.parent].append(result)
     planned = [not_started(folder, started) for folder, started in sweeps.items()]
-    board = rank([*results, *(job for jobs, _ in planned for job in jobs)])
+    board = rank([*results, *(job for jobs, *_ in planned for job in jobs)])
     del board.jobs[NOT_STARTED]  # only those whose setting has started
-    if count := sum(count for _, count in planned):
+    if count := sum(count for _, count, _ in planned):
         board.jobs[NOT_STARTED] = count
-    return board
+    return replace(board, unstarted=sum(settings for *_, settings in planned))
 
 
 def read(folders: Sequence[Path]) -> list[JobResult]:

@@ -38,7 +38,8 @@ for (const element of document.querySelectorAll(".chart")) {
   for (const trace of data) if (trace.customdata) trace.text = trace.customdata.map(number => texts[number]);
   const isOfLines = data.some(trace => trace.mode === "lines");
   // Two traces on top of the others: the lines that are selected, and the one that is hovered over.
-  const onTop = width => ({x: [], y: [], mode: "lines", line: {color: "#1C2733", width}, hoverinfo: "skip", showlegend: false});
+  const mode = data.some(trace => trace.mode === "markers") ? "lines+markers" : "lines"; // a line of one point is a marker
+  const onTop = width => ({x: [], y: [], mode, line: {color: "#1C2733", width}, hoverinfo: "skip", showlegend: false});
   const all = isOfLines ? [...data, onTop(1.2), onTop(3)] : data;
   Plotly.newPlot(element, all, layout, {responsive: true, displayModeBar: false});
   if (!isOfLines) continue;

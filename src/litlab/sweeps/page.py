@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import numpy as np
+
 from litlab.escape import one_line, printable
 from litlab.plots import interactive
 from litlab.plots.canvas import shortened
@@ -19,7 +21,7 @@ from litlab.sweeps.importance import importance
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, sort_key
 from litlab.sweeps.leaderboard import Leaderboard
 from litlab.sweeps.naming import short_keys
-from litlab.sweeps.pictures import MAX_LINES, by_metric, differing, job_history, label, means_of
+from litlab.sweeps.pictures import MAX_LINES, by_metric, differing, job_history, label
 from litlab.sweeps.report import MAX_TEXT, capitalized, command, digits, headline, in_shell, runner_up, shown
 from litlab.sweeps.rows import Row, replicates, test_metric
 
@@ -260,11 +262,12 @@ def _charts(board: Leaderboard, metric: str, mode: str, rows: Sequence[Row]) -> 
     drawn = [row for row in rows if row.status.partition(":")[0] != UNREADABLE][:MAX_DRAWN]
     if swept := differing(board.columns, drawn):
         values = list(zip(*(column.values for column in swept), strict=True))
-        figure = interactive.parallel_coordinates(
-            [column.setting for column in swept], values, means_of(drawn), metric, mode
-        )
+        means = np.array([row.best.mean for row in drawn], dtype=float)  # NaN for None
+        unranked = np.array([not row.is_complete for row in drawn])
+        settings = [column.setting for column in swept]
+        figure = interactive.parallel_coordinates(settings, values, means, unranked, metric, mode)
         note = "A line for each setting: darker is better, the best is orange"
-        note += ", dotted has no value" if any(not row.is_complete for row in drawn) else ""
+        note += "; dotted: did not complete" if unranked.any() else ""
         note += f". Drag a box over an axis to pick lines out; double-click to show all.{_cut(len(rows), MAX_DRAWN)}"
         yield Chart(f"Settings and {metric}", note, figure, texts)
     yield from _curves(board, metric, rows, of_metric)

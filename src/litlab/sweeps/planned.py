@@ -27,7 +27,7 @@ def save(folder: Path, jobs: Sequence[Job], total: int) -> None:
     write_atomic(folder / PLANNED, json.dumps(content).encode())
 
 
-def not_started(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int]:
+def not_started(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobResult], int, int]:
     """The planned jobs of the sweep in `folder` that have no result; none where no plan is left.
 
     Args:
@@ -35,7 +35,8 @@ def not_started(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobRes
         results: of its jobs.
 
     Returns:
-        those whose setting has started with other seeds or folds, as results; and the number of all.
+        those whose setting has started with other seeds or folds, as results; the number of all; and that of the
+            settings of which none has started, as far as they are listed: a search lists its jobs as it goes.
     """
     try:
         planned = json.loads(read_file(folder / PLANNED))
@@ -44,9 +45,15 @@ def not_started(folder: Path, results: Sequence[JobResult]) -> tuple[list[JobRes
         siblings = {jobs[job]["setting"]: result for job, result in found.items() if job in jobs}
         missing = [entry for job, entry in jobs.items() if job not in found and entry["setting"] in siblings]
         started = sum(entry["job"] in found for entry in planned["jobs"])
-        return [_without_result(entry, siblings[entry["setting"]]) for entry in missing], max(total - started, 0)
+        begun = {_digest(result.identity(replicates=False)) for result in results}
+        unstarted = {entry["setting"] for entry in jobs.values()} - begun
+        return (
+            [_without_result(entry, siblings[entry["setting"]]) for entry in missing],
+            max(total - started, 0),
+            len(unstarted) if total == len(planned["jobs"]) else 0,
+        )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # anyone may have written it
-        return [], 0
+        return [], 0, 0
 
 
 def _entry(job: JobResult) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import rich
 from rich.live import Live
@@ -22,12 +22,17 @@ INTERVAL = 0.2  # seconds between two looks for results
 
 
 @contextlib.contextmanager
-def progress_lines(plan: Plan) -> Iterator[None]:
+def progress_lines(plan: Plan, rung: str = "", jobs: Sequence[Job] | None = None) -> Iterator[None]:
     """Print a line for each job that ends while the body runs, including jobs planned meanwhile; and the live line.
 
     The bar of a job that runs in this process is drawn beneath it, as both are of rich's own console.
+
+    Args:
+        plan: the sweep's.
+        rung: of successive halving, such as `rung 2 of 3`; what begins each line.
+        jobs: of the rung, which are counted within it; None: all of the plan.
     """
-    console, progress, shown = rich.get_console(), Progress(plan), Text(no_wrap=True, overflow="ellipsis")
+    console, progress, shown = rich.get_console(), Progress(plan, rung, jobs), Text(no_wrap=True, overflow="ellipsis")
     with contextlib.ExitStack() as stack:
         live = Live(shown, console=console, transient=True, auto_refresh=False)
         if console.is_terminal:
@@ -48,47 +53,59 @@ def progress_lines(plan: Plan) -> Iterator[None]:
 
 
 class Progress:
-    """How far a session of a sweep has come."""
+    """How far a session of a sweep has come, or a rung of it; see `progress_lines`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, rung: str = "", jobs: Sequence[Job] | None = None) -> None:
         self.plan = plan
-        self._started = self._ended = time.monotonic()  # the session; its last job
+        self.jobs = jobs
+        self.before = f"{rung}: " if rung else ""
+        self._started = time.monotonic()
+        self._ends: list[float] = []  # when the jobs of this session ended
+        self._most = 1  # jobs at once
         self._results: dict[Job, JobResult] = {}  # of the jobs that have ended, of earlier sessions too
-        self._running = self._total = self._earlier = 0
+        self._waiting: dict[Job, JobResult] = {}  # of those that an earlier rung has paused
+        self._running = self._total = 0
 
     def look(self) -> Iterator[str]:
         """Look for results; the lines of the jobs that have ended since."""
-        jobs = list(self.plan.jobs)
+        jobs = list(self.plan.jobs if self.jobs is None else self.jobs)
         distinct = [job for job in jobs if job.duplicate_of is None]
-        self._total = max(self.plan.total - (len(jobs) - len(distinct)), len(distinct))
+        planned = self.plan.total if self.jobs is None else 0
+        self._total = max(planned - (len(jobs) - len(distinct)), len(distinct))
         running = 0
         for job in distinct:
             if job in self._results:
                 continue
             result = read(job.folder) if job.has_folder else None
-            if result is None or result["status"] == "running" or job.is_behind(result):
-                running += result is not None and result["status"] == "running"
+            if result is None:
+                continue
+            if result["status"] == "running":
+                running += 1
+                continue
+            if job.is_behind(result):
+                self._waiting[job] = JobResult.of(result)
                 continue
             self._results[job] = JobResult.of(result)
-            if job.is_reported:
-                self._earlier += 1
-            else:
-                job.is_reported, self._ended = True, time.monotonic()
-                count = f"{len(self._results)}/{self._total}"
+            if not job.is_reported:
+                job.is_reported = True
+                self._ends.append(time.monotonic())
+                count = f"{self.before}{len(self._results)}/{self._total}"
                 yield progress_line(count, job.label(self.plan.swept), self._results[job])
-        self._running = running
+        self._running, self._most = running, max(running, self._most)
 
     def line(self) -> str:
         """Such as `3 of 9 jobs done (1 failed), 2 running, 4 left; best val/loss 0.1200: lr=0.1; about 10 s left`."""
         done, others = len(self._results), Counter(result.status for result in self._results.values())
         del others["completed"]
+        if self.before:
+            del others["pruned"]  # all but those of the last rung
         which = ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
         left = self._total - done - self._running
-        counts = f"{done} of {self._total} jobs done" + f" ({which})" * bool(which)
+        counts = f"{self.before}{done} of {self._total} jobs done" + f" ({which})" * bool(which)
         parts = [f"{counts}, {self._running} running, {left} left"]
-        known = [
-            (job, each) for job, each in self._results.items() if each.is_completed and each.validation is not None
-        ]
+        found = (self._waiting | self._results).items()
+        known = [(job, each) for job, each in found if each.is_completed or each.is_pruned]
+        known = [(job, each) for job, each in known if each.validation is not None]
         if known:
             sign = -1 if known[0][1].mode == "min" else 1
             job, best = max(known, key=lambda each: sign * (each[1].validation or 0.0))
@@ -98,12 +115,19 @@ class Progress:
         return printable("; ".join(parts))
 
     def _seconds_left(self, now: float) -> float | None:
-        """By the mean time between the ends of this session's jobs; at most what sweep.minutes leaves."""
-        here, minutes = len(self._results) - self._earlier, self.plan.config.sweep.get("minutes")
+        """By the mean time between the ends of this session's jobs; at most what sweep.minutes leaves.
+
+        The first job of each process has its start-up too: of n at once, it counts until all n have ended again.
+        """
+        minutes, ends, at_once = self.plan.config.sweep.get("minutes"), self._ends, self._most
         found = [60 * minutes - (now - self._started)] if minutes else []
-        if here:
-            each = (self._ended - self._started) / here
-            found.append(each * (self._total - len(self._results)) - (now - self._ended))
+        if ends:
+            rounds = len(ends) // at_once
+            if rounds > 1:
+                each = (ends[rounds * at_once - 1] - ends[at_once - 1]) / ((rounds - 1) * at_once)
+            else:
+                each = (ends[-1] - self._started) / len(ends)
+            found.append(each * (self._total - len(self._results)) - (now - ends[-1]))
         return max(min(found), 0.0) if found else None
 
 

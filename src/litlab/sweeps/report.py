@@ -28,7 +28,9 @@ def headline(board: Leaderboard) -> str:
     """The number of settings and jobs, and what they are ranked by."""
     statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(board.jobs.items()))
     count = sum(not row.status.startswith(UNREADABLE) for row in board.rows)
-    settings = f"{count:,} setting{'s' if count != 1 else ''}"
+    planned = count + board.unstarted
+    started = f"{count:,} of " if board.unstarted else ""
+    settings = f"{started}{planned:,} setting{'s' if planned != 1 else ''}"
     text = f"{settings}{' of ' if board.columns else ''}{', '.join(board.columns)}; jobs: {statuses or 'none'}."
     if board.winners:
         ranked = " and ".join(
@@ -53,8 +55,14 @@ def table(board: Leaderboard, limit: int) -> list[list[str]]:
             texts = [each.text(number[row.metric]) for each in (row.best, row.test)]
             cells += [texts[0], texts[1] + " (train)" * row.is_tested_on_train]
         seconds = "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
-        lines.append([*cells, str(row.n), seconds, shortened(row.status, MAX_TEXT)])
+        lines.append([*cells, str(row.n), seconds, shortened(_short(row.status), MAX_TEXT)])
     return lines
+
+
+def _short(status: str) -> str:
+    """`pruned: after epoch 3; after epoch 5` as `pruned at 3, 5`, which keeps a row on one line of a terminal."""
+    pruned, at, epochs = status.partition("pruned: after epoch ")
+    return f"pruned at {epochs.replace('; after epoch ', ', ')}" if at and not pruned else status
 
 
 def digits(board: Leaderboard) -> dict[str | None, int]:

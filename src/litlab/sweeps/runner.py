@@ -80,13 +80,17 @@ class Runner:
         for _ in self._run_groups([job_overrides], 1, None):
             pass
 
-    def go_on(self, jobs: Sequence[Job]) -> None:
+    def go_on(self, jobs: Sequence[Job], rung: str = "") -> None:
         """Run planned jobs to `Job.until`, and wait for all; one that was stopped before goes on in its own folder.
+
+        Args:
+            jobs: of the rung.
+            rung: its name, such as `rung 2 of 3`, which begins the lines of its jobs.
 
         Raises:
             Exception: the launcher's own failure to start any.
         """
-        with progress_lines(self.plan), signals.at_once():
+        with progress_lines(self.plan, rung, jobs), signals.at_once():
             _wait_until_ended(jobs)
             due = [job for job in jobs if job.is_due]
             for job in due:
