@@ -14,7 +14,13 @@ from litlab.errors import RequestError
 
 CHOICES = choices()
 TRACKERS = [("logger", "mlflow"), ("logger", "wandb")]  # in tests/runs/test_loggers.py: they take seconds to import
-ALL = [(group, name) for group, names in CHOICES.items() for name in names if (group, name) not in TRACKERS]
+SAMPLERS = "hydra/sweeper/sampler"  # in tests/sweeps/test_optuna.py: they are for sweeps alone
+ALL = [
+    (group, name)
+    for group, names in CHOICES.items()
+    for name in names
+    if group != SAMPLERS and (group, name) not in TRACKERS
+]
 DATA = sorted(CHOICES["data"], key=lambda name: name != "digits")  # the digits first
 
 
