@@ -211,6 +211,7 @@ def test_settings_are_the_same_wherever_a_run_lies_and_none_if_they_lead_nowhere
 def training(root, folder, *words):
     """A run that does not end by itself, in a process of its own."""
     words = ("trainer.max_epochs=100000", "trainer.accelerator=cpu", "threads=1", "scheduler=none", *words)
+    words += ("trainer.enable_progress_bar=false",)  # nobody reads the pipe
     command = [sys.executable, root / "scripts" / "train.py", *words, f"paths.log_dir={folder}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
