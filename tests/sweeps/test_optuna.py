@@ -480,9 +480,11 @@ def test_a_search_that_prunes_in_two_processes(tmp_path):
     for trial in trials:
         first, second = by_trial[trial.params["model"], trial.params["optimizer.lr"]]
         if trial in pruned:
-            assert first["status"] == second["status"] == "pruned" and first["error"] == "after epoch 1"
+            assert first["status"] == "pruned" and first["error"] == "after epoch 1"
+            assert second["status"] in ("pruned", "completed")  # it may have been ahead, in the other process
             assert trial.value == trial.intermediate_values[1] == first["metrics"]["val/accuracy"]
             assert "test/accuracy" not in first["metrics"]
         else:
             assert first["status"] == second["status"] == "completed" and len(trial.intermediate_values) == 2
-    assert any(row["status"].startswith("pruned: ") and row["rank"] == "" for row in done.summary)
+    states = ("pruned: after epoch 1", "1 of 2 completed")
+    assert sum(row["status"] in states and row["rank"] == "" for row in done.summary) == len(pruned)
