@@ -93,7 +93,7 @@ def test_jobs_that_fail_are_rows_and_the_others_go_on(sweep, multirun):
     assert errors["4_optimizer=nadam,lr=0.1"].startswith(
         "optimizer=nadam: there is no conf/optimizer/nadam.yaml (did you"
     )
-    assert "6/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
+    assert "/6  optimizer=sgd lr=1000000.0  failed: the loss is nan" in out
     assert all(result["swept"] == ["optimizer", "optimizer.lr"] for result in results.values())
     refused = results["3_optimizer=sgd,lr=-1"]
     assert (refused["choices"]["optimizer"], refused["choices"]["task"]) == ("sgd", "classification")
