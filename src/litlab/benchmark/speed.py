@@ -74,7 +74,14 @@ def benchmark(
         for model in models:
             for compile in (False, True) if compiled else (False,):
                 own, loops = MODELS[model]
-                words = [*own, "trainer=cpu", f"task.compile={compile}", f"threads={threads}", *overrides]
+                words = [
+                    *own,
+                    "trainer=cpu",
+                    "trainer.enable_progress_bar=false",
+                    f"task.compile={compile}",
+                    f"threads={threads}",
+                    *overrides,
+                ]
                 with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=log_dir) as folder:
                     measured = measure(build_config(Path(folder), rounds, words, loops[-1:] if compile else loops))
                 report["measurements"].append({"model": model, "compile": compile, "overrides": words} | measured)
