@@ -290,6 +290,7 @@ def test_a_mistake_with_a_sweep_is_one_line_and_leaves_nothing(command, tmp_path
     assert not list((tmp_path / "logs").rglob("*.*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "names"),
     [("model=glob(mlp*)", {"mlp", "mlp_periodic", "mlp_table"}), ("experiment=glob(*_mlp)", {"fashion_mlp"})],

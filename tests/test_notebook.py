@@ -45,6 +45,7 @@ def weights(directory):
 # ---- what a run is
 
 
+@pytest.mark.slow
 def test_it_is_the_run_of_the_command_line(command, trained, same_weights, tmp_path):
     """The same files, request, metrics and, to the bit, weights."""
     assert command(*SMALL)[0] == 0

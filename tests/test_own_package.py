@@ -107,6 +107,7 @@ def package(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_help_and_mistakes_know_the_users_own_choices(package, command):
     code, out, _ = command("--help", OWN)
     assert code == 0 and re.search(r"\n  digits .*\n(.*\n)+  rings +Points inside and outside a circle\.\n", out)

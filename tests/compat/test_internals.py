@@ -212,6 +212,7 @@ def test_a_step_that_lightning_did_not_take_counts():
     assert trainer.global_step == 6, "upgrade: the Trainer no longer counts the steps that it is told of"
 
 
+@pytest.mark.slow
 def test_jobs_of_the_same_choices_are_composed_once_and_as_hydra_does(conf, monkeypatch):
     (conf / "model" / "large.yaml").write_text("defaults: [base]\nwidth: 9\n")
     theirs = ConfigLoaderImpl.load_sweep_config

@@ -128,6 +128,7 @@ def test_another_file_is_the_test_split(houses, tmp_path):
         table(houses, test_file=str(other))
 
 
+@pytest.mark.slow
 def test_the_task_is_chosen_while_hydra_composes(houses, tmp_path):
     words = ["data=table", f"data.file={houses}"]
     config = composed(*words, "data.target=price", "data.columns.area=category", "task.reduction=sum")
@@ -167,6 +168,7 @@ def test_many_categories_are_embedded_before_any_model(tmp_path, model):
     assert task.model(data.splits["train"].inputs).shape == (432, 1)
 
 
+@pytest.mark.slow
 def test_what_describe_shows(houses, tmp_path):
     config = composed("data=table", f"data.file={houses}", "data.target=price")
     config.paths.run_dir = str(tmp_path)

@@ -218,6 +218,7 @@ def test_several_problems_get_several_hints(caplog):
         assert lower_rate(OmegaConf.create(TUNED), rate) == f"optimizer.lr={lower:g}"
 
 
+@pytest.mark.slow
 def test_the_default_digits_run_gets_no_hint_and_others_do(compose):
     from litlab.errors import RunError
     from litlab.verbs.train import train

@@ -278,6 +278,7 @@ def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, messa
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
     database = f"hydra.sweeper.storage=sqlite:///{tmp_path}/optuna.db"
     search("hydra.sweeper.n_trials=1", database)

@@ -168,6 +168,7 @@ def test_a_wrong_folder_is_named(tmp_path, name, why):
         read([tmp_path / name])
 
 
+@pytest.mark.slow
 def test_many_results_take_little_time(tmp_path):
     """1,000 of the size of real ones: 10,000 have to take below 10 seconds, pictures included."""
     size, more = 1000, {f"name{number}": number / 3 for number in range(120)}
