@@ -13,7 +13,7 @@ from PIL import Image
 
 import litlab
 from litlab.data.image_folder import ImageFolder
-from litlab.data.listing import suggest_task
+from litlab.data.labels import suggest_task
 from litlab.data.reading import image_cache
 from litlab.data.reading.images import decode, fit
 from litlab.errors import RequestError, RunError

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from litlab.config.values import Range
 from litlab.data.guess import Guess
-from litlab.data.listing import Entry, Listing, counted, list_files, target_of
+from litlab.data.labels import target_of
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import TASKS, Target, task_name
 from litlab.data.reading.image_cache import Index, open_images
 from litlab.data.reading.images import SUFFIXES
+from litlab.data.reading.listing import Entry, Listing, counted, list_files
 from litlab.data.splits import Split
 from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
@@ -43,13 +44,13 @@ class ImageFolder(TensorData):
     file in `data_dir`, which is mapped into memory; see `litlab.data.reading.image_cache`.
 
     Args:
-        root: the folder; see `litlab.data.listing`.
+        root: the folder; see `litlab.data.reading.listing`.
         data_dir: the decoded images are kept in its folder `images`.
         size: of the images, one number or height and width; None: their median, at most 64.
         label: the column of metadata.csv with the labels; None: label, class, category or target.
         task: the class of the task; one output for two classes if it is that of task=binary. None: what the labels
             suggest.
-        task_from: for composing, see `suggest_task` of `litlab.data.listing`.
+        task_from: for composing, see `litlab.data.labels.suggest_task`.
         settings: see `TensorData`.
 
     Attributes:

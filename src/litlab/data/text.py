@@ -12,11 +12,12 @@ import torch
 from litlab.config.hydra_errors import suggestion
 from litlab.config.values import PositiveInt, Range
 from litlab.data.guess import Guess
-from litlab.data.listing import classes_of, counted, list_files
+from litlab.data.labels import classes_of
 from litlab.data.preprocessing.column_types import as_text
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import Target, infer_target
 from litlab.data.preprocessing.text_encoding import TextEncoding
+from litlab.data.reading.listing import counted, list_files
 from litlab.data.reading.table_file import read_table
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData
@@ -45,7 +46,7 @@ class Texts(TensorData):
 
     Args:
         file: a table with a row per text, as data=table reads it.
-        root: in place of it, a folder of .txt files; see `litlab.data.listing`.
+        root: in place of it, a folder of .txt files; see `litlab.data.reading.listing`.
         text: the column of the texts; None: text, review, ..., or the one with the longest values.
         target: the column to predict; None: label, sentiment, ..., or the other one of two.
         num_tokens: hashes; of fewer, more words share one.

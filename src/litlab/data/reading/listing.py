@@ -2,16 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
 from litlab.config.hydra_errors import suggestion
-from litlab.data.preprocessing.column_types import numbers_in, some_values
-from litlab.data.preprocessing.target import Target, suggested_task
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable, some
 
@@ -100,80 +98,22 @@ def list_files(root: Path, suffixes: tuple[str, ...], setting: str, label: str |
     return listing
 
 
-def classes_of(listing: Listing, asked: str) -> tuple[str, ...]:
-    """The labels of the training files, sorted; entries of other labels are left out, with a remark.
-
-    Raises:
-        RequestError: there is one class.
-    """
-    names = sorted({entry.label for entry in listing.entries if entry.part in ("", "train")})
-    if len(names) < 2:
-        one = f"one class, '{names[0]}'" if names else "no class"
-        raise RequestError(f"{asked}: holds {one}; there is nothing to tell apart: a folder per class, two or more")
-    unknown = Counter(entry.label for entry in listing.entries if entry.label not in names)
-    if unknown:
-        listing.entries = [entry for entry in listing.entries if entry.label in names]
-        listing.remarks.append(
-            f"left out {counted(unknown.total())} of classes that the training files lack: {some(sorted(unknown))}"
-        )
-    return tuple(names)
-
-
-def target_of(listing: Listing, asked: str, task: str | None) -> Target:
-    """What is to be predicted: classes or, of labels in metadata.csv, perhaps numbers. Entries of others are left out.
-
-    Args:
-        listing: of the labelled files.
-        asked: the folder's setting, for errors.
-        task: binary, classification or regression; None: what the labels suggest.
-
-    Raises:
-        RequestError: the labels cannot be that.
-    """
-    suggested, reason = suggested_task(listing.labels) if listing.column else ("", "labels are classes")
-    if (task or suggested) != "regression":
-        classes = classes_of(listing, asked)
-        if task == "binary" and len(classes) != 2:
-            raise RequestError(f"task=binary: {asked} has {len(classes)} classes; use task=classification")
-        kind = task or "classification"
-        return Target(listing.column, kind, "as task= says" if suggested == "regression" else reason, classes)
-    if not listing.column:
-        raise RequestError(f"task=regression: {asked}: its folders are classes; name the numbers in {METADATA}")
-    numbers = numbers_in(pl.Series([entry.label for entry in listing.entries], dtype=pl.String))
-    column = f"{asked}: the column {listing.column} of {METADATA}"
-    if numbers.null_count() > len(numbers) / 2:
-        raise RequestError(f"{column} holds no numbers ({some_values(listing.labels)}); set task=classification")
-    if numbers_in(listing.labels).drop_nulls().n_unique() < 2:
-        raise RequestError(f"{column} has one value; there is nothing to predict")
-    if lost := numbers.null_count():
-        listing.remarks.append(f"left out {counted(lost)} whose {listing.column} is no number")
-        known = numbers.is_not_null().to_list()
-        listing.entries = [entry for entry, is_known in zip(listing.entries, known, strict=True) if is_known]
-    return Target(listing.column, "regression", reason if suggested == "regression" else "as task= says", ())
-
-
-def suggest_task(settings: Mapping[str, Any]) -> list[str]:
-    """The override that chooses the task which the labels suggest: regression for numbers in metadata.csv.
-
-    Two labels are classes, too: task=binary is the user's choice.
-
-    Args:
-        settings: of a data set with `root` and `label`.
+def named_labels(root: Path, label: str | None) -> pl.Series:
+    """The labels of the training files in metadata.csv, as texts; none where folders name them, or there is no folder.
 
     Raises:
         RequestError: metadata.csv cannot be read, or has no column of labels.
     """
-    root, labels = Path(str(settings.get("root"))), pl.Series("", [], pl.String)
+    labels = pl.Series("", [], pl.String)
     try:
         folders = [name for name, part in (_parts(root) or {"": ""}).items() if part in ("", "train")]
         for file in (root / name / METADATA for name in folders):
             if file.exists():
-                named = _read_metadata(file, f"data.root={printable(str(root))}", root, settings.get("label"))
+                named = _read_metadata(file, f"data.root={printable(str(root))}", root, label)
                 labels.append(pl.Series("", [value for _, value in named.rows if value], pl.String))
-    except OSError:  # there is no such folder, as is told when it is opened
+    except OSError:  # as is told when it is opened
         pass
-    is_number = len(labels) and suggested_task(labels)[0] == "regression"
-    return [f"task={'regression' if is_number else 'classification'}"]
+    return labels
 
 
 def _parts(root: Path) -> dict[str, str]:
