@@ -15,7 +15,7 @@ from litlab.cli import run_script, run_words
 def main() -> None:
     words = run_words(__doc__, "run=, split=, and settings that are to differ")
 
-    from litlab.verbs.changed import evaluation_of  # here, so that --help does not wait for the imports
+    from litlab.verbs.changed_config import evaluation_of  # here, so that --help does not wait for the imports
 
     request = evaluation_of(words)
 

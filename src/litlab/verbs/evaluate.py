@@ -25,7 +25,7 @@ from litlab.sweeps.folder import claim_job, free_number
 from litlab.sweeps.naming import short_keys
 from litlab.tasks.compatibility import check_targets
 from litlab.tasks.metrics import metric_name
-from litlab.verbs.changed import changed_config
+from litlab.verbs.changed_config import changed_config
 from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.train import describe_environment, prepare_process
 

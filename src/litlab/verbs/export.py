@@ -15,7 +15,7 @@ from litlab.load import LoadedRun
 from litlab.runs.result import write
 from litlab.sweeps.folder import claim_free
 from litlab.verbs import served
-from litlab.verbs.changed import changed_config
+from litlab.verbs.changed_config import changed_config
 from litlab.verbs.model_card import config_json, model_card
 from litlab.verbs.request import Request, removed_on_error
 from litlab.verbs.served import FORMATS, Served
