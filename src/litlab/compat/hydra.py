@@ -98,6 +98,17 @@ def is_from_plugin(launcher: Any, name: str) -> bool:
     return type(launcher).__module__.startswith(f"hydra_plugins.hydra_{name}_launcher")
 
 
+def typed_words(config: DictConfig, part: str = "task") -> list[str]:
+    """The overrides of a composed config as they were typed: iterating them would resolve a `${...}` in a word.
+
+    Args:
+        config: with its hydra node.
+        part: task; or hydra, for those of Hydra's own settings.
+    """
+    words: Any = OmegaConf.to_container(config.hydra.overrides[part])
+    return [str(word) for word in words]
+
+
 def is_group(loader: ConfigLoader, name: str) -> bool:
     """Whether there is a group of this name, a folder of choices."""
     assert isinstance(loader, ConfigLoaderImpl)
@@ -170,8 +181,7 @@ class CheckedLoader(ConfigLoaderImpl):
                 raise
         if chosen:
             config = compose([*chosen, *words])
-            typed = OmegaConf.to_container(config.hydra.overrides.task)  # iterating would resolve a `${...}` in a word
-            config.hydra.overrides.task = [word for word in typed if word not in chosen]
+            config.hydra.overrides.task = [word for word in typed_words(config) if word not in chosen]
         self.check_config(config)
         return config
 
@@ -189,7 +199,7 @@ class CheckedLoader(ConfigLoaderImpl):
         parsed = OverridesParser.create(config_loader=self).parse_overrides(sweep_overrides)
         groups = [each for each in parsed if is_group(self, each.key_or_group)]
         choices = [str(each.input_line) for each in groups]
-        key = (*map(str, master_config.hydra.overrides.hydra), "", *choices)
+        key = (*typed_words(master_config, "hydra"), "", *choices)
         if key not in self._chosen:
             try:
                 self._chosen[key] = super().load_sweep_config(master_config, choices)
@@ -203,7 +213,7 @@ class CheckedLoader(ConfigLoaderImpl):
         own = [each for each in parsed if each.is_hydra_override()]
         task, dirname = [each for each in parsed if each not in own], config.hydra.job.config.override_dirname
         with open_dict(config):
-            sweep = master_config.hydra.overrides.hydra
+            sweep = typed_words(master_config, "hydra")
             config.hydra.overrides.hydra = [*sweep, *(each.input_line for each in own)]
             config.hydra.overrides.task = [each.input_line for each in task]
             config.hydra.job.override_dirname = get_overrides_dirname(

@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
+from litlab.compat.hydra import typed_words
 from litlab.errors import RequestError
 from litlab.files import read_file
 from litlab.runs import reading
@@ -37,7 +38,7 @@ def claim(config: DictConfig) -> Path:
     if folder is None:
         folder = Path(str(config.hydra.sweep.dir))
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        if any(word.startswith("hydra.sweep.dir=") for word in typed_words(config, "hydra")):
             folder.mkdir(exist_ok=True)
         else:
             folder = claim_free(folder)
