@@ -98,11 +98,13 @@ def hydra_message(error: BaseException) -> str | None:
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+    from litlab.compat.omegaconf import root
+
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.options:
         return _unknown_choice(error.missing_cfg_file or "", sorted(error.options))
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
-        return _unknown_setting(cause)
+        return unknown_setting(cause.full_key, root(cause.parent_node), cause.parent_node)
     if isinstance(error, HydraException) and (several := SWEEP_VALUES.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
     if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key and cause is None:
@@ -145,13 +147,16 @@ def _unknown_choice(file: str, options: list[str]) -> str:
     return f"{group}={name}: {there_is_none}; choose from {', '.join(options)}"
 
 
-def _unknown_setting(error: Any) -> str:
-    """Args: error: of OmegaConf's, with its node and its key."""
+def unknown_setting(key: str, config: Any, there: Iterable[Any]) -> str:
+    """The message for a setting that is not there.
+
+    Args:
+        key: dotted.
+        config: a DictConfig, the whole one.
+        there: the names beside it.
+    """
     from omegaconf import DictConfig, OmegaConf
 
-    from litlab.compat.omegaconf import root
-
-    key, config = error.full_key, root(error.parent_node)
     name = key.rpartition(".")[2]
     alias = ALIASES.get(name, "")
     if alias and OmegaConf.select(config, alias.rpartition(".")[0] or alias) is not None:
@@ -161,7 +166,7 @@ def _unknown_setting(error: Any) -> str:
         elsewhere = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
     if elsewhere:
         return f"{key}: no such setting (did you mean {' or '.join(elsewhere)}?)"
-    known = [str(each) for each in error.parent_node if not str(each).startswith("_")]
+    known = [str(each) for each in there if not str(each).startswith("_")]
     listed = f"there are {', '.join(known)} (+{key}=... adds one)"
     return f"{key}: no such setting{suggestion(name, known)}; {listed}"
 
