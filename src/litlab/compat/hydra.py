@@ -165,7 +165,7 @@ class CheckedLoader(ConfigLoaderImpl):
             except ConfigCompositionException as error:
                 key = getattr(error.__cause__, "full_key", None)
                 unknown = [word for word in words if word.split("=", 1)[0] == key]
-                if run_mode != RunMode.MULTIRUN or not unknown:
+                if run_mode != RunMode.MULTIRUN or not unknown or str(key).startswith("hydra."):  # no job has those
                     raise
             config = compose([word for word in words if word not in unknown])
             config.hydra.overrides.task.extend(unknown)  # for the jobs: their choices may have such a setting
