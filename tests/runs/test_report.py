@@ -24,7 +24,7 @@ def test_the_table_shows_train_and_test_metrics(capsys):
     assert "model.coefficients -0.0932732, 0" in said
     assert [line for line in said if "/" in line.removeprefix("best ").split()[0]] == [
         "train/loss 0.2073 (mean over the last epoch's steps)",
-        "best val/accuracy 0.9000 (epoch 3; the metrics below are of its weights)",
+        "best val/accuracy 0.9000 (epoch 3, tested below)",
         "test/loss 4.67e-06",
         "test/auroc -",
     ]

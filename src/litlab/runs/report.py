@@ -60,7 +60,7 @@ def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
     if "train/loss" in metrics:
         yield "train/loss", f"{metric_text(metrics['train/loss'])}  (mean over the last epoch's steps)"
     if monitor is not None and monitor.best is not None:
-        tested = "; the metrics below are of its weights" * any(name.startswith("test/") for name in metrics)
+        tested = ", tested below" * any(name.startswith("test/") for name in metrics)
         yield f"best {monitor.metric}", f"{metric_text(monitor.best)}  (epoch {monitor.epoch}{tested})"
     for name, value in metrics.items():
         if name != "train/loss" and name.startswith(("train/", "test/")):
