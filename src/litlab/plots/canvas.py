@@ -39,7 +39,8 @@ def new_figure(width: float, height: float, axes: bool = True, tight: bool = Tru
     from matplotlib.layout_engine import TightLayoutEngine
 
     # With layout="tight" all is measured twice, to the same end; "constrained" takes twice the time of that.
-    figure = Figure(figsize=(width, height), dpi=100, layout=TightLayoutEngine(rect=None) if tight else None)
+    whole: Any = None
+    figure = Figure(figsize=(width, height), dpi=100, layout=TightLayoutEngine(rect=whole) if tight else None)
     return figure, figure.add_subplot() if axes else None  # type: ignore[return-value]
 
 
