@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
-from litlab.compat.hydra import instantiate
+from litlab.compat.instantiation import instantiate
 from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
 from litlab.sweeps.choice_settings import ChoiceSettings
