@@ -229,6 +229,8 @@ ARGUMENTS = {  # as typed: as Hydra gets them, options first
     "-m seed=1 --dry-run": "-m seed=1 sweep.dry_run=true",
     "sweep.dry_run=True": "-m sweep.dry_run=True",
     "sweep.dry_run=false": "sweep.dry_run=false",
+    "sweep=default seed=1": "sweep=default seed=1",
+    "sweep=optuna --info searchpath": "--info searchpath sweep=optuna",
     "sweep.dry_run=true -c job": "-c job sweep.dry_run=true",
 }
 
@@ -256,6 +258,10 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
         (["--cfg"], ("--cfg", "--help")),
         (["sweep.resume=logs"], ("sweep.resume=logs:", "-m")),
         (["resume=logs", "-m", "seed=0,1"], ("resume=logs: goes on with one run,", "leave out -m")),
+        (["sweep.resume=last"], ("sweep.resume=last: resumes a sweep and needs -m;",)),
+        (["sweep.resume=last", "-m", "seed=0,1"], ("sweep.resume=last: there is no sweep in ", "set paths.log_dir")),
+        (["sweep=optuna", "seed=1"], ("sweep=optuna: is a sweep, and a sweep needs -m: python scripts/train.py -m ",)),
+        (["-m", "seed=0,1", "hydra.sweeper.n_trials=3"], ("hydra.sweeper.n_trials: only a search has it;",)),
         (["sweep.resume=nowhere", "-m", "seed=0,1"], ("sweep.resume=nowhere:", "logs/train/multiruns")),
         (["sweep.resume=", "-m", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),
         (["sweep.resume=", "--dry-run", "seed=0,1"], ("sweep.resume=: no folder is given;", "logs/train/multiruns")),

@@ -62,6 +62,8 @@ class GridSweeper(Sweeper):
                 raise RequestError(f"sweep.when: {what}")
         words_of = [[word for words in axis.words for word in words] for axis in space.axes.values()]
         own = ChoiceSettings.of_sweep(self.hydra_context, self.config, words_of)
+        conditional = [axis for _, _, axes in space.when for axis in axes.values()]
+        own.check(word for axis in [*space.axes.values(), *conditional] for word in axis.given)
         swept, grid = space.swept, space.jobs(own.fitting)
         if self.config.sweep.dry_run:
             dry_run(self.hydra_context, self.config, self.task_function, swept, grid)

@@ -18,8 +18,7 @@ from litlab.callbacks.calls import BATCH_HOOKS, counts_batches, refuse_automatic
 from litlab.callbacks.history import History
 from litlab.callbacks.last import LastCheckpoint
 from litlab.callbacks.train_evaluation import TrainEvaluation
-from litlab.compat import hydra as compat
-from litlab.compat import lightning
+from litlab.compat import instantiation, lightning
 from litlab.config.hydra_errors import blame_setting, build_error
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.config.trust import trusted, verify
@@ -64,7 +63,7 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
     """
     try:
         verify(group, config, trust)
-        return compat.instantiate(config, **kwargs)
+        return instantiation.instantiate(config, **kwargs)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, RequestError):

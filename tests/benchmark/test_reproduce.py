@@ -10,18 +10,9 @@ import sys
 import pytest
 
 from litlab.benchmark import reproduce as module
-from litlab.benchmark.reproduce import (
-    Measurement,
-    Reference,
-    measure,
-    page,
-    read,
-    read_tables,
-    reference,
-    reproduce,
-    row,
-    write_page,
-)
+from litlab.benchmark.measurements import Measurement, Reference, read, read_tables, reference
+from litlab.benchmark.page import page, row
+from litlab.benchmark.reproduce import measure, reproduce, write_page
 from litlab.errors import RequestError, RunError
 
 KNOWN = module.choices()["experiment"]

@@ -11,8 +11,9 @@ from torch import nn
 
 from litlab import signals
 from litlab.callbacks import pictures as module
+from litlab.callbacks import tested
 from litlab.callbacks.history import History
-from litlab.callbacks.pictures import PICTURES, Tested, confident_mistakes
+from litlab.callbacks.tested import PICTURES, Tested, confident_mistakes
 from litlab.data.breast_cancer import BreastCancer
 from litlab.data.digits import Digits
 from litlab.data.sine import Sine
@@ -131,7 +132,7 @@ def test_in_a_sweep_of_this_process_the_best_job_is_drawn_at_the_end_and_in_anot
             *(classification, "confusion_matrix", "no ink\nanywhere", {"mistakes", "curves"}),
             "plots/confusion_matrix.png could not be drawn: no ink anywhere",
         ),
-        (module, "predict", "out of memory", {"curves"}, "no pictures of the test: out of memory"),
+        (tested, "predict", "out of memory", {"curves"}, "no pictures of the test: out of memory"),
     ],
 )
 def test_a_picture_that_fails_is_a_warning(run, monkeypatch, caplog, capsys, owner, name, error, left, warning):

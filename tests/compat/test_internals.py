@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from litlab.compat import hydra as compat
+from litlab.compat.instantiation import instantiate
 from litlab.compat.lightning import (
     begin_step,
     end_step,
@@ -82,7 +83,7 @@ def test_hydras_command_line_composes_with_a_loader_of_ours(conf, monkeypatch):
 def test_no_version_of_hydra_warns_of_how_it_is_called(conf):
     with warnings.catch_warnings(), initialize_config_dir(str(conf), **compat.VERSION_BASE):
         warnings.simplefilter("error")
-        assert compat.instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
+        assert instantiate({"_target_": "datetime.timedelta", "days": 1}).days == 1
 
 
 @dataclass
@@ -106,9 +107,9 @@ def test_a_class_may_change_a_dict_and_its_errors_are_causes():
     OmegaConf.set_struct(config, True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, __name__, types.SimpleNamespace(Picky=Picky))  # type: ignore[arg-type]
-        compat.instantiate(config)
+        instantiate(config)
         with pytest.raises(InstantiationException) as caught:
-            compat.instantiate(config, number=3)
+            instantiate(config, number=3)
     assert isinstance(caught.value.__cause__, ValueError) and OmegaConf.is_struct(config)
 
 
@@ -116,19 +117,25 @@ def test_objects_are_built_as_hydra_builds_them():
     """But for containers, which are plain."""
     delta = {"_target_": "datetime.timedelta", "hours": "${hours}"}
     config = OmegaConf.create({"hours": 2, "a": {"_target_": "builtins.dict", "each": [delta, 1], "x": {"y": delta}}})
-    built = compat.instantiate(config.a, x2={"_target_": "given"})
+    built = instantiate(config.a, x2={"_target_": "given"})
     assert built == {
         "each": [timedelta(hours=2), 1], "x": {"y": timedelta(hours=2)}, "x2": {"_target_": "given"}
     } and type(built["each"]) is list  # fmt: skip
-    assert compat.instantiate({**config.a, "_recursive_": False})["each"][0] == {**delta, "hours": 2}
-    assert compat.instantiate({**delta, "hours": 1, "_partial_": True})(minutes=5) == timedelta(minutes=65)
-    assert compat.instantiate({"_target_": "datetime.timedelta", "_args_": [1]}) == timedelta(days=1)
-    assert compat.instantiate(delta, hours=3) == timedelta(hours=3), "what is given comes before what is set"
-    assert compat.instantiate(None) is None and compat.instantiate({}) == {}
+    assert instantiate({**config.a, "_recursive_": False})["each"][0] == {**delta, "hours": 2}
+    assert instantiate({**delta, "hours": 1, "_partial_": True})(minutes=5) == timedelta(minutes=65)
+    assert instantiate({"_target_": "datetime.timedelta", "_args_": [1]}) == timedelta(days=1)
+    assert instantiate(delta, hours=3) == timedelta(hours=3), "what is given comes before what is set"
+    assert instantiate(None) is None and instantiate({}) == {}
     with pytest.raises(MissingMandatoryValue):
-        compat.instantiate(OmegaConf.create({"_target_": "datetime.timedelta", "days": "???"}))
+        instantiate(OmegaConf.create({"_target_": "datetime.timedelta", "days": "???"}))
     with pytest.raises(InstantiationException, match=r"Error locating target 'datetime\.nothing'"):
-        compat.instantiate({"_target_": "datetime.nothing"})
+        instantiate({"_target_": "datetime.nothing"})
+
+
+def test_words_are_read_as_typed():
+    words = {"task": ["data.split_seed=${nothing}", "seed=0"], "hydra": ["hydra.sweep.dir=${nothing}"]}
+    config = OmegaConf.create({"hydra": {"overrides": words}})
+    assert (compat.typed_words(config), compat.typed_words(config, "hydra")) == (words["task"], words["hydra"])
 
 
 def test_overrides_are_applied_as_hydra_does(conf):

@@ -8,6 +8,8 @@ from hydra.errors import HydraException
 
 from litlab.config import hydra_errors as mistakes
 
+SAMPLER = "hydra/sweeper/sampler"
+
 
 @pytest.fixture
 def raised(root):
@@ -35,6 +37,11 @@ def raised(root):
             "hydra/launcher=nowhere: there is no conf/hydra/launcher/nowhere.yaml; choose from ",
         ),
         ("model=mpl", "model=mpl: there is no conf/model/mpl.yaml (did you mean mlp?); choose from cnn, cnn1d, "),
+        (f"{SAMPLER}=qmc", f"{SAMPLER}=qmc: only a search has it; add sweep=optuna, and -m"),
+        ("hydra.sweeper.n_trials=3", "hydra.sweeper.n_trials: only a search has it; add sweep=optuna, and -m"),
+        ("hydra.sweeper.sampler.seed=3", "hydra.sweeper.sampler: only a search has it; add sweep=optuna, and -m"),
+        ("hydra.sweeper.max_batch=3", "hydra.sweeper.max_batch: no such setting (did you mean max_batch_size?)"),
+        ("hydra.launcher.n_jobs=2", "hydra.launcher.n_jobs: the chosen launcher has no settings; choose another,"),
         ("seed=0,1", "seed=0,1: several values make a sweep; add -m (a list has brackets, [1,2])"),
         ("+optimizer.lr=1", "+optimizer.lr: is there already; leave out the +"),
         ("seed=[", "seed=[: cannot be parsed; put quotes around special characters, such as 'data.file="),

@@ -61,7 +61,7 @@ def test_the_file_declares_the_data(houses):
     }  # fmt: skip
     assert data.input_shape == (len(data.feature_names),) == (data.splits["train"].inputs.shape[1],)
     assert data.summary.startswith(
-        "price as regression (51 different numbers); 1 numbers, 4 categories, 1 dates; left out: id;"
+        "price as regression (51 different numbers); 1 number, 4 categories, 1 date; left out: id;"
     )
     assert "4 of 120 rows have no price that counts, and are left out" in data.summary
 

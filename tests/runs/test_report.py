@@ -22,8 +22,9 @@ def test_the_table_shows_train_and_test_metrics(capsys):
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
     assert "model.coefficients -0.0932732, 0" in said
-    assert [line for line in said if "/" in line.split()[0]] == [
+    assert [line for line in said if "/" in line.removeprefix("best ").split()[0]] == [
         "train/loss 0.2073 (mean over the last epoch's steps)",
+        "best val/accuracy 0.9000 (epoch 3, tested below)",
         "test/loss 4.67e-06",
         "test/auroc -",
     ]
@@ -34,6 +35,7 @@ def test_the_table_shows_train_and_test_metrics(capsys):
     print_result(result, Path("logs/run"), Path("logs"))
     said = lines(capsys)
     assert "train/loss 0.2073 (mean over the last epoch's steps)" in said and "train/eval_loss 0.1900" in said
+    assert "best val/accuracy 0.9000 (epoch 3)" in said, "there are none below"
 
 
 def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, monkeypatch):

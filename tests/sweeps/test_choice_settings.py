@@ -1,9 +1,12 @@
 """Settings that only some choices of a sweep have."""
 
+import re
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from litlab.errors import RequestError
 from litlab.sweeps.choice_settings import ChoiceSettings
 from litlab.sweeps.space import Space
 
@@ -39,6 +42,20 @@ def test_a_setting_that_no_choice_has_stays_and_so_does_one_that_is_added(own):
     assert own.fitting(["model=mlp", "data.columns.a=text"])[1:] == ["data.columns.a=text"]
 
 
+def test_a_setting_of_no_choice_is_refused_with_the_names_of_all(own):
+    own.check(["model.hidden=[1]", "model.channels", "model=mlp", "+model.new=1", "~model.old", "data.columns.a=text"])
+    beside = "there are hidden, dropout, channels"
+    for word, what in {
+        "model.chanels=[1]": f"model.chanels: no such setting (did you mean channels?); {beside} (+",
+        "model.hiden": f"model.hiden: no such setting (did you mean hidden?); {beside} (+",
+        "modle.dropout=0": "modle: no such setting (did you mean model?); there are model, data (+",
+        "channels=[1]": "channels: no such setting (did you mean model.channels?)",
+    }.items():
+        with pytest.raises(RequestError, match=f"^{re.escape(what)}"):
+            own.check(["model.dropout=0", word])
+    ChoiceSettings([["model=cnn"]], lambda words: pytest.fail("composed")).check(["model.chanels=[1]"])
+
+
 def test_an_exclusion_sees_what_is_left(own):
     words = ("model=mlp,cnn", "model.hidden=[1],[2]")
     assert jobs(own, *words, exclude="model == mlp or model.hidden == [1]") == ["model=cnn"]
@@ -71,5 +88,8 @@ def test_a_sweep_over_models_with_settings_of_their_own(command, quick_train, tm
     assert sorted(each["settings"]["model"].get("channels", []) for each in results) == [[], [], [4], [8]]
     code, _, err = command("-m", "model=linear,cnn", "model.chanels=[4],[8]")
     assert code == 2 and err.startswith("error: model.chanels: no such setting") and len(err.splitlines()) == 1
-    code, _, err = command("-m", "model=cnn,linear", "model.chanels=[4]")
+    for models in ("cnn,linear", "linear,cnn"):
+        code, _, err = command("-m", f"model={models}", "model.chanels=[4]")
+        assert code == 2 and "did you mean channels" in err
+    code, _, err = command("-m", "model=linear,cnn", 'sweep.when={model: {cnn: {model.chanels: "[4],[8]"}}}')
     assert code == 2 and "did you mean channels" in err

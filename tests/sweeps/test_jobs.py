@@ -24,7 +24,7 @@ from sweeping import Sweep
 from litlab.runs.report import relative
 from litlab.runs.result import write
 from litlab.sweeps.dry_run import duration
-from litlab.sweeps.folder import LOCK, STOP, claim
+from litlab.sweeps.folder import LOCK, STOP, claim, resumed
 from litlab.sweeps.job import Job
 from litlab.sweeps.job_result import JobResult
 from litlab.sweeps.naming import differing_settings, folder_name, swept_values
@@ -226,7 +226,7 @@ def test_resume_runs_what_is_missing(sweep, multirun, read_result):
     assert not list(folder.glob("*/.*.room")) and not (folder / "4_seed=4").exists()
     rows = list(csv.DictReader((folder / "summary.csv").open()))
     assert len(rows) == 1 and "3 of 4 completed" in rows[0].values()
-    code, out, err, again = sweep("seed=0,1,2", f"sweep.resume={folder}")
+    code, out, err, again = sweep("seed=0,1,2", "sweep.resume=last")
     assert (code, err) == (0, "")
     assert "\n3 of 3 jobs are already completed\n" in out and len(again) == 6
     code, out, err, same = sweep(f"sweep.resume={folder}")
@@ -295,6 +295,16 @@ def test_sweeps_of_the_same_moment_have_folders_of_their_own(tmp_path):
     hydra = {"sweep": {"dir": str(tmp_path / "a" / "now")}, "overrides": {"hydra": []}}
     config = OmegaConf.create({"sweep": {"resume": None}, "hydra": hydra})
     assert [claim(config.copy()).name for _ in range(3)] == ["now", "now-2", "now-3"]
+
+
+def test_the_last_sweep_is_the_one_that_was_started_or_resumed_last(tmp_path):
+    config = OmegaConf.create({"sweep": {"resume": "last"}, "paths": {"log_dir": str(tmp_path)}})
+    for name, begun in (("a", 30), ("b", 50), ("c", 40)):
+        (folder := tmp_path / "train" / "multiruns" / name).mkdir(parents=True)
+        (folder / "multirun.yaml").touch()
+        os.utime(folder / "multirun.yaml", (begun, begun))
+    (tmp_path / "train" / "multiruns" / "d").mkdir()  # none yet
+    assert resumed(config) == tmp_path / "train" / "multiruns" / "b"
 
 
 @pytest.fixture

@@ -56,6 +56,12 @@ def test_ties_share_a_rank_in_the_order_of_the_settings():
     board = rank([job({LR: lr}, 0.9, metrics={"val/loss": loss}) for lr, loss in losses.items()])
     assert [(row.rank, *row.values) for row in board.rows] == [(1, 0.02), (1, 0.1), (1, 0.003)]
     assert board.warnings == [tie + "the first has the lowest val/loss"]
+    losses = {"val/loss": 0.25}
+    later, first = (job({LR: lr}, 0.9, metrics=losses, started=f"2026-11-22T0{lr}:00") for lr in (1, 2))
+    later["started"], first["started"] = first["started"], later["started"]
+    assert [row.values for row in rank([later, first]).rows] == [(2,), (1,)], "the first job's, as the live line says"
+    seeds = [job({LR: 1}, 0.9, seed=seed, metrics={"val/loss": loss}) for seed, loss in enumerate((0.5, 0.25, 0.25))]
+    assert rank(seeds).rows[0].best_job.value("seed") == 1
 
 
 def test_a_setting_of_which_seeds_are_lost_is_not_ranked():

@@ -67,6 +67,16 @@ def test_the_line_counts_jobs_and_tells_the_best_and_the_time_left(plan, clock):
     assert progress.line() == "5 of 5 jobs done (1 failed), 0 running, 0 left; best val/accuracy 0.8750: lr=2"
 
 
+def test_ties_are_broken_as_in_the_leaderboard(plan):
+    progress = Progress(plan)
+    ended = [(1, 0.9, 0.5, 1), (0, 0.9, 0.25, 3), (2, 0.9, 0.25, 2), (3, 0.8, 0.1, 0)]
+    for number, best, loss, minute in ended:
+        started = f"2026-11-22T01:0{minute}:00+00:00"
+        end(plan, number, job({LR: number}, best, metrics={"val/loss": loss}, started=started))
+        assert len(list(progress.look())) == 1
+    assert "best val/accuracy 0.9000: lr=2" in progress.line(), "the lower loss, then the one that started first"
+
+
 def test_jobs_of_an_earlier_session_count_but_say_nothing_of_the_time(plan, clock):
     for number in (0, 1):
         end(plan, number, job({LR: number}, 0.5 + number / 8, metric="val/loss", mode="min"))

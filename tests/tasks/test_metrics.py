@@ -1,13 +1,13 @@
-"""AUROC where classes are missing."""
+"""AUROC where classes are missing; means over classes."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
-from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC
+from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC, MacroF1, MacroPrecision, MacroRecall
 
 
 def test_classes_without_samples():
@@ -25,3 +25,17 @@ def test_classes_without_samples():
         binary.update(torch.rand(5), labels)
         multiclass.update(torch.rand(5, 3).softmax(1), labels)
         assert math.isnan(binary.compute()) and math.isnan(multiclass.compute())
+
+
+@pytest.mark.parametrize(
+    ("metric", "score"), [(MacroPrecision, precision_score), (MacroRecall, recall_score), (MacroF1, f1_score)]
+)
+def test_a_mean_over_classes_is_at_most_one(metric, score):
+    for classes in (10, 11, 52):  # of torchmetrics' own 1.0000001
+        perfect, labels = metric(classes, validate_args=False), torch.arange(classes)
+        perfect.update(torch.eye(classes), labels)
+        assert float(perfect.compute()) == 1
+    predicted = torch.tensor([0, 1, 1, 2, 2, 2])
+    half, labels = metric(4, validate_args=False), torch.tensor([0, 0, 1, 1, 2, 2])  # a class has no samples
+    half.update(torch.eye(4)[predicted], labels)
+    assert float(half.compute()) == pytest.approx(score(labels, predicted, average="macro"), abs=1e-6)

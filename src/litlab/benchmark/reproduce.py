@@ -1,4 +1,4 @@
-"""Experiments over several seeds: measurements in results.json, and the page RESULTS.md."""
+"""Experiments over several seeds, and tables: run them, measure, and update results.json and RESULTS.md."""
 
 import json
 import platform
@@ -7,59 +7,20 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from litlab.benchmark.measurements import TABLES, Measurement, read, read_tables, reference
+from litlab.benchmark.page import page
 from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError, RunError
 from litlab.files import write_atomic
-from litlab.runs.result import StoredResult, test_note
+from litlab.runs.result import StoredResult
 
 ROOT = CONF.parent
 RUNS = Path("logs/reproduce")
 DATA, PAGE = "results.json", "RESULTS.md"
-TABLES = "tables"  # in results.json, besides the experiments
-
-HEAD = """\
-# Results
-
-Written by `python scripts/reproduce.py`, which runs each command below once per seed, each run in its own process.
-Ours is the mean ± the standard deviation over n seeds, from 0. Seconds (of training, without start-up) and samples/s
-are those of the fastest run, because the others shared the machine. The documents 000 to 004 are the five Korean
-tutorials that litlab starts from; a reference is what one of them shows, or a goal. A row's runs are of the code of its
-commits; `python scripts/reproduce.py EXPERIMENT` measures it on the current one.
-
-| experiment | metric | reference | ours | n | seconds | samples/s | commit |
-|---|---|---|---|---|---|---|---|
-"""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The `reference` block of an experiment: the numbers of its document or a publication."""
-
-    metrics: dict[str, str]  # name in result.json: reference
-    source: str
-    seeds: int = 5
-    neighbours: str = ""  # published numbers to compare ours with
-    overrides: tuple[str, ...] = ()  # of the command, to shorten a long experiment
-    remark: str = ""  # what the numbers do not say by themselves
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The measurement of an experiment: its entry in results.json."""
-
-    command: str
-    test_split: str  # test, or train where the test is on the training split
-    metrics: dict[str, dict[str, float]]  # mean, std and n of each; only n = 0 if no run has it
-    seconds: float  # of training, of the fastest run
-    samples_per_second: float  # of the fastest run
-    machines: list[str]
-    commits: list[str]
 
 
 def reproduce(experiments: Sequence[str], seeds: int | None, jobs: int, again: bool, data_dir: str) -> None:
@@ -120,11 +81,6 @@ def reproduce_tables(names: Sequence[str], seeds: int | None, data_dir: str) -> 
         write_page()
 
 
-def read_tables(file: Path) -> list[dict[str, Any]]:
-    """The rows of the tables in results.json; empty without any."""
-    return json.loads(file.read_text(encoding="utf-8")).get(TABLES, []) if file.is_file() else []
-
-
 def _write_data(entries: Mapping[str, Any], tables: Sequence[Any]) -> None:
     data = dict(entries) | ({TABLES: list(tables)} if tables else {})
     write_atomic(ROOT / DATA, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
@@ -134,12 +90,6 @@ def write_page() -> None:
     """Write RESULTS.md from results.json and from the purposes and references in conf/experiment."""
     text = page(read(ROOT / DATA), choices()["experiment"], read_tables(ROOT / DATA))
     write_atomic(ROOT / PAGE, text.encode())
-
-
-def reference(name: str) -> Reference:
-    """The reference of an experiment."""
-    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
-    return Reference(**settings.get("reference", {"metrics": {}, "source": ""}))
 
 
 def command(name: str) -> list[str]:
@@ -189,39 +139,6 @@ def measure(name: str, results: Sequence[StoredResult]) -> Measurement:
         machines=sorted({describe_machine(result) for result in results}),
         commits=sorted({describe_commit(result) for result in results}),
     )
-
-
-def read(file: Path) -> dict[str, Measurement]:
-    """The measurements in results.json by experiment; empty without the file."""
-    data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {name: Measurement(**entry) for name, entry in data.items() if name != TABLES}
-
-
-def page(measurements: Mapping[str, Measurement], known: Mapping[str, str], tables: Sequence[Any] = ()) -> str:
-    """RESULTS.md, with the measurements of the `known` experiments, given with their purposes, and of tables."""
-    from litlab.benchmark.tables import section  # late, for scikit-learn takes a second
-
-    rows, notes, machines = [], [], set[str]()
-    for name, purpose in known.items():
-        if name in measurements:
-            ours, its = measurements[name], reference(name)
-            rows += [row(name, metric, ours, its) for metric in ours.metrics]
-            texts = (its.source, its.neighbours, its.remark)
-            notes += [f"- `{ours.command}`: {purpose}", *(f"  {text}" for text in texts if text)]
-            machines |= set(ours.machines)
-    hardware = [f"- {each}" for each in sorted(machines)]
-    return HEAD + "\n".join(
-        [*rows, "", *section(tables), "## Commands and sources", "", *notes, "", "## Machine", "", *hardware, ""]
-    )
-
-
-def row(name: str, metric: str, ours: Measurement, its: Reference) -> str:
-    """A metric's row in the table."""
-    note = test_note(ours.test_split) if metric.startswith("test/") else ""
-    spread = ours.metrics[metric]
-    shown = f"{spread['mean']:.5g} ± {spread['std']:.2g}" if spread["n"] else "-"
-    speed = f"{ours.seconds:.1f} | {ours.samples_per_second:,.0f} | {', '.join(ours.commits)}"
-    return f"| {name} | {metric}{note} | {its.metrics.get(metric, '-')} | {shown} | {spread['n']} | {speed} |"
 
 
 def describe_machine(result: StoredResult) -> str:

@@ -9,7 +9,7 @@ import lightning.pytorch as L
 import numpy as np
 
 from litlab import escape
-from litlab.callbacks.pictures import Tested, predict_test
+from litlab.callbacks.tested import Tested, predict_test
 from litlab.tasks.base import Task
 
 

@@ -3,20 +3,18 @@
 import argparse
 import contextlib
 import copy
-import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import utils
 from hydra._internal import hydra as hydra_main
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+from hydra.errors import ConfigCompositionException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -27,53 +25,6 @@ from litlab.errors import RequestError
 
 # For hydra.main and its like: without it 1.3 behaves as 1.1 did, and with it 1.4 warns.
 VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
-OWN = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")  # keys that Hydra reads
-
-
-def instantiate(config: Any, **given: Any) -> Any:
-    """As `hydra.utils.instantiate`, of a config whose targets `litlab.config.trust` has verified.
-
-    Without Hydra's copies and merges, which take longer than a small network's epoch. Classes get plain dicts and
-    lists, as with `_convert_: all`, whatever the version of Hydra; and what is `given` as it is.
-
-    Raises:
-        InstantiationException: its cause is what the class raised.
-    """
-    if config is None:
-        return None
-    if (node := _plain(config)).get("_target_") is None:
-        return {name: _built(each) for name, each in node.items()} | given
-    return _called(node, given)
-
-
-def _plain(node: Any) -> Any:
-    if OmegaConf.is_config(node):
-        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    return {name: _plain(each) for name, each in node.items()} if isinstance(node, dict) else node
-
-
-def _built(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_built(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    return _called(node, {}) if "_target_" in node else {name: _built(each) for name, each in node.items()}
-
-
-def _called(node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    name, make = str(node["_target_"]), _built if node.get("_recursive_", True) else lambda each: each
-    try:
-        target = utils.get_object(name)
-    except Exception as error:
-        raise InstantiationException(f"Error locating target '{name}'") from error
-    settings = {key: make(each) for key, each in node.items() if key not in OWN and key not in given}
-    values = make(node.get("_args_", []))
-    try:
-        if node.get("_partial_"):
-            return functools.partial(target, *values, **settings, **given)
-        return target(*values, **settings, **given)
-    except Exception as error:
-        raise InstantiationException(f"Error in call to target '{name}':\n{error!r}") from error
 
 
 def options_parser() -> argparse.ArgumentParser:
@@ -96,6 +47,17 @@ def stacks_jobs(launcher: Any) -> bool:
 def is_from_plugin(launcher: Any, name: str) -> bool:
     """Whether a launcher is that of Hydra's plugin `name`: joblib, ray or submitit."""
     return type(launcher).__module__.startswith(f"hydra_plugins.hydra_{name}_launcher")
+
+
+def typed_words(config: DictConfig, part: str = "task") -> list[str]:
+    """The overrides of a composed config as they were typed: iterating them would resolve a `${...}` in a word.
+
+    Args:
+        config: with its hydra node.
+        part: task; or hydra, for those of Hydra's own settings.
+    """
+    words: Any = OmegaConf.to_container(config.hydra.overrides[part])
+    return [str(word) for word in words]
 
 
 def is_group(loader: ConfigLoader, name: str) -> bool:
@@ -154,7 +116,7 @@ class CheckedLoader(ConfigLoaderImpl):
             except ConfigCompositionException as error:
                 key = getattr(error.__cause__, "full_key", None)
                 unknown = [word for word in words if word.split("=", 1)[0] == key]
-                if run_mode != RunMode.MULTIRUN or not unknown:
+                if run_mode != RunMode.MULTIRUN or not unknown or str(key).startswith("hydra."):  # no job has those
                     raise
             config = compose([word for word in words if word not in unknown])
             config.hydra.overrides.task.extend(unknown)  # for the jobs: their choices may have such a setting
@@ -170,8 +132,7 @@ class CheckedLoader(ConfigLoaderImpl):
                 raise
         if chosen:
             config = compose([*chosen, *words])
-            typed = OmegaConf.to_container(config.hydra.overrides.task)  # iterating would resolve a `${...}` in a word
-            config.hydra.overrides.task = [word for word in typed if word not in chosen]
+            config.hydra.overrides.task = [word for word in typed_words(config) if word not in chosen]
         self.check_config(config)
         return config
 
@@ -189,7 +150,7 @@ class CheckedLoader(ConfigLoaderImpl):
         parsed = OverridesParser.create(config_loader=self).parse_overrides(sweep_overrides)
         groups = [each for each in parsed if is_group(self, each.key_or_group)]
         choices = [str(each.input_line) for each in groups]
-        key = (*map(str, master_config.hydra.overrides.hydra), "", *choices)
+        key = (*typed_words(master_config, "hydra"), "", *choices)
         if key not in self._chosen:
             try:
                 self._chosen[key] = super().load_sweep_config(master_config, choices)
@@ -203,7 +164,7 @@ class CheckedLoader(ConfigLoaderImpl):
         own = [each for each in parsed if each.is_hydra_override()]
         task, dirname = [each for each in parsed if each not in own], config.hydra.job.config.override_dirname
         with open_dict(config):
-            sweep = master_config.hydra.overrides.hydra
+            sweep = typed_words(master_config, "hydra")
             config.hydra.overrides.hydra = [*sweep, *(each.input_line for each in own)]
             config.hydra.overrides.task = [each.input_line for each in task]
             config.hydra.job.override_dirname = get_overrides_dirname(

@@ -1,7 +1,9 @@
 """Command-line arguments, rewritten and checked before Hydra parses them."""
 
+import argparse
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +12,8 @@ from litlab.config.choices import CONF, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
+SWEEP = re.compile(r"\+*sweep=(?!default$)")
+TRAIN = "python scripts/train.py"
 RESUME = re.compile(r"\+*(sweep\.)?resume=(?!null$)")
 NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
 LONGEST = 200  # characters of a choice, which is a file's name; a file system raises an error above 255 bytes
@@ -29,15 +33,17 @@ def arguments(words: Sequence[str]) -> list[str]:
     if "--dry-run" in options:
         options.remove("--dry-run")
         overrides.append("sweep.dry_run=true")
-    _check_options(options)
+    asked = _check_options(options)
     for word in overrides:
         _check_choice(word, own_choices(options))
         _check_interpolation(word)
-    if not any(word in ("-m", "--multirun") or word.startswith(("-c", "--cfg")) for word in options):
+    if not (asked.multirun or asked.cfg or asked.info):
         if any(DRY_RUN.match(word) for word in overrides):
             options.insert(0, "-m")  # the sweeper does it, so that not even a run directory is left
         elif (resume := resumed(overrides)) and "sweep." in resume.partition("=")[0]:
             raise RequestError(f"{resume}: resumes a sweep and needs -m; to resume a run, use resume=RUN")
+        elif sweep := next(filter(SWEEP.match, overrides), None):
+            raise RequestError(f"{sweep}: is a sweep, and a sweep needs -m: {TRAIN} -m {shlex.join(overrides)}")
     return options + overrides
 
 
@@ -103,7 +109,8 @@ def _check_interpolation(word: str) -> None:
         return
 
 
-def _check_options(options: Sequence[str]) -> None:
+def _check_options(options: Sequence[str]) -> argparse.Namespace:
+    """What the options ask for, where nothing is wrong with them."""
     from litlab.compat.hydra import options_parser
 
     def refuse(message: str) -> NoReturn:
@@ -120,6 +127,7 @@ def _check_options(options: Sequence[str]) -> None:
         raise RequestError("--config-path: litlab composes what is in conf/; --config-dir=FOLDER adds choices")
     if asked.config_dir is not None:
         _check_own_choices(asked.config_dir)
+    return asked
 
 
 def _check_own_choices(folder: str) -> None:

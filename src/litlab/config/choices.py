@@ -14,7 +14,7 @@ LAUNCHERS = {
     "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
 }
 SWEEPS = (
-    "With -m: a sweep's own command with sweep.resume=FOLDER resumes it, "
+    "With -m: a sweep's own command with sweep.resume=FOLDER (or last) resumes it, "
     "--dry-run lists its jobs and how long they would take."
 )
 

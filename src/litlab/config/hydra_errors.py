@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from litlab.config.choices import CONF
 from litlab.config.signatures import REQUIRED, signature
 from litlab.escape import one_line
 
@@ -34,6 +35,8 @@ ALIASES = {
     **dict.fromkeys(("hidden_size", "hidden_dim", "units"), "model.hidden_sizes"),
     "random_state": "seed",
 }
+SEARCH = CONF / "hydra" / "sweeper" / "search.yaml"
+OF_A_SEARCH = "only a search has it; add sweep=optuna, and -m"
 LITLAB = Path(__file__).parents[1]
 USER_FOLDERS = ("data", "models")  # of litlab's: users put files of their own there
 INSTALLED = {"site-packages", "dist-packages"}
@@ -98,11 +101,13 @@ def hydra_message(error: BaseException) -> str | None:
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+    from litlab.compat.omegaconf import root
+
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.options:
         return _unknown_choice(error.missing_cfg_file or "", sorted(error.options))
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
-        return _unknown_setting(cause)
+        return unknown_setting(cause.full_key, root(cause.parent_node), cause.parent_node)
     if isinstance(error, HydraException) and (several := SWEEP_VALUES.match(one_line(error))):
         return f"{several[1]}: several values make a sweep; add -m (a list has brackets, [1,2])"
     if isinstance(error, ConfigAttributeError | ConfigKeyError) and error.full_key and cause is None:
@@ -126,7 +131,9 @@ def _wrong_override(error: Any) -> str:
         return f"{override}: {quote if UNPARSABLE.search(message) else message}"
     if match := IS_THERE.match(message):
         return f"+{match[1]}: is there already; leave out the +"
-    if match := NO_CHOICE.match(message):
+    if (match := NO_CHOICE.match(message)) and match[1].startswith("hydra/sweeper/"):
+        return f"{match[2]}: {OF_A_SEARCH}"
+    if match:
         return f"{match[2]}: {match[1]} is not chosen by this command; leave it out"
     setting = getattr(error, "full_key", None)  # of a value that refers to what there is not
     return (
@@ -145,14 +152,19 @@ def _unknown_choice(file: str, options: list[str]) -> str:
     return f"{group}={name}: {there_is_none}; choose from {', '.join(options)}"
 
 
-def _unknown_setting(error: Any) -> str:
-    """Args: error: of OmegaConf's, with its node and its key."""
+def unknown_setting(key: str, config: Any, there: Iterable[Any]) -> str:
+    """The message for a setting that is not there.
+
+    Args:
+        key: dotted.
+        config: a DictConfig, the whole one.
+        there: the names beside it.
+    """
     from omegaconf import DictConfig, OmegaConf
 
-    from litlab.compat.omegaconf import root
-
-    key, config = error.full_key, root(error.parent_node)
     name = key.rpartition(".")[2]
+    if key.startswith("hydra.sweeper.") and key.split(".")[2] in ("sampler", *OmegaConf.load(SEARCH)):
+        return f"{key}: {OF_A_SEARCH}"
     alias = ALIASES.get(name, "")
     if alias and OmegaConf.select(config, alias.rpartition(".")[0] or alias) is not None:
         elsewhere = [alias]
@@ -161,7 +173,9 @@ def _unknown_setting(error: Any) -> str:
         elsewhere = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
     if elsewhere:
         return f"{key}: no such setting (did you mean {' or '.join(elsewhere)}?)"
-    known = [str(each) for each in error.parent_node if not str(each).startswith("_")]
+    known = [str(each) for each in there if not str(each).startswith("_")]
+    if not known and key.startswith("hydra.launcher."):
+        return f"{key}: the chosen launcher has no settings; choose another, such as hydra/launcher=joblib"
     listed = f"there are {', '.join(known)} (+{key}=... adds one)"
     return f"{key}: no such setting{suggestion(name, known)}; {listed}"
 

@@ -143,7 +143,11 @@ class Table(TensorData):
         """What the file was taken for, in a line."""
         target, columns = self.fitted.target, self.fitted.columns
         kinds = [column.kind for column in columns if column.kind != "drop"]
-        counts = [f"{kinds.count(kind)} {PLURAL.get(kind, f'{kind}s')}" for kind in KINDS if kind in kinds]
+        counts = [
+            f"{(count := kinds.count(kind))} {kind if count == 1 else PLURAL.get(kind, f'{kind}s')}"
+            for kind in KINDS
+            if kind in kinds
+        ]
         left = [printable(column.name) for column in columns if column.kind == "drop"]
         out = f"; left out: {some(left)}" if left else ""
         found = f"{printable(self.target)} as {target.task} ({target.reason}); {', '.join(counts)}{out}"

@@ -57,12 +57,14 @@ def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
     scale = zip(result.target_std, result.target_mean, strict=True)
     if line := ", ".join(f"output * {std:.6g} + {mean:.6g}" for std, mean in scale):
         yield "prediction", line
+    if "train/loss" in metrics:
+        yield "train/loss", f"{metric_text(metrics['train/loss'])}  (mean over the last epoch's steps)"
     if monitor is not None and monitor.best is not None:
-        yield f"best {monitor.metric}", f"{metric_text(monitor.best)}  (epoch {monitor.epoch})"
+        tested = ", tested below" * any(name.startswith("test/") for name in metrics)
+        yield f"best {monitor.metric}", f"{metric_text(monitor.best)}  (epoch {monitor.epoch}{tested})"
     for name, value in metrics.items():
-        if name.startswith(("train/", "test/")):
-            remark = "  (mean over the last epoch's steps)" if name == "train/loss" else ""
-            yield name, metric_text(value) + (remark or test_note(result.test_split) * name.startswith("test/"))
+        if name != "train/loss" and name.startswith(("train/", "test/")):
+            yield name, metric_text(value) + test_note(result.test_split) * name.startswith("test/")
     if "seconds" in known:
         # Python's own end, after this table, is not in it
         training = f"{result.seconds_training:.1f} training, " if "seconds_training" in known else ""

@@ -65,7 +65,7 @@ class Result:
         parameters: number of weights.
         epochs: trained so far, also in a failed run.
         steps: optimizer steps.
-        seconds_training: all training epochs, with compiling, without validation.
+        seconds_training: all training epochs, with compiling, without validation; in a stack the job's share of them.
         seconds_compiling: in torch.compile.
         samples_per_second: of training; None without training.
         metrics: flat, such as val/accuracy, test/rmse; train/loss is the mean over the last epoch's steps, and
@@ -77,7 +77,8 @@ class Result:
         test_split: test, or train where the test is on the training split.
         hints: what to try next, a sentence each.
         stacked: how many jobs of the sweep were trained at once; absent where this one was trained alone.
-        seconds: from the start of the command to the end of the run; of a resumed run, of all attempts.
+        seconds: from the start of the command to the end of the run; of a resumed run, of all attempts. In a
+            stack's first job the training of the whole stack is in it, in the others' none.
     """
 
     choices: dict[str, str | None] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.config.composition import OPEN
+from litlab.config.hydra_errors import unknown_setting
 from litlab.errors import RequestError
 from litlab.sweeps.naming import key_of
 
@@ -17,7 +18,7 @@ from litlab.sweeps.naming import key_of
 class ChoiceSettings:
     """Leaves out settings: of `model=mlp,cnn model.channels=[8],[16]` the jobs of model=mlp get no channels.
 
-    A setting that no choice has stays, and is the job's error.
+    A setting that no choice has stays; `check` refuses it.
 
     Args:
         alternatives: for each group that several choices are given for, the words that choose them: `model=mlp`, ...
@@ -54,6 +55,27 @@ class ChoiceSettings:
             return plain
 
         return cls(every, load)
+
+    def check(self, words: Iterable[str]) -> None:
+        """Refuse a setting that no choice has, with the names in all of them: a job would tell those of its own alone.
+
+        Args:
+            words: overrides, or settings.
+
+        Raises:
+            RequestError: there is one.
+        """
+        every = list(itertools.product(*self.alternatives)) if self.alternatives else []
+        for key in [key_of(word) for word in words if not word.startswith(("+", "~"))]:
+            if every and not any(self._has(chosen, key) for chosen in every):
+                config = OmegaConf.merge(*(self._loaded[chosen] or {} for chosen in every))
+                there: Any = OmegaConf.to_container(config, resolve=False)
+                names = key.split(".")
+                for depth, name in enumerate(names, 1):
+                    beside = there if isinstance(there, Mapping) else {}
+                    if name not in beside:
+                        raise RequestError(unknown_setting(".".join(names[:depth]), config, beside))
+                    there = beside[name]
 
     def fits(self, chosen: Sequence[str], key: str) -> bool:
         """Whether a job of these choices has a setting, or no choice has it."""

@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
+from litlab.compat.hydra import typed_words
 from litlab.errors import RequestError
 from litlab.files import read_file
 from litlab.runs import reading
@@ -37,7 +38,7 @@ def claim(config: DictConfig) -> Path:
     if folder is None:
         folder = Path(str(config.hydra.sweep.dir))
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        if any(word.startswith("hydra.sweep.dir=") for word in typed_words(config, "hydra")):
             folder.mkdir(exist_ok=True)
         else:
             folder = claim_free(folder)
@@ -56,7 +57,9 @@ def resumed(config: DictConfig) -> Path | None:
     """
     if config.sweep.resume is None:
         return None
-    folder = Path(resume := str(config.sweep.resume))
+    if (resume := str(config.sweep.resume)) == "last":
+        return _last(Path(str(config.paths.log_dir)))
+    folder = Path(resume)
     if not resume.strip():  # a shell variable that is not set; it would mean the working directory
         what = "no folder is given"
     elif not folder.is_dir():
@@ -65,7 +68,17 @@ def resumed(config: DictConfig) -> Path | None:
         what = f"not a sweep's folder, it has no {REQUEST}"
     else:
         return folder
-    raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME")
+    raise RequestError(f"sweep.resume={resume}: {what}; name a sweep's, logs/train/multiruns/DATE_TIME, or last")
+
+
+def _last(log_dir: Path) -> Path:
+    """The sweep in `log_dir` that was started, or resumed, last."""
+    requests = list(log_dir.glob(f"train/multiruns/*/{REQUEST}"))
+    if not requests:
+        raise RequestError(
+            f"sweep.resume=last: there is no sweep in {log_dir}; name one's folder, or set paths.log_dir"
+        )
+    return max(requests, key=lambda file: file.stat().st_mtime).parent
 
 
 def typed(folder: Path) -> list[str]:

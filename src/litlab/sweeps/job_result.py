@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -75,6 +76,12 @@ class JobResult:
         if (self.metric or "").startswith("test/"):
             return None
         return self.metrics.get(self.metric or "") if self.best is None else self.best
+
+    @property
+    def standing(self) -> tuple[float, float, str]:
+        """A key that sorts jobs with a validation, the best first; ties go to the lower val/loss, then the earlier."""
+        value, loss = self.validation or 0.0, self.metrics.get("val/loss")
+        return value if self.mode == "min" else -value, math.inf if loss is None else loss, self.started
 
     @property
     def weights(self) -> Path | None:

@@ -150,13 +150,14 @@ def without_duplicates(results: Sequence[JobResult]) -> list[JobResult]:
 
 
 def _sort_key(row: Row, metrics: Sequence[str | None]) -> tuple[Any, ...]:
-    """Whole rows, those with some values, those without, unfinished ones; within a metric the best; then by setting."""
+    """Whole rows, those with some values, those without, unfinished ones; within a metric the best, as `standing`."""
     if row.best.mean is not None:
         mean = -row.best.mean if row.mode == "max" else row.best.mean
         loss = math.inf if row.loss is None else row.loss
-        return 0 if row.is_complete else 1, metrics.index(row.metric), mean, loss, sort_key(row.values)
+        started = min(job.started for job in row.jobs)
+        return 0 if row.is_complete else 1, metrics.index(row.metric), mean, loss, started, sort_key(row.values)
     status = row.status.partition(":")[0]
-    return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, sort_key(row.values)
+    return 2 + (UNFINISHED.index(status) + 1 if status in UNFINISHED else 0), 0, 0.0, 0.0, "", sort_key(row.values)
 
 
 def _ranked(rows: Sequence[Row]) -> Iterator[Row]:

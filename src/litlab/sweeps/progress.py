@@ -107,8 +107,7 @@ class Progress:
         known = [(job, each) for job, each in found if each.is_completed or each.is_pruned]
         known = [(job, each) for job, each in known if each.validation is not None]
         if known:
-            sign = -1 if known[0][1].mode == "min" else 1
-            job, best = max(known, key=lambda each: sign * (each[1].validation or 0.0))
+            job, best = min(known, key=lambda each: each[1].standing)
             parts.append(f"best {best.metric} {best.validation:.4f}: {job.label(self.plan.swept)}".rstrip(": "))
         if done < self._total and (seconds := self._seconds_left(time.monotonic())) is not None:
             parts.append(f"about {duration(seconds)} left")

@@ -125,9 +125,8 @@ class Row:
     @property
     def best_job(self) -> JobResult | None:
         """The completed job with the best validation, whose weights one would take; None without."""
-        values = [(Spread.of([job.validation]).mean, job) for job in self.completed]
-        known = [(value, job) for value, job in values if value is not None]
-        return (max if self.mode == "max" else min)(known, key=lambda each: each[0])[1] if known else None
+        known = [job for job in self.completed if Spread.of([job.validation]).n]
+        return min(known, key=lambda job: job.standing, default=None)
 
     @property
     def overrides(self) -> list[str]:

@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from litlab import signals
-from litlab.compat.hydra import instantiate
+from litlab.compat.instantiation import instantiate
 from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
 from litlab.sweeps.choice_settings import ChoiceSettings
@@ -123,6 +123,7 @@ class Search:
             values = {key: each.choices for key, each in ranges.items() if isinstance(each, CategoricalDistribution)}
             typed = [[f"{key}={value}" for value in each] for key, each in values.items()]
             own = ChoiceSettings.of_sweep(self.hydra_context, self.config, [*typed, *([word] for word in fixed)])
+            own.check([*ranges, *fixed])
             draw = functools.partial(self._draw, study, ranges, own)
             words = [[*fixed, *seed] for seed in ([f"seed={seed}"] for seed in seeds)] or [fixed]
             try:

@@ -37,6 +37,11 @@ class Axis:
         return [key_of(self.key)] if self.interval is not None else [key_of(word) for word in self.words[0]]
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """The settings as they were given: an override of each, or the name of an interval's."""
+        return (self.key,) if self.interval is not None else self.words[0]
+
+    @property
     def varies(self) -> bool:
         """Whether there is more than one alternative."""
         return self.interval is not None or len(self.words) > 1

@@ -11,6 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from litlab import signals
+from litlab.compat.hydra import typed_words
 from litlab.config.checks import check
 from litlab.errors import RequestError, RunError
 from litlab.escape import printable
@@ -43,7 +44,7 @@ def set_up(context: HydraContext, task: TaskFunction, config: DictConfig) -> tup
 
 def _require_command(config: DictConfig, folder: Path) -> None:
     """Refuse sweep.resume alone: the folder does not say what to sweep, and a run of the defaults would join it."""
-    if any(not key_of(word).startswith(("sweep.", "paths.")) for word in config.hydra.overrides.task):
+    if any(not key_of(word).startswith(("sweep.", "paths.")) for word in typed_words(config)):
         return
     own = [shlex.quote(word) for word in typed(folder) or ["..."] if not key_of(word).startswith("sweep.resume")]
     command = printable(f"python scripts/train.py -m {' '.join(own)} sweep.resume={shlex.quote(str(folder))}")

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
-from litlab.compat.hydra import instantiate
+from litlab.compat.instantiation import instantiate
 from litlab.errors import RequestError
 
 PRUNED = "pruned"  # a trial's attribute, once its first seed has been pruned

@@ -63,7 +63,7 @@ class Task(L.LightningModule):
 
     target_kind = ""  # of targets: classification, binary (two classes with one output), regression; nothing: any
     keeps_scale = True  # checkpoints have what `learn_scale` has learned
-    pictures: tuple[str, ...] = ()  # of the tested model, by their names in `litlab.callbacks.pictures`
+    pictures: tuple[str, ...] = ()  # of the tested model, by their names in `litlab.callbacks.tested`
 
     def __init__(
         self,

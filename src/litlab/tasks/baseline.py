@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from litlab.compat.hydra import instantiate
+from litlab.compat.instantiation import instantiate
 from litlab.data.samples import model_arguments
 from litlab.data.splits import Split
 from litlab.data.tensors import TensorData

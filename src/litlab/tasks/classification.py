@@ -5,13 +5,19 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassPrecision, MulticlassRecall
+from torchmetrics.classification import MulticlassAccuracy
 
 from litlab.config.values import Fraction
 from litlab.errors import RequestError
 from litlab.tasks.class_weights import ClassWeightedTask
 from litlab.tasks.focal import focal
-from litlab.tasks.metrics import DefinedMulticlassAUROC, MulticlassTopLabelError
+from litlab.tasks.metrics import (
+    DefinedMulticlassAUROC,
+    MacroF1,
+    MacroPrecision,
+    MacroRecall,
+    MulticlassTopLabelError,
+)
 
 
 class Classification(ClassWeightedTask):
@@ -56,9 +62,9 @@ class Classification(ClassWeightedTask):
         classes = self.num_outputs
         return {
             "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
-            "precision": MulticlassPrecision(classes, validate_args=False),
-            "recall": MulticlassRecall(classes, validate_args=False),
-            "f1": MulticlassF1Score(classes, validate_args=False),
+            "precision": MacroPrecision(classes, validate_args=False),
+            "recall": MacroRecall(classes, validate_args=False),
+            "f1": MacroF1(classes, validate_args=False),
             "auroc": DefinedMulticlassAUROC(classes),
             "calibration_error": MulticlassTopLabelError(classes),
         }

@@ -1,4 +1,4 @@
-"""Metrics that differ from torchmetrics': AUROC where a class is absent, and the calibration error of Guo et al. 2017.
+"""Metrics that differ from torchmetrics': means over classes, AUROC without a class, calibration as Guo et al. 2017.
 
 For the calibration error (arXiv:1706.04599) samples go into 15 bins by the confidence of the predicted class. It is the
 mean over the bins of |accuracy - mean confidence|, weighted by their numbers of samples.
@@ -11,6 +11,9 @@ from torchmetrics.classification import (
     BinaryCalibrationError,
     MulticlassAUROC,
     MulticlassCalibrationError,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
 )
 from torchmetrics.utilities import dim_zero_cat
 
@@ -24,6 +27,27 @@ def metric_name(split: str, name: str) -> str:
     changed.
     """
     return "train/eval_loss" if (split, name) == ("train", "loss") else f"{split}/{name}"
+
+
+class _MeanOverClasses:
+    """At most 1: torchmetrics sums rounded parts, so that of ten classes a perfect F1 would be 1.0000001."""
+
+    def compute(self) -> Tensor:
+        """A scalar, float32."""
+        mean: Tensor = super().compute()  # type: ignore[misc]
+        return mean.clamp(max=1)
+
+
+class MacroPrecision(_MeanOverClasses, MulticlassPrecision):
+    """The mean over the classes that occur."""
+
+
+class MacroRecall(_MeanOverClasses, MulticlassRecall):
+    """The mean over the classes that occur."""
+
+
+class MacroF1(_MeanOverClasses, MulticlassF1Score):
+    """The mean over the classes that occur."""
 
 
 class DefinedBinaryAUROC(BinaryAUROC):

@@ -133,24 +133,32 @@ class DataSpec:
             raise RequestError(f"the inputs are not a numeric array ({type(raw).__name__})") from error
         inputs = self.as_batch(given.detach().cpu())
         if self.num_tokens is not None:
-            if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < self.num_tokens)).all():
-                raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {self.num_tokens - 1}")
-            return inputs.to(torch.int64)
-        if inputs.dtype != torch.uint8 or len(self.input_shape) != 3:
+            return self._tokens(inputs, self.num_tokens)
+        if inputs.dtype == torch.uint8 and len(self.input_shape) == 3:
+            self._check_pixels(inputs)
+        else:
             inputs = inputs.to(torch.float32)
-        elif self.appearance is not None and inputs.max() > self.appearance.levels:
+        if not inputs.isfinite().all():
+            raise RequestError("the inputs hold NaN or infinite values")
+        return self.scale(inputs)
+
+    def _tokens(self, inputs: Tensor, number: int) -> Tensor:
+        if inputs.is_floating_point() or not ((inputs >= 0) & (inputs < number)).all():
+            raise RequestError(f"the inputs must be tokens, whole numbers from 0 to {number - 1}")
+        return inputs.to(torch.int64)
+
+    def _check_pixels(self, inputs: Tensor) -> None:
+        """Refuse uint8 images brighter than those of the training, and those of which the divisor is not known."""
+        if self.appearance is not None and inputs.max() > self.appearance.levels:
             raise RequestError(
                 f"the images have pixels up to {int(inputs.max())}; those of the training end at "
                 f"{self.appearance.levels} (white): scale yours, or pass image files to scripts/predict.py"
             )
-        elif self.pixel_max is None:
+        if self.pixel_max is None:
             raise RequestError(
                 f"data={self.name}: uint8 images need its pixel_max, what load() divides them by (255, perhaps), which "
                 "its class does not set; set it and train again, or pass images as load() returns them"
             )
-        if not inputs.isfinite().all():
-            raise RequestError("the inputs hold NaN or infinite values")
-        return self.scale(inputs)
 
     def prepare_files(self, pixels: Tensor) -> Tensor:
         """Pixels of image files, uint8, (N, *input_shape), 0 to 255, as the network takes them.
