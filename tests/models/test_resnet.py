@@ -42,6 +42,19 @@ def test_its_outputs_and_parameters_are_those_by_hand(compose):
     assert ResNet((3, 17, 40), 2)(torch.rand(5, 3, 17, 40)).shape == (5, 2)
 
 
+def test_the_mirror_images_outputs_are_averaged_but_not_in_training():
+    torch.manual_seed(0)
+    plain = ResNet((3, 8, 8), 4, channels=[6], blocks=[1])
+    mirroring = ResNet((3, 8, 8), 4, channels=[6], blocks=[1], mirror=True)
+    mirroring.load_state_dict(plain.state_dict())
+    images = torch.randn(5, 3, 8, 8)
+    assert torch.equal(mirroring(images), plain(images))
+    mirroring.load_state_dict(plain.state_dict())
+    outputs = [plain.eval()(each) for each in (images, images.flip(3))]
+    assert not torch.allclose(*outputs)
+    torch.testing.assert_close(mirroring.eval()(images), (outputs[0] + outputs[1]) / 2)
+
+
 @pytest.mark.parametrize(
     ("shape", "settings", "message"),
     [

@@ -23,6 +23,8 @@ class ResNet(nn.Sequential):
         num_outputs: width of the last layer.
         channels: of the stages.
         blocks: residual blocks, of two convolutions each, in each stage.
+        mirror: outside of training, the mean of the outputs for an image and for its mirror image: for objects, not
+            for digits.
 
     Raises:
         RequestError: the samples are not images, or too small for so many stages; or there are not as many numbers of
@@ -35,6 +37,7 @@ class ResNet(nn.Sequential):
         num_outputs: int,
         channels: Sequence[PositiveInt] = (64, 128, 256),
         blocks: Sequence[NonNegativeInt] = (1, 1, 0),
+        mirror: bool = False,
     ) -> None:
         require_images("resnet", input_shape)
         if len(blocks) != len(channels):
@@ -50,11 +53,16 @@ class ResNet(nn.Sequential):
             layers += [Convolution(width, next_width, halve=True), *(Residual(next_width) for _ in range(count))]
             width = next_width
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_outputs))
+        self.mirror = mirror
         self.to(memory_format=torch.channels_last)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) to (N, num_outputs)."""
-        return super().forward(inputs.contiguous(memory_format=torch.channels_last))
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        outputs = super().forward(inputs)
+        if self.mirror and not self.training:
+            return (outputs + super().forward(inputs.flip(3))) / 2
+        return outputs
 
 
 class Convolution(nn.Sequential):
