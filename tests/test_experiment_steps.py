@@ -32,9 +32,9 @@ OTHERS = {  # another choice of each group
     "augmentation": ("none", "shift"),
 }
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
-OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train")
+OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train", "trainer.precision")
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
-STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean"}
+STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "bf16-mixed": "16-mixed"}
 
 
 class Losses(L.Callback):
@@ -105,8 +105,8 @@ def facts(config):
 
 
 def losses(fit, asked):
-    """Of the first steps."""
-    fit(*asked, callbacks=[watch := Losses()])
+    """Of the first steps, in float32: processors without bf16 round it in their own ways."""
+    fit(*asked, "trainer.precision=32-true", callbacks=[watch := Losses()])
     return [float(f"{loss:.6g}") for loss in watch.found]
 
 

@@ -48,6 +48,14 @@ def test_metrics_are_those_of_scikit_learn(samples, within_0_to_1):
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
+def test_outputs_in_bf16_are_told_apart():
+    outputs = torch.tensor([[0.1, 0.1005, -9, -9, -9]], dtype=torch.bfloat16)
+    assert outputs.softmax(1).argmax() == 0, "half each"
+    probabilities = task().predictions(outputs)
+    assert probabilities.argmax() == 1 and probabilities.dtype == torch.float32
+    assert task().predictions(outputs.double()).dtype == torch.float64
+
+
 def test_the_focal_loss_by_hand(samples):
     logits, labels = samples
     probability = logits.softmax(1)[torch.arange(1000), labels]

@@ -56,8 +56,7 @@ class CNN(nn.Sequential):
         activation: str = "ReLU",
         dropout: Fraction = 0.0,
     ) -> None:
-        if len(input_shape) != 3:
-            raise RequestError(f"model=cnn: needs images (channels x height x width), {_no_image(input_shape)}")
+        require_images("cnn", input_shape)
         make_activation = activation_class(activation)
         width, *image = input_shape
         shrink = functools.partial(_shrink, image, convs_per_stage, kernel_size, pool_size)
@@ -92,6 +91,20 @@ class CNN(nn.Sequential):
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) to (N, num_outputs)."""
         return super().forward(inputs.contiguous(memory_format=torch.channels_last))
+
+
+def require_images(model: str, input_shape: Sequence[int]) -> None:
+    """Refuse samples that are not images.
+
+    Args:
+        model: the name that the user chose.
+        input_shape: of one sample.
+
+    Raises:
+        RequestError: saying what the samples are instead.
+    """
+    if len(input_shape) != 3:
+        raise RequestError(f"model={model}: needs images (channels x height x width), {_no_image(input_shape)}")
 
 
 def channels_last(input_shape: Sequence[int]) -> str:

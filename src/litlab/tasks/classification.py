@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
@@ -54,8 +55,11 @@ class Classification(ClassWeightedTask):
         return super().loss_weight(targets) if self.weight is None else self.weight[targets].sum()
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Probabilities (N, C). torchmetrics takes logits that all lie in [0, 1] for probabilities."""
-        return outputs.softmax(1)
+        """Probabilities (N, C), of at least float32: in bf16 the largest of a sample may be equal.
+
+        torchmetrics takes logits that all lie in [0, 1] for probabilities.
+        """
+        return outputs.softmax(1, dtype=torch.promote_types(outputs.dtype, torch.float32))
 
     def build_metrics(self) -> dict[str, Metric]:
         """Accuracy is over all samples (micro); precision, recall, F1 and AUROC are means over the classes (macro)."""
