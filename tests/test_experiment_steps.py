@@ -32,9 +32,9 @@ OTHERS = {  # another choice of each group
     "augmentation": ("none", "shift"),
 }
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
-OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train", "trainer.precision")
+OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train")
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
-STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "bf16-mixed": "16-mixed"}
+STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "bf16-mixed": "16-mixed", "rtdl": "null"}
 
 
 class Losses(L.Callback):
@@ -60,10 +60,10 @@ def made_up(monkeypatch):
     def rows(self):
         random = torch.Generator().manual_seed(0)
         scale = torch.tensor([4.0, 30.0, 5.0, 1.0, 1400.0, 3.0, 35.0, -120.0])  # as the columns are
-        return Split(scale * (1 + torch.rand(370, 8, generator=random)), 0.1 * torch.rand(370, generator=random)), None
+        return Split(scale * (1 + torch.rand(370, 8, generator=random)), 0.1 * torch.rand(370, generator=random))
 
-    for each, load in ((MNIST, images), (CIFAR10, images), (California, rows)):
-        monkeypatch.setattr(each, "load", load)
+    for each, method, made in ((MNIST, "load", images), (CIFAR10, "load", images), (California, "rows", rows)):
+        monkeypatch.setattr(each, method, made)
         monkeypatch.setattr(each, "prepare_data", lambda self: None)
 
 

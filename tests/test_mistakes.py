@@ -22,7 +22,7 @@ SMALL = (
 )  # fmt: skip
 DATA = ("digits", "table", "image_folder", "arrays", "text")
 MODELS = (
-    "cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "mlp_table", "polynomial", "resnet", "rnn",
+    "cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "mlp_table", "polynomial", "resnet", "rnn", "tabm",
     "transformer",
 )  # fmt: skip
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "augmentation", "trainer", "tune", "callbacks")

@@ -70,6 +70,25 @@ def test_california():
     assert len(y) == 20640
 
 
+@pytest.mark.skipif(not (SHARED / FILE).is_file(), reason="needs scikit-learn's cache in ../shared/data")
+def test_the_rows_of_california_are_divided_as_published():
+    """RMSE and R2 of TabM's authors, seed 0: exp/tabm/california/0-evaluation/0/report.json in yandex-research/tabm."""
+    data = California(data_dir=SHARED, split="rtdl")
+    published = {
+        "train": (13209, 0.3504095882527899, 0.9088421537883546),
+        "val": (3303, 0.4441068121420057, 0.8487342203322961),
+        "test": (4128, 0.4417858517027938, 0.850320945767379),
+    }
+    assert data.has_validation
+    for part, (count, rmse, r2) in published.items():
+        targets = loaded(data)[part].targets.double()
+        assert len(targets) == count
+        assert targets.var(correction=0).item() == pytest.approx(rmse**2 / (1 - r2), rel=2e-7)
+    for division in ({"folds": 5}, {"test_on_train": True}):
+        with pytest.raises(RequestError, match=r"^data\.split=rtdl: divides the rows; leave data\.folds and"):
+            California(data_dir=SHARED, split="rtdl", **division)
+
+
 @pytest.fixture
 def small_california(tmp_path, monkeypatch):
     """A cache as scikit-learn writes it, of 5 rows, with a checksum of its own; and its numbers."""

@@ -11,9 +11,32 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from litlab.build import build_task, build_trainer
+from litlab.build import build_data, build_task, build_trainer
 
 PLAIN = ("optimizer=sgd", "scheduler=none")
+
+
+@pytest.mark.parametrize(
+    ("data", "task", "width", "settings"),
+    [
+        ("digits", "classification", 10, "task.label_smoothing=0.1"),
+        ("breast_cancer", "binary", 1, "task.class_weights=balanced"),
+        ("exam_scores", "regression", 1, "task.standardize_targets=true"),
+        ("exam_scores", "regression", 1, "task.reduction=sum"),
+    ],
+)
+def test_an_ensemble_is_trained_on_the_mean_of_its_members_losses(compose, data, task, width, settings):
+    config = compose(f"data={data}", f"task={task}", "model=tabm", "model.embedding=null", "model.members=3", settings)
+    built = build_task(config, build_data(config))
+    outputs, targets = torch.randn(5, 3, width), torch.tensor([0, 1, 1, 0, 1])
+    targets = targets.float() if task == "regression" else targets
+    if task == "regression":
+        built.learn_scale(targets)
+    found = built.training_objective(outputs, targets)
+    of_members = [torch.stack(built.objective(each, targets)) for each in outputs.unbind(1)]
+    torch.testing.assert_close(torch.stack(found), torch.stack(of_members).mean(0))
+    of_mean, _ = built.objective(outputs.mean(1), targets)
+    assert abs(found[0] - of_mean) > 0.01
 
 
 @pytest.mark.slow  # seconds, together

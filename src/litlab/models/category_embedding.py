@@ -31,6 +31,7 @@ class CategoryEmbedding(nn.Module):
             nn.Embedding(categories, embedding_size(categories), padding_idx=0) for _, categories in embeddings
         )
         self.model = model
+        self.members = getattr(model, "members", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, F) to the model's outputs."""

@@ -29,6 +29,25 @@ def activation_class(name: str) -> type[nn.Module]:
     return found
 
 
+def input_layers(
+    input_shape: Sequence[int], embedding: Callable[[int], nn.Module] | None
+) -> tuple[list[nn.Module], int]:
+    """The modules that make samples (N, *input_shape) to vectors (N, D), and D; for `embedding` see `MLP`.
+
+    Raises:
+        RequestError: an embedding for samples that are not rows of a table.
+    """
+    if embedding is None:
+        return [nn.Flatten()], math.prod(input_shape)
+    if len(input_shape) != 1:
+        shape = "x".join(map(str, input_shape))
+        raise RequestError(
+            f"model.embedding (model=mlp_periodic): needs rows of a table, but these samples are {shape}; try model=mlp"
+        )
+    columns = embedding(input_shape[0])
+    return [columns, nn.Flatten()], columns(torch.zeros(1, *input_shape)).numel()
+
+
 class MLP(nn.Sequential):
     """Linear layers with an activation between them; without hidden layers, one linear layer.
 
@@ -57,17 +76,8 @@ class MLP(nn.Sequential):
         embedding: Callable[[int], nn.Module] | None = None,
     ) -> None:
         make_activation = activation_class(activation)
-        sizes = [math.prod(input_shape), *hidden_sizes]
-        layers: list[nn.Module] = [nn.Flatten()]
-        if embedding is not None:
-            if len(input_shape) != 1:
-                shape = "x".join(map(str, input_shape))
-                raise RequestError(
-                    "model.embedding (model=mlp_periodic): needs rows of a table, "
-                    f"but these samples are {shape}; try model=mlp"
-                )
-            layers.insert(0, embedding(input_shape[0]))
-            sizes[0] = layers[0](torch.zeros(1, *input_shape)).numel()
+        layers, size = input_layers(input_shape, embedding)
+        sizes = [size, *hidden_sizes]
         for width, next_width in itertools.pairwise(sizes):
             layers += [nn.Linear(width, next_width), make_activation()]
             if dropout:

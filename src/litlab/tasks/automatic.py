@@ -30,7 +30,7 @@ class AutomaticTask(L.LightningModule):
         inputs, targets = batch
         if self.task.augmentation is not None:
             inputs = self.task.augmentation(inputs)
-        objective, loss = self.task.objective(self.task.model(inputs), targets)
+        objective, loss = self.task.training_objective(self.task.model(inputs), targets)
         self.losses.append(loss.detach())
         return objective
 

@@ -49,7 +49,8 @@ class Task(L.LightningModule):
     sync, no torchmetrics, no self.log and no callback's hook; executors (`litlab.tasks.steps`) run them.
 
     Args:
-        model: from inputs (N, ...) to outputs (N, num_outputs).
+        model: from inputs (N, ...) to outputs (N, num_outputs). One with a number of `members`, an ensemble, returns
+            in training what each of them says, (N, members, num_outputs).
         optimizer: a partial of torch.optim that takes the parameters.
         schedule: of the learning rate, or None.
         monitor: the metric that selects the best weights, e.g. val/accuracy.
@@ -83,6 +84,7 @@ class Task(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.model = model
+        self.members: int | None = getattr(model, "members", None)
         self.mean_loss, self.metrics = MeanMetric(), MetricCollection(dict(self.build_metrics()))
         self.make_optimizer, self.schedule = optimizer, schedule
         self.monitor, self.mode = monitor, mode
@@ -110,6 +112,16 @@ class Task(L.LightningModule):
         """The minimized loss and the reported one, scalars; the same by default."""
         loss = self.loss(outputs, targets)
         return loss, loss
+
+    def training_objective(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """`objective` of a training batch; of an ensemble, the mean of its members'.
+
+        The loss of their mean would be another: it trains them as one network.
+        """
+        if self.members is None:
+            return self.objective(outputs, targets)
+        minimized, loss = torch.vmap(self.objective, in_dims=(1, None))(outputs, targets)
+        return minimized.mean(), loss.mean()
 
     def build_metrics(self) -> dict[str, Metric]:
         """The metrics of validation and test by name; each takes (predictions, targets)."""
@@ -162,13 +174,18 @@ class Task(L.LightningModule):
     # ---- training, as the Trainer calls it
 
     def setup(self, stage: str) -> None:
-        """Look at the training split's targets, once the data are loaded.
+        """Look at the training split's targets and inputs, once the data are loaded.
 
         Only for training: evaluation keeps the statistics that the weights were trained with.
         """
         train = getattr(self.trainer.datamodule, "splits", {}).get("train")  # foreign data modules have no splits
         if train is not None and (stage == "fit" or not self.keeps_scale):
             self.learn_scale(train.targets)
+        if train is not None and stage == "fit":
+            for module in self.model.modules():
+                learn: Any = getattr(module, "learn_inputs", None)  # such as the quantiles of columns
+                if learn is not None:
+                    learn(train.inputs[:])
 
     def on_train_start(self) -> None:
         """Choose the executor; seed dropout and augmentation differently on each device."""
@@ -186,7 +203,8 @@ class Task(L.LightningModule):
         if self.replay is not None:
             return Replayed(self.replay, self.model, optimizer, after)
         step = Step(
-            self.model, self.objective, optimizer.optimizer, self.accumulate, self.clip_val, self.clip_algorithm
+            *(self.model, self.training_objective, optimizer.optimizer),
+            *(self.accumulate, self.clip_val, self.clip_algorithm),
         )
         backward: Callable[[Part], Tensor] = step.backward
         update: Callable[[], None] = FastUpdate(step, optimizer, self._before_update, after)

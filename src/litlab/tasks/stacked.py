@@ -23,9 +23,11 @@ def stacked_objective(tasks: Sequence[Task], like: Tensor) -> Objective:
         like: a tensor of the outputs' dtype and device.
 
     Raises:
-        NotStackableError: the task is a user's own.
+        NotStackableError: the task is a user's own, or the model an ensemble.
     """
     task = tasks[0]
+    if task.members is not None:
+        raise NotStackableError(f"{type(task.model).__name__} is an ensemble, which has no loss for a stack")
     if type(task) is Classification:
         smoothing = [cast(Classification, each).label_smoothing for each in tasks]
         return _classification(task.weight, like.new_tensor(smoothing) if any(smoothing) else None)

@@ -31,7 +31,8 @@ from litlab.verbs.train import describe_environment, prepare_process
 
 # Settings that change no metric of an evaluation, or that it always sets.
 UNUSED = ("callbacks", "logger", "paths", "resume", "trust", "trainer.num_nodes")
-SPLITTING = [f"data.{name}" for name in ("val_size", "test_size", "test_on_train", "split_seed", "folds", "fold")]
+DIVISION = ("val_size", "test_size", "test_on_train", "split", "split_seed", "folds", "fold")
+SPLITTING = [f"data.{name}" for name in DIVISION]
 
 
 def evaluate(request: Request) -> tuple[dict[str, Any], Path]:
