@@ -7,7 +7,7 @@ and so ends as one that was never stopped.
 import math
 from collections.abc import Sequence
 
-from litlab.compat.hydra import stacks_jobs
+from litlab.compat.hydra import runs_here
 from litlab.errors import RequestError
 from litlab.runs.history import read_history
 from litlab.runs.report import relative
@@ -28,6 +28,11 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     """
     plan = runner.plan
     options = plan.config.sweep
+    if runner.stacks and not runs_here(runner.launcher):
+        what = (
+            "a stack passes the rungs in the sweep's own process; set hydra/launcher=stacked, or leave out sweep.stack"
+        )
+        raise RequestError(f"sweep.eta={options.eta} with sweep.stack={options.stack}: {what}")
     alive = [job for job in plan.add(job_overrides).jobs if job.duplicate_of is None and job.error is None]
     lengths = {job.settings["trainer"].get("max_epochs") for job in alive}
     if len(lengths) > 1 or lengths & {None, -1}:
@@ -36,7 +41,7 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
     steps = rungs(options.rung, options.eta, max(lengths))
-    has_rungs = len(steps) > 1 and not stacks_jobs(runner.launcher)  # a stack passes all of them at once
+    has_rungs = len(steps) > 1 and not runner.stacks  # a stack passes all of them at once
     reserve: list[Job] = []  # that dropped out at the rung before
     for number, (before, until) in enumerate(zip([0, *steps], steps, strict=False), 1):
         rung = f"rung {number} of {len(steps)}" if has_rungs else ""

@@ -1,6 +1,7 @@
 """The training of K jobs of a sweep at once, as one stack; each job then goes through its own part of it again."""
 
 import contextlib
+import gc
 import logging
 import math
 import time
@@ -19,7 +20,9 @@ from litlab import signals
 from litlab.build import build_data, build_task
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
+from litlab.distributed.memory import available
 from litlab.escape import one_line
+from litlab.sweeps.stack_memory import member_bytes, members_that_fit
 from litlab.sweeps.stacking import CURRENT
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
@@ -34,15 +37,18 @@ OWN = ("setup", "train_dataloader", "val_dataloader", "on_before_batch_transfer"
 
 
 class Stack:
-    """Jobs that are trained when the first of them asks for its training.
+    """Jobs that are trained when the first of them asks for its training; the rest later, if not all are at once.
 
     Args:
         configs: of the jobs.
+        by_memory: whether the memory limits how many are trained at once.
+        processes: how many share the memory.
     """
 
-    def __init__(self, configs: Sequence[DictConfig]) -> None:
-        self.configs = configs
-        self._replays: list[Replay | None] | None = None
+    def __init__(self, configs: Sequence[DictConfig], by_memory: bool = False, processes: int = 1) -> None:
+        self.configs, self.by_memory, self.processes = configs, by_memory, processes
+        self._most = len(configs)  # at once
+        self._replays: dict[int, Replay | None] = {}
 
     @contextlib.contextmanager
     def job(self, number: int) -> Iterator[None]:
@@ -52,39 +58,82 @@ class Stack:
             yield
         finally:
             CURRENT.reset(token)
-            if self._replays is not None:
+            if number in self._replays:
                 self._replays[number] = None  # its weights have been written
 
     def has_trained(self, number: int) -> bool:
         """Whether the training of a job is there."""
-        return self._replays is not None and self._replays[number] is not None
+        return self._replays.get(number) is not None
 
     def replay(self, number: int) -> Replay | None:
         """The training of a job; None if it has to train alone."""
-        if self._replays is None:
-            self._replays = self.train()
+        if number not in self._replays:
+            self._replays.update(enumerate(self.train(number), number))
         return self._replays[number]
 
-    def train(self) -> list[Replay | None]:
-        """The training of each job; None if it has to train alone."""
-        return _train(self.configs)
-
-
-def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
-    """The training of each job, None if it has to train alone: then a line on the terminal says why."""
-    number = len(configs)
-    try:
-        return list(StackedTraining(configs).run())
-    except NotStackableError as reason:
-        why = f"not as a stack: {reason}"
-    except Exception as error:  # the jobs will meet the same one by one, if it is theirs
-        log.exception("the stack failed")
-        why = "" if is_oom_error(error) and number > 1 else f"as their stack failed: {one_line(error)}"
-    if why:
+    def train(self, first: int) -> list[Replay | None]:
+        """The trainings of a job and of some after it; None of each that has to train alone: then a line says why."""
+        left = len(self.configs) - first
+        try:
+            if self.by_memory:
+                self._limit(self.configs[first])
+            while True:
+                configs = self.configs[first : first + self._most]
+                try:
+                    return list(StackedTraining(configs).run())
+                except Exception as error:
+                    if not is_out_of_memory(error) or len(configs) == 1:
+                        raise
+                gc.collect()  # what the failed one has left
+                self._most = len(configs) // 2
+                print(f"out of memory: {self._most} instead of {len(configs)} jobs are trained at once", flush=True)
+        except NotStackableError as reason:
+            why, number = f"not as a stack: {reason}", left
+        except Exception as error:  # the jobs will meet the same one by one, if it is theirs
+            log.exception("the stack failed")
+            why, number = f"as their stack failed: {one_line(error)}", min(left, self._most)
         print(f"{number} jobs are trained one by one, {why}", flush=True)
         return [None] * number
-    print(f"out of memory: half of {number} jobs are trained at once", flush=True)
-    return [*_train(configs[: number // 2]), *_train(configs[number // 2 :])]
+
+    def _limit(self, config: DictConfig) -> None:
+        """Limit the number by the memory that is free now; once."""
+        self.by_memory = False
+        fit, line = fitting(config, self.processes)
+        if fit < self._most:
+            print(f"{fit} of {self._most} jobs are trained at once: {line}", flush=True)
+            self._most = fit
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory did not suffice, of a GPU or of the machine."""
+    return isinstance(error, MemoryError) or is_oom_error(error)
+
+
+def fitting(config: DictConfig, processes: int) -> tuple[float, str]:
+    """How many jobs like this one can be trained at once, by the memory that is free; and why, in words.
+
+    Args:
+        config: of one of the jobs.
+        processes: how many share the memory.
+    """
+    on_gpu = is_on_gpu(config)
+    free = torch.cuda.mem_get_info()[0] if on_gpu else available()
+    if free is None:
+        return math.inf, "the free memory is not known"
+    member = Member(config)
+    size = member_bytes(member.task, member.data, dtype_of(config).itemsize)
+    line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+    return members_that_fit(free / processes, size), line + f" for {processes} processes" * (processes > 1)
+
+
+def is_on_gpu(config: DictConfig) -> bool:
+    """Whether a stack of such jobs is trained on a GPU."""
+    return str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
+
+
+def dtype_of(config: DictConfig) -> torch.dtype:
+    """Of the weights of such a job."""
+    return torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
 
 
 def replay_of_this_job() -> Replay | None:
@@ -196,9 +245,7 @@ class StackedTraining:
         if not torch.equal(before, torch.get_rng_state()):
             raise NotStackableError(f"{type(data).__name__} draws random numbers as it loads")
         self.data, self.config = data, config
-        on_gpu = str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
-        self.device = torch.device("cuda" if on_gpu else "cpu")
-        self.dtype = torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
+        self.device, self.dtype = torch.device("cuda" if is_on_gpu(config) else "cpu"), dtype_of(config)
         self.tasks = [member.task for member in members]
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
