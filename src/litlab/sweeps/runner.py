@@ -116,7 +116,8 @@ class Runner:
             at_once: how many groups.
 
         Yields:
-            the index of a group, and its jobs, which have ended. After a stop, groups with unstarted jobs are left out.
+            the index of a group, and its jobs, which have ended. After a stop, groups with unstarted jobs are left out,
+        and those that `was_cut`.
 
         Raises:
             Exception: as `launch`.
@@ -143,7 +144,7 @@ class Runner:
                         self._wait(workers)
                 for place in ended:
                     jobs = under_way.pop(place)
-                    if any(job.final_result is None for job in jobs):
+                    if any(job.final_result is None or self.was_cut(job) for job in jobs):
                         stopped = True
                     else:
                         yield place, jobs
@@ -177,6 +178,12 @@ class Runner:
 
     def _have_ended(self, jobs: Sequence[Job]) -> bool:
         return not any((job.duplicate_of or job) in self._running for job in jobs)
+
+    def was_cut(self, job: Job) -> bool:
+        """Whether sweep.minutes has ended a job with its stack, neither a search nor a rung."""
+        options = self.plan.config.sweep
+        is_pruned = (job.duplicate_of or job).status == "pruned" and options.prune is None and options.eta is None
+        return is_pruned and timed_out(self.folder)
 
     def _is_stopped(self) -> bool:
         """Whether no further job may start."""

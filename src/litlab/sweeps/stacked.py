@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.memory import is_oom_error
 from omegaconf import DictConfig
 from torch import Tensor
@@ -18,12 +20,15 @@ from torch.optim import Optimizer
 
 from litlab import signals
 from litlab.build import build_data, build_task
+from litlab.compat.hydra import instantiate
+from litlab.config.job import in_sweep, sweep_folder
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
 from litlab.distributed.memory import available
 from litlab.escape import one_line
+from litlab.sweeps.folder import enforce_time_limit, timed_out
 from litlab.sweeps.stack_memory import member_bytes, members_that_fit
-from litlab.sweeps.stacking import CURRENT
+from litlab.sweeps.stacking import CURRENT, EARLY_STOPPING
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 from litlab.tasks.stacked import stacked_objective
@@ -126,6 +131,14 @@ def fitting(config: DictConfig, processes: int) -> tuple[float, str]:
     return members_that_fit(free / processes, size), line + f" for {processes} processes" * (processes > 1)
 
 
+def is_late(config: DictConfig) -> bool:
+    """Whether sweep.minutes is over, for the sweep of a job."""
+    if config.sweep.minutes is None or not in_sweep():
+        return False
+    enforce_time_limit(sweep_folder(), config.sweep.minutes)
+    return timed_out(sweep_folder())
+
+
 def is_on_gpu(config: DictConfig) -> bool:
     """Whether a stack of such jobs is trained on a GPU."""
     return str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
@@ -162,6 +175,9 @@ class Member:
         self.best: Tensor | None = None
         self.best_epoch: ReplayedEpoch | None = None
         self.is_alive = True
+        self.stops = False  # early
+        found = [each for each in config.callbacks.values() if each and each.get("_target_") == EARLY_STOPPING]
+        self.stoppers: list[EarlyStopping] = [instantiate(each) for each in found]
 
     def start(self, dtype: torch.dtype, batches: int) -> None:
         """Build the optimizer and the schedule, which here only say how settings change."""
@@ -205,6 +221,22 @@ class Member:
             self.best_epoch = epoch
         if self.task.schedule is not None:
             self.task.schedule.after_epoch(len(self.replay.epochs) - 1, metrics)
+        self.stops = bool(self.stoppers) and self._is_stopped()
+
+    def _is_stopped(self) -> bool:
+        """Whether a callback of its own training would now stop it; it is given what it asks of the Trainer."""
+        trainer: Any = SimpleNamespace(
+            callback_metrics=self.metrics, current_epoch=len(self.replay.epochs) - 1, should_stop=False,
+            state=SimpleNamespace(fn=TrainerFn.FITTING), sanity_checking=False, fast_dev_run=False,
+            val_check_interval=1.0, check_val_every_n_epoch=1,
+            strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+        )  # fmt: skip
+        for each in self.stoppers:
+            each.verbose = False  # it speaks in the job's own training
+            each.setup(trainer, self.task, "fit")
+            each.on_validation_end(trainer, self.task)
+            each.on_train_epoch_end(trainer, self.task)
+        return trainer.should_stop
 
     def value(self, metric: str) -> float | None:
         """A metric of the latest epoch; None without it, or after a divergence."""
@@ -225,6 +257,10 @@ class StackedTraining:
 
     Args:
         configs: of the jobs.
+
+    Attributes:
+        epoch: of them all, so many are done.
+        is_late: whether it has ended early, by sweep.minutes.
 
     Raises:
         NotStackableError: something in the jobs cannot be stacked.
@@ -250,7 +286,7 @@ class StackedTraining:
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
             (task.double() if self.dtype == torch.float64 else task).to(self.device)
-        self.epoch = 0
+        self.epoch, self.is_late = 0, False
         self._build()
 
     def _build(self) -> None:
@@ -291,10 +327,20 @@ class StackedTraining:
 
     def run(self, until: int | None = None) -> list[Replay]:
         """Train, to an epoch or to the end; what each job's own training would have been, in their order."""
-        while self.epoch < (until or self.config.trainer.max_epochs) and any(member.is_alive for member in self.sorted):
+        last = self.config.trainer.max_epochs
+        while self.sorted and self.epoch < (until or last) and not self.is_late:
             self._run_epoch()
             self.epoch += 1
+            self.keep({number for number, each in enumerate(self.members) if each.is_alive and not each.stops})
+            self.is_late = is_late(self.config)
+        if self.is_late:
+            self.end_early()
         return [member.replay for member in self.members]
+
+    def end_early(self) -> None:
+        """The members that are left end after the epochs so far."""
+        for member in self.sorted if self.epoch < self.config.trainer.max_epochs else ():
+            member.replay.until = self.epoch
 
     @torch.no_grad()
     def keep(self, numbers: Collection[int]) -> None:

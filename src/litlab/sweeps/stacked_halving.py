@@ -69,7 +69,7 @@ class HalvingStack(Stack):
         print(f"{number} jobs are trained one by one, rung by rung: {why}", flush=True)
         return [None] * (number - first)
 
-    def _halve(self) -> list[Replay]:
+    def _halve(self) -> list[Replay | None]:
         trainings = [StackedTraining([self.configs[index] for index in part]) for part in self.parts]
         members = {
             index: member
@@ -81,7 +81,9 @@ class HalvingStack(Stack):
         for until in steps:
             for training in trainings:
                 training.run(until)
-            if until == steps[-1]:
+                if training.is_late:
+                    break
+            if until == steps[-1] or any(training.is_late for training in trainings):
                 break
             settings: dict[str, list[int]] = {}
             for index in sorted(alive):
@@ -97,4 +99,8 @@ class HalvingStack(Stack):
             alive = goes_on
             for part, training in zip(self.parts, trainings, strict=True):
                 training.keep({place for place, index in enumerate(part) if index in alive})
-        return [members[index].replay for index in range(len(self.configs))]
+        if any(training.is_late for training in trainings):
+            for training in trainings:
+                training.end_early()
+        replays = [members[index].replay for index in range(len(self.configs))]
+        return [replay if replay.epochs else None for replay in replays]  # None: it was too late to begin
