@@ -13,7 +13,7 @@ from litlab.runs.history import read_history
 from litlab.runs.report import relative
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
-from litlab.sweeps.rungs import best, rungs
+from litlab.sweeps.rungs import best, rungs_of
 from litlab.sweeps.runner import Runner
 
 LAST = "litlab.callbacks.last.LastCheckpoint"
@@ -34,13 +34,10 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
         )
         raise RequestError(f"sweep.eta={options.eta} with sweep.stack={options.stack}: {what}")
     alive = [job for job in plan.add(job_overrides).jobs if job.duplicate_of is None and job.error is None]
-    lengths = {job.settings["trainer"].get("max_epochs") for job in alive}
-    if len(lengths) > 1 or lengths & {None, -1}:
-        raise RequestError(f"sweep.eta={options.eta}: needs the same trainer.max_epochs, such as 9, for all jobs")
+    steps = rungs_of(alive, options.rung, options.eta)
     if not all(LAST in (each.get("_target_") for each in job.settings["callbacks"].values()) for job in alive):
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
-    steps = rungs(options.rung, options.eta, max(lengths))
     has_rungs = len(steps) > 1 and not runner.stacks  # a stack passes all of them at once
     reserve: list[Job] = []  # that dropped out at the rung before
     for number, (before, until) in enumerate(zip([0, *steps], steps, strict=False), 1):

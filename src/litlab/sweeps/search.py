@@ -146,7 +146,7 @@ class Search:
         seed, target = self.sampler.get("seed"), str(self.sampler._target_)
         asked = f"hydra/sweeper/sampler={self.config.hydra.runtime.choices.get('hydra/sweeper/sampler')}"
         if target.endswith(".CmaEsSampler") and importlib.util.find_spec("cmaes") is None:
-            raise RequestError(f"{asked}: needs the package cmaes: pip install cmaes")
+            raise RequestError(f"{asked}: needs the package cmaes, of the extra optuna: pip install -e .[optuna]")
         is_sequence = target.endswith(".QMCSampler")  # which goes on where the study stands, with the same seed
         try:
             return instantiate(self.sampler, **({} if seed is None or is_sequence else {"seed": seed + trials}))

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import math
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -114,7 +115,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or is_oom_error(error)
 
 
-def fitting(config: DictConfig, processes: int) -> tuple[float, str]:
+def fitting(config: DictConfig, processes: int) -> tuple[int, str]:
     """How many jobs like this one can be trained at once, by the memory that is free; and why, in words.
 
     Args:
@@ -124,7 +125,7 @@ def fitting(config: DictConfig, processes: int) -> tuple[float, str]:
     on_gpu = is_on_gpu(config)
     free = torch.cuda.mem_get_info()[0] if on_gpu else available()
     if free is None:
-        return math.inf, "the free memory is not known"
+        return sys.maxsize, "the free memory is not known"
     member = Member(config)
     size = member_bytes(member.task, member.data, dtype_of(config).itemsize)
     line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"

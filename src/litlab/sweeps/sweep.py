@@ -88,8 +88,9 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
     if (not_started or cut) and (late or plan.is_cut):
         limit = f"the time limit sweep.minutes={config.sweep.minutes:g}" if late else f"sweep.jobs={config.sweep.jobs}"
-        left = [f"{cut} jobs ended early"] * bool(cut) + [f"{not_started} jobs did not start"] * bool(not_started)
-        print(f"{limit} is reached; {', '.join(left)}; the same command with sweep.resume={relative(folder)} continues")
+        unfinished = [f"{cut} jobs ended early"] * bool(cut) + [f"{not_started} jobs did not start"] * bool(not_started)
+        again = f"the same command with sweep.resume={relative(folder)} continues"
+        print(f"{limit} is reached; {', '.join(unfinished)}; {again}")
     elif not_started:
         what += [f"{not_started} did not start (sweep.on_failure=stop)"]
     if what:
