@@ -272,8 +272,9 @@ def test_halving_within_stacks_ends_as_trainings_alone(tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_be_stacked_is_halved_one_by_one(tmp_path):
-    words = ("trainer.max_epochs=2", "data.batch_size=512", "optimizer=rmsprop", "optimizer.lr=0.01,0.00001")
+    words = ("trainer.max_epochs=2", "data.batch_size=512", "optimizer=adam", "optimizer.lr=0.01,0.00001")
+    words += ("+optimizer.amsgrad=true",)
     done = Sweep(tmp_path, *words, "sweep.eta=2", "hydra/launcher=stacked", "threads=1").end()
     assert done.process.returncode == 0, done.text
-    assert "2 jobs are trained one by one, rung by rung: RMSprop has no update for a stack" in done.text
+    assert "2 jobs are trained one by one, rung by rung: optimizer.amsgrad has no update for a stack" in done.text
     assert [(each["status"], each["epochs"]) for each in done.results] == [("completed", 2), ("pruned", 1)]

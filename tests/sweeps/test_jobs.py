@@ -575,6 +575,19 @@ def test_a_dry_run_lists_the_jobs_and_leaves_nothing(command, quick_train, tmp_p
     assert not (tmp_path / "logs").exists()
 
 
+def test_a_dry_run_of_a_halving_shows_its_rungs(command, quick_train):
+    words = ("optimizer.lr=0.1,0.2,0.3,0.4", "trainer.max_epochs=72000", "sweep.rung=24000", "sweep.eta=3")
+    code, out, err = command(*words, "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[4:] == [
+        "rung 1 of 2: 4 settings to epoch 24000",
+        "rung 2 of 2: 2 settings to epoch 72000",
+        "4 jobs to run, about 10.0 h each to the last epoch: 26.7 h in all",
+    ]
+    code, _, err = command("optimizer.lr=0.1,0.2", "trainer.max_epochs=2,3", "sweep.eta=3", "--dry-run")
+    assert code == 2 and "needs the same trainer.max_epochs" in err
+
+
 def test_a_dry_run_of_a_single_run_is_one_line(command, quick_train, monkeypatch):
     measured = []
 

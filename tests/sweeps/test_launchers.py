@@ -162,6 +162,25 @@ def test_a_killed_job_loses_only_itself(tmp_path, plugin, launcher):
 
 
 @pytest.mark.slow
+def test_each_worker_trains_a_stack_and_a_killed_one_loses_nothing_else(tmp_path):
+    needs("joblib")
+    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep.stack=4", LRS, "trainer.max_epochs=3"]
+    sweep = Sweep(tmp_path, *words, "seed=0,1")
+    killed = sweep.kill_a_job(after=2)
+    sweep.end()
+    assert sweep.process.returncode == 0, sweep.text
+    completed = [each for each in sweep.results if each["status"] == "completed"]
+    lost = [each for each in sweep.results if each["status"] == "failed"]
+    assert len(completed) == 16 and len(lost) in (1, 2) and killed["settings"] in [each["settings"] for each in lost]
+    assert {each["error"] for each in lost} == {"the process was killed"}
+    sizes = [each.get("stacked", 1) for each in completed]
+    assert max(sizes) == 4 and sizes.count(1) < 5, "the killed ones are tried alone"
+    assert sweep.text.count("completed") and len(sweep.summary) == 8
+    again = Sweep(tmp_path, *words, "seed=0,1", f"sweep.resume={sweep.folder}").end()
+    assert "16 of 16 jobs are already completed" in again.text
+
+
+@pytest.mark.slow
 def test_workers_end_with_a_sweep_that_is_killed(tmp_path):
     """Those at work, which write their results, and one that has no job."""
     needs("joblib")

@@ -323,9 +323,8 @@ def test_samplers(search, sampler):
 
 def test_cma_es_needs_its_package(search, monkeypatch):
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(
-        RequestError, match=r"^hydra/sweeper/sampler=cmaes: needs the package cmaes: pip install cmaes$"
-    ):
+    line = r"hydra/sweeper/sampler=cmaes: needs the package cmaes, of the extra optuna: pip install -e \.\[optuna\]"
+    with pytest.raises(RequestError, match=f"^{line}$"):
         search("hydra/sweeper/sampler=cmaes")
 
 

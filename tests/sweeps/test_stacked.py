@@ -1,6 +1,11 @@
 """Jobs trained as a stack leave what each would have left alone: weights, optimizer, random state, metrics, history."""
 
+import itertools
+import json
+import random
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sweeping import Sweep
@@ -140,6 +145,14 @@ CASES = {  # common settings, and the jobs that differ
         ["optimizer.lr=0.001", "optimizer.lr=0.01 seed=1"],
     ),
     "by vmap": ("data=sine model=polynomial data.batch_size=500", ["optimizer.lr=0.1 seed=0", "seed=1", "seed=2"]),
+    "rmsprop": (
+        "optimizer=rmsprop optimizer.weight_decay=0.01",
+        ["optimizer.lr=0.01", "optimizer.alpha=0.9", "optimizer.lr=0.002 seed=1"],
+    ),
+    "centered rmsprop": (
+        "optimizer=rmsprop optimizer.centered=true scheduler=none",
+        ["optimizer.momentum=0.5", "optimizer.momentum=0.9 seed=1"],
+    ),
     "periodic": (
         "data=breast_cancer model=mlp_periodic",
         ["optimizer.lr=0.1 seed=0", "seed=0", "optimizer.lr=0.02 seed=1"],
@@ -152,6 +165,100 @@ CASES = {  # common settings, and the jobs that differ
 def test_in_float64_a_member_is_its_serial_run(both, case):
     common, jobs = CASES[case]
     assert compare(both(jobs, "trainer.precision=64-true", "trainer.max_epochs=3", common), 1e-10) == []
+
+
+class Draw(random.Random):
+    """Draws stacks: what their members share, and what each has for itself.
+
+    Trainings that amplify the last bit of a weight themselves, a million times, are left out: large rates of Adam, small
+    gradients divided by a smaller eps, and ReLU, whose dead units make ties that AUROC ranks by rounding.
+    """
+
+    def words(self, **values):
+        return [f"{name.replace('__', '.')}={value}" for name, value in values.items()]
+
+    def rate(self, low, high):
+        return f"{low * (high / low) ** self.random():.4g}"
+
+    def model(self, kind):
+        names = ["linear", "mlp", "mlp", *["mlp_periodic"] * (kind == "binary")]
+        if (name := self.choice(names)) == "linear":
+            return ["model=linear"]
+        widths = ",".join(str(self.randint(3, 12)) for _ in range(self.randint(1, 3)))
+        words = [f"model={name}", f"model.hidden_sizes=[{widths}]"]
+        return (
+            words if name == "mlp_periodic" else [*words, f"model.activation={self.choice(['SiLU', 'Tanh', 'GELU'])}"]
+        )
+
+    def common(self):
+        kind = self.choice(["classes", "classes", "binary", "numbers", "sine"])
+        data = {"classes": "digits", "binary": "breast_cancer", "numbers": "exam_scores", "sine": "sine"}[kind]
+        words = [f"data={data}", f"data.batch_size={self.choice([100, 256, 500])}"]
+        words += ["model=polynomial"] if kind == "sine" else self.model(kind)
+        words += [f"+data.passes_per_epoch={self.choice([1, 2])}"] if kind != "sine" else ["+data.passes_per_epoch=3"]
+        words += [f"+data.drop_last={self.choice(['true', 'false'])}"] if kind != "numbers" else []
+        if kind in ("classes", "binary") and self.random() < 0.3:
+            words.append("task.class_weights=balanced")
+        if kind in ("numbers", "sine") and self.random() < 0.5:
+            words.append("task.standardize_targets=false")
+        optimizer = self.choice(["sgd", "adam", "adamw", "rmsprop"])
+        if optimizer == "sgd" and (momentum := self.choice(["0.0", "0.9"])) == "0.0":
+            words += [f"optimizer.momentum={momentum}", "optimizer.nesterov=false"]
+        if optimizer != "sgd":
+            words.append("+optimizer.eps=1e-5")
+        if optimizer == "rmsprop":
+            words += self.words(optimizer__centered=self.choice(["true", "false"]))
+        validates = kind in ("classes", "binary")
+        schedules = ["none", "cosine", "exponential", "onecycle", *["plateau"] * validates]
+        algorithm = self.choice(["norm", "value"])
+        words += [f"scheduler={self.choice(schedules)}", f"trainer.gradient_clip_algorithm={algorithm}"]
+        stops = self.random() < 0.3 and validates
+        words += ["callbacks=early_stopping", "trainer.max_epochs=4"] if stops else ["trainer.max_epochs=3"]
+        return [f"optimizer={optimizer}", *words]
+
+    def member(self, common):
+        words = self.words(
+            seed=self.randint(0, 2),
+            optimizer__lr=self.rate(*(0.003, 0.1) if "optimizer=sgd" in common else (0.0005, 0.01)),
+        )
+        if self.random() < 0.5:
+            words += self.words(optimizer__weight_decay=self.rate(1e-3, 0.1))
+        if self.random() < 0.5:
+            words += self.words(trainer__gradient_clip_val=self.rate(1e-3, 1.0))
+        if self.random() < 0.3 and {"optimizer=adam", "optimizer=adamw"} & {*common}:
+            words.append(f"optimizer.betas=[{self.uniform(0.7, 0.95):.3f},{self.uniform(0.9, 0.999):.3f}]")
+        if self.random() < 0.5 and "data=digits" in common:
+            words += self.words(task__label_smoothing=self.rate(0.01, 0.3))
+        if "callbacks=early_stopping" in common:
+            words += self.words(callbacks__early_stopping__patience=self.randint(1, 2))
+            words += self.words(callbacks__early_stopping__min_delta=self.choice([0.0, 0.02]))
+        return " ".join(words)
+
+    def stack(self):
+        common = self.common()
+        members = [self.member(common) for _ in range(self.randint(2, 4))]
+        if "model=mlp" in common and self.random() < 0.5:
+            members = [f"{each} model.dropout={self.choice([0.1, 0.4])}" for each in members]
+        return " ".join(common), list(dict.fromkeys(members))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_in_float64_members_of_any_stack_are_their_serial_runs(both, seed):
+    common, jobs = Draw(seed).stack()
+    pairs = both(jobs, "trainer.precision=64-true", common)
+    assert compare(pairs, 1e-10) == [], (common, jobs)
+
+
+@pytest.mark.slow
+def test_a_member_stops_early_as_it_would_alone_and_the_others_go_on(both):
+    common = "trainer.precision=64-true callbacks=early_stopping trainer.max_epochs=8 scheduler=none"
+    patient = "callbacks.early_stopping.patience=1 callbacks.early_stopping.min_delta=0.03"
+    jobs = [f"optimizer.lr=0.05 {patient} seed=0", "optimizer.lr=0.05", f"optimizer.lr=1e-6 {patient}", "seed=1"]
+    pairs = both([*jobs, "+callbacks.early_stopping.stopping_threshold=0.5"], common)
+    assert compare(pairs, 1e-10) == []
+    assert [stacked.epochs for _, stacked in pairs][1:3] == [8, 2]
+    assert len({stacked.epochs for _, stacked in pairs}) > 2
 
 
 @pytest.mark.slow
@@ -188,7 +295,10 @@ def test_in_float32_linear_layers_give_the_bits(both):
             "model=cnn data=digits",
             "2 jobs are trained one by one, not as a stack: Conv2d would not be faster in a stack",
         ),
-        ("optimizer=rmsprop", "2 jobs are trained one by one, not as a stack: RMSprop has no update for a stack"),
+        (
+            "optimizer=adam +optimizer.amsgrad=true",
+            "2 jobs are trained one by one, not as a stack: optimizer.amsgrad has no update for a stack",
+        ),
     ],
 )
 def test_a_stack_that_cannot_be_built_says_why(compose, capsys, words, line):
@@ -199,7 +309,9 @@ def test_a_stack_that_cannot_be_built_says_why(compose, capsys, words, line):
     assert capsys.readouterr().out.splitlines() == [line]
 
 
-def test_out_of_memory_halves_the_stack_and_any_other_failure_parts_it(monkeypatch, capsys):
+@pytest.fixture
+def trainings(monkeypatch):
+    """Stand for trainings of numbers: more than three at once do not fit, and no stack with a five works."""
     from litlab.sweeps import stacked
 
     class Training:
@@ -209,16 +321,34 @@ def test_out_of_memory_halves_the_stack_and_any_other_failure_parts_it(monkeypat
         def run(self):
             if len(self.configs) > 3:
                 raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
-            if 4 in self.configs:
-                raise ValueError("four")
+            if 5 in self.configs:
+                raise ValueError("five")
             return [f"{each} of {len(self.configs)}" for each in self.configs]
 
     monkeypatch.setattr(stacked, "StackedTraining", Training)
-    assert stacked.Stack(range(6)).replay(2) == "2 of 3"
-    assert stacked.Stack(range(6)).replay(5) is None
-    out = capsys.readouterr().out.splitlines()
-    assert out[0] == "out of memory: half of 6 jobs are trained at once"
-    assert out[1] == "3 jobs are trained one by one, as their stack failed: four"
+    return stacked
+
+
+def test_out_of_memory_halves_the_stack_and_any_other_failure_parts_it(trainings, capsys):
+    stack = trainings.Stack(range(7))
+    found = [stack.replay(number) for number in range(7)]
+    assert found == ["0 of 3", "1 of 3", "2 of 3", None, None, None, "6 of 1"]
+    assert capsys.readouterr().out.splitlines() == [
+        "out of memory: 3 instead of 7 jobs are trained at once",
+        "3 jobs are trained one by one, as their stack failed: five",
+    ]
+
+
+def test_memory_limits_the_stack(trainings, monkeypatch, compose, capsys):
+    monkeypatch.setattr(trainings, "available", lambda: 3e6)
+    configs = [compose("data=digits", "model.hidden_sizes=[8]", f"seed={seed}") for seed in range(5)]
+    stack = trainings.Stack(configs, by_memory=True)
+    assert stack.replay(0).endswith(" of 2") and stack.has_trained(1) and not stack.has_trained(2)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("2 of 5 jobs are trained at once: each takes about 1 MB, and 3 MB are free")
+    assert trainings.Stack(configs, by_memory=True, processes=2).replay(3).endswith(" of 1")
+    monkeypatch.setattr(trainings, "available", lambda: None)
+    assert trainings.Stack(configs[:3], by_memory=True).replay(0).endswith(" of 3"), "not known: no limit"
 
 
 @pytest.mark.slow
@@ -241,3 +371,36 @@ def test_a_sweep_of_stacks_has_the_leaderboard_of_any_launcher(tmp_path):
     assert "4 completed, 2 failed" in sweep.text
     again = Sweep(tmp_path, *words[:-3], "seed=0,1,2", *words[-2:], f"sweep.resume={sweep.folder}").end()
     assert "4 of 9 jobs are already completed" in again.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("halved", [[], ["sweep.eta=2", "sweep.rung=3"]])
+def test_when_the_time_is_over_a_stack_ends_after_its_epoch_and_goes_on_when_resumed(
+    command, tmp_path, monkeypatch, halved
+):
+    words = ["-m", "hydra/launcher=stacked", "trainer=cpu", "trainer.precision=64-true", "threads=1", "logger=none"]
+    words += [*TINY[:-1], "~callbacks.pictures", "optimizer.lr=0.3,0.05", "trainer.max_epochs=4", "sweep.stack=2"]
+    words += ["data.batch_size=256,512", *halved]
+
+    def results(folder):
+        found = [json.loads(file.read_text()) for file in folder.glob("*/result.json")]
+        return {json.dumps(each["settings"]["data"]) + str(each["settings"]["optimizer"]["lr"]): each for each in found}
+
+    assert command(*words, f"hydra.sweep.dir={tmp_path / 'whole'}")[0] == 0
+    now = time.time()
+    clock = itertools.chain([now, now], itertools.repeat(now + 3600))  # the first job, the first epoch
+    with monkeypatch.context() as patch:
+        patch.setattr("litlab.sweeps.folder.time", SimpleNamespace(time=lambda: next(clock)))
+        code, out, err = command(*words, f"hydra.sweep.dir={tmp_path / 'cut'}", "sweep.minutes=10")
+    assert (code, err) == (0, "")
+    assert [(each["status"], each["epochs"]) for each in results(tmp_path / "cut").values()] == [("pruned", 2)] * 2
+    last = out.splitlines()[-1]
+    left = "2 jobs did not start" if halved else "2 jobs ended early, 2 jobs did not start"
+    assert last.startswith(f"the time limit sweep.minutes=10 is reached; {left}; the same command with sweep.resume=")
+    code, out, err = command(*words, f"sweep.resume={tmp_path / 'cut'}")
+    assert (code, err) == (0, "")
+    whole, cut = results(tmp_path / "whole"), results(tmp_path / "cut")
+    assert whole.keys() == cut.keys() and len(whole) == 4
+    for name, result in whole.items():
+        assert (result["status"], result["epochs"]) == (cut[name]["status"], cut[name]["epochs"])
+        assert result["metrics"] == pytest.approx(cut[name]["metrics"], rel=1e-9, abs=1e-10)

@@ -5,6 +5,7 @@ import pytest
 from litlab.sweeps.job import Job
 from litlab.sweeps.stacking import groups, refusal, stacks
 
+STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 CHECKPOINT = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "filename": "best", "monitor": "val/loss"}
 
 
@@ -54,9 +55,16 @@ def test_rates_seeds_and_the_like_share_a_stack_and_shapes_part_them():
         ({"task__loss": "focal"}, "task.loss=focal"),
         ({"evaluate_train": "epoch"}, "evaluate_train=epoch: needs the weights of every epoch"),
         ({"augmentation": {"_target_": "a"}}, "augmentation: changes the training of each job in its own way"),
+        ({"trainer__devices": 2}, "trainer.devices=2"),
+        ({"trainer__strategy": "ddp"}, "trainer.strategy=ddp"),
         (
             {"callbacks__stop": {"_target_": "a.EarlyStopping"}},
             "callbacks.stop: EarlyStopping watches a training of its own",
+        ),
+        ({"callbacks__stop": {"_target_": STOPPING}}, None),
+        (
+            {"callbacks__stop": {"_target_": STOPPING}, "trainer__min_epochs": 2},
+            "callbacks.stop with trainer.min_epochs=2",
         ),
         ({"callbacks__checkpoint": CHECKPOINT | {"save_top_k": 3}}, "callbacks.checkpoint.save_top_k=3"),
         ({"callbacks__checkpoint": CHECKPOINT | {"save_top_k": 1, "every_n_epochs": None}}, None),

@@ -38,6 +38,7 @@ PROGRAM: dict[str, Any] = {
     "sweep.prune": str | None,
     "sweep.eta": Annotated[int, Range(2, example=3)] | None,
     "sweep.rung": PositiveInt,
+    "sweep.stack": PositiveInt | Literal["auto"] | None,
     "sweep.max_jobs": Annotated[int, Range(1, example=10000)],
 }
 # Where other libraries' signatures say too little: by module or class, and parameter.

@@ -4,9 +4,9 @@ import json
 import math
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.utils import run_job
 from hydra.types import HydraContext, TaskFunction
@@ -19,6 +19,7 @@ from litlab.sweeps.composer import Composer
 from litlab.sweeps.folder import hydra_quoted, read, results, resumed
 from litlab.sweeps.job import DUPLICATE, Job
 from litlab.sweeps.job_result import JobResult
+from litlab.sweeps.rungs import going_on, rungs_of
 
 MAX_MEASURED = 4  # jobs
 NO_EFFECT = ("seed", "optimizer", "scheduler")  # settings that hardly change the time
@@ -43,6 +44,7 @@ def dry_run(
 
     Raises:
         RunError: none of the measured jobs completed.
+        RequestError: the jobs cannot be halved.
         Exception: no job could be composed: the first job's error.
     """
     composer = Composer(context, config)
@@ -53,17 +55,31 @@ def dry_run(
     if not pending:
         print("nothing is left to run")
         return
+    halving = config.sweep.eta and rungs_of(pending, config.sweep.rung, config.sweep.eta)
     with signals.handled(), signals.at_once():
-        seconds = _estimate(pending, context, task, config)
+        costs = _estimate(pending, context, task, config)
     at_once = min(config.hydra.launcher.get("n_jobs") or 1, len(pending))
     at_once = at_once if at_once > 0 else cores()  # joblib's -1: all cores
+    seconds = [cost.of(cost.epochs) for cost in costs]
     each = duration(min(seconds))
     each = each if each == duration(max(seconds)) else f"{each} to {duration(max(seconds))}"
+    total = sum(_list_rungs(pending, costs, halving, config.sweep.eta) if halving else seconds)
     if len(pending) == 1:
         print(f"1 job to run, about {each}")
     else:
+        each += " each to the last epoch" if halving else " each"
         parallel = f", {at_once} at a time" if at_once > 1 else ""
-        print(f"{len(pending)} jobs to run, about {each} each{parallel}: {duration(sum(seconds) / at_once)} in all")
+        print(f"{len(pending)} jobs to run, about {each}{parallel}: {duration(total / at_once)} in all")
+
+
+def _list_rungs(jobs: Sequence[Job], costs: Sequence["Cost"], steps: Sequence[int], eta: int) -> Iterator[float]:
+    """Print how many settings each rung of successive halving trains, and how far; the seconds of each rung."""
+    settings = len({job.setting for job in jobs})
+    seeds = len(jobs) / settings
+    for number, (before, until) in enumerate(zip([0, *steps], steps, strict=False), 1):
+        print(f"rung {number} of {len(steps)}: {settings} settings to epoch {until}", flush=True)
+        yield settings * seeds * statistics.fmean(cost.of(until - before) for cost in costs)
+        settings = going_on(settings, eta)
 
 
 def duration(seconds: float) -> str:
@@ -94,24 +110,42 @@ def _list(jobs: Sequence[Job], swept: Sequence[str], folder: Path | None) -> lis
     return list(pending.values())
 
 
-def _estimate(jobs: Sequence[Job], context: HydraContext, task: TaskFunction, config: DictConfig) -> list[float]:
-    """Seconds of each job, without process start-up.
+class Cost(NamedTuple):
+    """The time of a job, in seconds, without process start-up.
+
+    Attributes:
+        once: whatever the number of epochs.
+        epoch: each of them.
+        epochs: their number; of a length in steps, a fraction.
+    """
+
+    once: float
+    epoch: float
+    epochs: float
+
+    def of(self, epochs: float) -> float:
+        """The time of so many epochs."""
+        return self.once + self.epoch * epochs
+
+
+def _estimate(jobs: Sequence[Job], context: HydraContext, task: TaskFunction, config: DictConfig) -> list[Cost]:
+    """What each job costs.
 
     One job is measured per combination of settings that affect the time, up to MAX_MEASURED; the others get the mean.
     """
     _import_libraries()
     kinds = {_kind(job): job for job in reversed(jobs)}
-    measured: dict[str, float] = {}
+    measured: dict[str, Cost] = {}
     errors = []
     for kind, job in list(kinds.items())[-MAX_MEASURED:]:
         result = _one_epoch(job, context, task, config)
         if result["status"] == "completed":
-            measured[kind] = _seconds(job.settings, result)
+            measured[kind] = _cost(job.settings, result)
         else:
             errors.append(result["error"])
     if not measured:
         raise RunError(f"no job could be measured: {errors[0]}")
-    mean = statistics.fmean(measured.values())
+    mean = Cost(*map(statistics.fmean, zip(*measured.values(), strict=True)))
     return [measured.get(_kind(job), mean) for job in jobs]
 
 
@@ -142,11 +176,11 @@ def _one_epoch(job: Job, context: HydraContext, task: TaskFunction, config: Dict
         return read(Path(folder) / "job") or {"status": "failed", "error": "it left no result"}
 
 
-def _seconds(settings: dict[str, Any], result: dict[str, Any]) -> float:
-    """The time of the whole job: its fixed cost, and its epochs."""
+def _cost(settings: dict[str, Any], result: dict[str, Any]) -> Cost:
+    """Of a job, by the result of its first epoch."""
     epochs, steps = settings["trainer"].get("max_epochs"), settings["trainer"].get("max_steps", -1)
     epoch = result["seconds_training"] - result.get("seconds_compiling", 0.0)
     once = result["seconds"] - epoch
     by_steps = steps / result["steps"] if steps not in (None, -1) and result["steps"] else math.inf
     times = by_steps if epochs in (None, -1) else min(float(epochs), by_steps)
-    return once + epoch * (MAX_EPOCHS if math.isinf(times) else times)
+    return Cost(once, epoch, MAX_EPOCHS if math.isinf(times) else times)

@@ -7,13 +7,13 @@ and so ends as one that was never stopped.
 import math
 from collections.abc import Sequence
 
-from litlab.compat.hydra import stacks_jobs
+from litlab.compat.hydra import runs_here
 from litlab.errors import RequestError
 from litlab.runs.history import read_history
 from litlab.runs.report import relative
 from litlab.sweeps.folder import STOP
 from litlab.sweeps.job import Job
-from litlab.sweeps.rungs import best, rungs
+from litlab.sweeps.rungs import best, rungs_of
 from litlab.sweeps.runner import Runner
 
 LAST = "litlab.callbacks.last.LastCheckpoint"
@@ -28,15 +28,17 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     """
     plan = runner.plan
     options = plan.config.sweep
+    if runner.stacks and not runs_here(runner.launcher):
+        what = (
+            "a stack passes the rungs in the sweep's own process; set hydra/launcher=stacked, or leave out sweep.stack"
+        )
+        raise RequestError(f"sweep.eta={options.eta} with sweep.stack={options.stack}: {what}")
     alive = [job for job in plan.add(job_overrides).jobs if job.duplicate_of is None and job.error is None]
-    lengths = {job.settings["trainer"].get("max_epochs") for job in alive}
-    if len(lengths) > 1 or lengths & {None, -1}:
-        raise RequestError(f"sweep.eta={options.eta}: needs the same trainer.max_epochs, such as 9, for all jobs")
+    steps = rungs_of(alive, options.rung, options.eta)
     if not all(LAST in (each.get("_target_") for each in job.settings["callbacks"].values()) for job in alive):
         raise RequestError(f"sweep.eta={options.eta}: goes on from last.ckpt, which callbacks.last saves; keep that")
     metric, mode = (alive[0].settings["task"][name] for name in ("monitor", "mode"))
-    steps = rungs(options.rung, options.eta, max(lengths))
-    has_rungs = len(steps) > 1 and not stacks_jobs(runner.launcher)  # a stack passes all of them at once
+    has_rungs = len(steps) > 1 and not runner.stacks  # a stack passes all of them at once
     reserve: list[Job] = []  # that dropped out at the rung before
     for number, (before, until) in enumerate(zip([0, *steps], steps, strict=False), 1):
         rung = f"rung {number} of {len(steps)}" if has_rungs else ""

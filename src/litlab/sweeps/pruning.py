@@ -70,9 +70,10 @@ def judge_of_this_job(config: DictConfig, replay: Replay | None) -> Judge | None
     """Who ends the job that runs here early; None: nobody."""
     if not in_sweep() or config.sweep.dry_run:
         return None
+    if replay is not None:
+        return None if replay.until is None else Rung(replay.until)
     if config.sweep.pause is not None:
-        epochs = config.sweep.pause if replay is None else replay.until
-        return None if epochs is None else Rung(epochs)
+        return Rung(config.sweep.pause)
     if config.sweep.prune is None or config.sweep.trial is None:
         return None
     from litlab.sweeps.trial import RunningTrial  # here, because it needs the extra optuna

@@ -3,7 +3,21 @@
 import math
 from collections.abc import Sequence
 
+from litlab.errors import RequestError
+from litlab.sweeps.job import Job
 from litlab.sweeps.rows import Spread
+
+
+def rungs_of(jobs: Sequence[Job], first: int, eta: int) -> list[int]:
+    """The `rungs` of these jobs.
+
+    Raises:
+        RequestError: their trainings have no common length in epochs.
+    """
+    lengths = {job.settings["trainer"].get("max_epochs") for job in jobs}
+    if len(lengths) > 1 or lengths & {None, -1}:
+        raise RequestError(f"sweep.eta={eta}: needs the same trainer.max_epochs, such as 9, for all jobs")
+    return rungs(first, eta, max(lengths))
 
 
 def rungs(first: int, eta: int, epochs: int) -> list[int]:
@@ -15,10 +29,15 @@ def rungs(first: int, eta: int, epochs: int) -> list[int]:
     return [*found, epochs]
 
 
+def going_on(settings: int, eta: int) -> int:
+    """How many of so many settings go on from a rung: one of `eta`, rounded up."""
+    return math.ceil(settings / eta)
+
+
 def best(
     values: Sequence[Sequence[float | None]], losses: Sequence[Sequence[float | None]], eta: int, mode: str
 ) -> list[int]:
-    """The indices of the best settings: one of `eta`, rounded up.
+    """The indices of the best settings, see `going_on`.
 
     Args:
         values: of each setting those of its jobs, over seeds and folds: by their mean; if one is None, it is not among
@@ -34,4 +53,4 @@ def best(
         for number, each in enumerate(means)
         if each.mean is not None and each.n == len(values[number])
     )
-    return sorted(number for *_, number in order[: math.ceil(len(values) / eta)])
+    return sorted(number for *_, number in order[: going_on(len(values), eta)])

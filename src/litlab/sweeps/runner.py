@@ -11,6 +11,7 @@ from typing import Any
 from litlab import signals
 from litlab.compat.hydra import is_from_plugin, runs_here, stacks_jobs
 from litlab.compat.joblib import Joblib
+from litlab.compat.patching import replaced
 from litlab.compat.ray import Ray
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import this_process
@@ -22,6 +23,7 @@ from litlab.sweeps.progress import progress_lines
 from litlab.sweeps.stacking import is_trained, stacks
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
+from litlab.sweeps.worker_stacks import WorkerStacks
 
 INTERVAL = 0.2  # seconds between polls of other processes' jobs
 KILLED = "the process was killed"
@@ -45,6 +47,9 @@ class Runner:
         self.workers = self.launcher if isinstance(self.launcher, Joblib) and self.launcher.has_workers else None
         self.plan = plan
         self.folder = plan.folder
+        self.plugin = launcher
+        self.stacks = stacks_jobs(launcher) or plan.config.sweep.stack is not None
+        self.most = plan.config.sweep.stack or "auto"  # jobs in a stack
         self._running: dict[Job, Future[Any] | None] = {}  # with what its worker makes of it
         self._launched = 0
 
@@ -103,19 +108,21 @@ class Runner:
     ) -> Generator[tuple[int, list[Job]], None, None]:
         """Run groups of jobs, `at_once` at a time. The next group is drawn only when it can start.
 
-        With joblib's workers that is as soon as a group ends; otherwise when all running groups have ended.
+        With joblib's workers that is as soon as a group ends; otherwise, and to stack their jobs, when all running
+        groups have ended.
 
         Args:
             groups: for each the overrides of its jobs.
             at_once: how many groups.
 
         Yields:
-            the index of a group, and its jobs, which have ended. After a stop, groups with unstarted jobs are left out.
+            the index of a group, and its jobs, which have ended. After a stop, groups with unstarted jobs are left out,
+        and those that `was_cut`.
 
         Raises:
             Exception: as `launch`.
         """
-        yield from self._run_groups(groups, at_once, self.workers)
+        yield from self._run_groups(groups, at_once, None if self.stacks else self.workers)
         if self.workers is not None:
             self.workers.release()
 
@@ -137,7 +144,7 @@ class Runner:
                         self._wait(workers)
                 for place in ended:
                     jobs = under_way.pop(place)
-                    if any(job.final_result is None for job in jobs):
+                    if any(job.final_result is None or self.was_cut(job) for job in jobs):
                         stopped = True
                     else:
                         yield place, jobs
@@ -172,6 +179,12 @@ class Runner:
     def _have_ended(self, jobs: Sequence[Job]) -> bool:
         return not any((job.duplicate_of or job) in self._running for job in jobs)
 
+    def was_cut(self, job: Job) -> bool:
+        """Whether sweep.minutes has ended a job with its stack, neither a search nor a rung."""
+        options = self.plan.config.sweep
+        is_pruned = (job.duplicate_of or job).status == "pruned" and options.prune is None and options.eta is None
+        return is_pruned and timed_out(self.folder)
+
     def _is_stopped(self) -> bool:
         """Whether no further job may start."""
         return (self.folder / STOP).exists()
@@ -184,21 +197,32 @@ class Runner:
         # Hydra's own launcher composes all jobs up front, minutes for a thousand, even if the sweep stops early.
         size = 1 if runs_here(self.launcher) else len(jobs)
         try:
-            if stacks_jobs(self.launcher):
+            if self.stacks and runs_here(self.launcher):
                 self._run_stacks(jobs)
+            elif self.stacks:
+                self._launch(self._stacks_of(jobs))
             else:
                 for place in range(0, len(jobs), size):
-                    self._launch(jobs[place : place + size])
+                    self._launch([[job] for job in jobs[place : place + size]])
         except Exception as error:  # a worker was killed, or the launcher failed
             crash = error
         self._settle(jobs, crash, is_retry)
 
-    def _launch(self, jobs: Sequence[Job]) -> None:
-        """Hand jobs to the launcher, unless the sweep is stopped."""
-        if not self._is_stopped() or (is_trained() and timed_out(self.folder)):
-            overrides = [job.launch_overrides(self.plan.swept) for job in jobs]
+    def _launch(self, stacks: Sequence[Sequence[Job]]) -> None:
+        """Hand jobs to the launcher, those of a stack to one worker, unless the sweep is stopped."""
+        if self._is_stopped() and not (is_trained() and timed_out(self.folder)):
+            return
+        overrides = [jobs[0].launch_overrides(self.plan.swept) for jobs in stacks]
+        work: Any = contextlib.nullcontext()
+        if any(len(jobs) > 1 for jobs in stacks):
+            run = WorkerStacks(self.plugin, stacks, self.plan.swept, self._launched)
+            work = replaced(self.plugin, "task_function", run)
+        with work:
             self.launcher.launch(overrides, initial_job_idx=self._launched)
-            self._launched += len(jobs)
+        self._launched += sum(map(len, stacks))
+
+    def _stacks_of(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        return stacks(jobs, self.most, self.plan.swept)
 
     def _run_stacks(self, jobs: Sequence[Job]) -> None:
         """Launch jobs one by one; those of a stack are trained together when the first of them starts."""
@@ -209,18 +233,18 @@ class Runner:
             whole = halving_stack(self.plan, jobs)
             for number, job in enumerate(jobs):
                 with whole.job(number) if whole else contextlib.nullcontext():
-                    self._launch([job])
+                    self._launch([[job]])
             return
-        for part in stacks(jobs, self.plan.config.sweep.stack, self.plan.swept):
+        for part in self._stacks_of(jobs):
             configs = (
                 []
                 if len(part) == 1 or self._is_stopped()
                 else [self.plan.composer.config_of(job.overrides) for job in part]
             )
-            stack = Stack(configs)
+            stack = Stack(configs, by_memory=self.most == "auto")
             for number, job in enumerate(part):
                 with stack.job(number) if configs else contextlib.nullcontext():
-                    self._launch([job])
+                    self._launch([[job]])
 
     def _settle(self, jobs: Sequence[Job], crash: BaseException | None, is_retry: bool = False) -> None:
         """Make sure that each launched job has its result; jobs lost in a crash run again.

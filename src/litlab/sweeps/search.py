@@ -81,11 +81,11 @@ class Search:
             if config.sweep.get(name):
                 raise RequestError(f"sweep.{name}={config.sweep[name]}: applies only to grids and sweep=random")
         if config.sweep.prune is not None:
-            if config.hydra.launcher._target_.endswith(".StackedLauncher"):
-                raise RequestError(
-                    f"sweep.prune={config.sweep.prune}: a stack trains its jobs together, each to its end; choose "
-                    "another hydra/launcher"
-                )
+            is_stacked = config.hydra.launcher._target_.endswith(".StackedLauncher")
+            if is_stacked or config.sweep.stack is not None:
+                right = "choose another hydra/launcher" if is_stacked else "leave out sweep.stack"
+                what = f"a stack trains its jobs together, each to its end; {right}"
+                raise RequestError(f"sweep.prune={config.sweep.prune}: {what}")
             build_pruner(config.hydra.sweeper, config.sweep.prune)
         self.config, self.hydra_context = config, hydra_context
         self.folder, self.launcher = set_up(hydra_context, task_function, config)
@@ -147,7 +147,7 @@ class Search:
         seed, target = self.sampler.get("seed"), str(self.sampler._target_)
         asked = f"hydra/sweeper/sampler={self.config.hydra.runtime.choices.get('hydra/sweeper/sampler')}"
         if target.endswith(".CmaEsSampler") and importlib.util.find_spec("cmaes") is None:
-            raise RequestError(f"{asked}: needs the package cmaes: pip install cmaes")
+            raise RequestError(f"{asked}: needs the package cmaes, of the extra optuna: pip install -e .[optuna]")
         is_sequence = target.endswith(".QMCSampler")  # which goes on where the study stands, with the same seed
         try:
             return instantiate(self.sampler, **({} if seed is None or is_sequence else {"seed": seed + trials}))

@@ -1,8 +1,10 @@
 """The training of K jobs of a sweep at once, as one stack; each job then goes through its own part of it again."""
 
 import contextlib
+import gc
 import logging
 import math
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -10,6 +12,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.memory import is_oom_error
 from omegaconf import DictConfig
 from torch import Tensor
@@ -17,10 +21,15 @@ from torch.optim import Optimizer
 
 from litlab import signals
 from litlab.build import build_data, build_task
+from litlab.compat.hydra import instantiate
+from litlab.config.job import in_sweep, sweep_folder
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
+from litlab.distributed.memory import available
 from litlab.escape import one_line
-from litlab.sweeps.stacking import CURRENT
+from litlab.sweeps.folder import enforce_time_limit, timed_out
+from litlab.sweeps.stack_memory import member_bytes, members_that_fit
+from litlab.sweeps.stacking import CURRENT, EARLY_STOPPING
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 from litlab.tasks.stacked import stacked_objective
@@ -34,15 +43,18 @@ OWN = ("setup", "train_dataloader", "val_dataloader", "on_before_batch_transfer"
 
 
 class Stack:
-    """Jobs that are trained when the first of them asks for its training.
+    """Jobs that are trained when the first of them asks for its training; the rest later, if not all are at once.
 
     Args:
         configs: of the jobs.
+        by_memory: whether the memory limits how many are trained at once.
+        processes: how many share the memory.
     """
 
-    def __init__(self, configs: Sequence[DictConfig]) -> None:
-        self.configs = configs
-        self._replays: list[Replay | None] | None = None
+    def __init__(self, configs: Sequence[DictConfig], by_memory: bool = False, processes: int = 1) -> None:
+        self.configs, self.by_memory, self.processes = configs, by_memory, processes
+        self._most = len(configs)  # at once
+        self._replays: dict[int, Replay | None] = {}
 
     @contextlib.contextmanager
     def job(self, number: int) -> Iterator[None]:
@@ -52,39 +64,90 @@ class Stack:
             yield
         finally:
             CURRENT.reset(token)
-            if self._replays is not None:
+            if number in self._replays:
                 self._replays[number] = None  # its weights have been written
 
     def has_trained(self, number: int) -> bool:
         """Whether the training of a job is there."""
-        return self._replays is not None and self._replays[number] is not None
+        return self._replays.get(number) is not None
 
     def replay(self, number: int) -> Replay | None:
         """The training of a job; None if it has to train alone."""
-        if self._replays is None:
-            self._replays = self.train()
+        if number not in self._replays:
+            self._replays.update(enumerate(self.train(number), number))
         return self._replays[number]
 
-    def train(self) -> list[Replay | None]:
-        """The training of each job; None if it has to train alone."""
-        return _train(self.configs)
-
-
-def _train(configs: Sequence[DictConfig]) -> list[Replay | None]:
-    """The training of each job, None if it has to train alone: then a line on the terminal says why."""
-    number = len(configs)
-    try:
-        return list(StackedTraining(configs).run())
-    except NotStackableError as reason:
-        why = f"not as a stack: {reason}"
-    except Exception as error:  # the jobs will meet the same one by one, if it is theirs
-        log.exception("the stack failed")
-        why = "" if is_oom_error(error) and number > 1 else f"as their stack failed: {one_line(error)}"
-    if why:
+    def train(self, first: int) -> list[Replay | None]:
+        """The trainings of a job and of some after it; None of each that has to train alone: then a line says why."""
+        left = len(self.configs) - first
+        try:
+            if self.by_memory:
+                self._limit(self.configs[first])
+            while True:
+                configs = self.configs[first : first + self._most]
+                try:
+                    return list(StackedTraining(configs).run())
+                except Exception as error:
+                    if not is_out_of_memory(error) or len(configs) == 1:
+                        raise
+                gc.collect()  # what the failed one has left
+                self._most = len(configs) // 2
+                print(f"out of memory: {self._most} instead of {len(configs)} jobs are trained at once", flush=True)
+        except NotStackableError as reason:
+            why, number = f"not as a stack: {reason}", left
+        except Exception as error:  # the jobs will meet the same one by one, if it is theirs
+            log.exception("the stack failed")
+            why, number = f"as their stack failed: {one_line(error)}", min(left, self._most)
         print(f"{number} jobs are trained one by one, {why}", flush=True)
         return [None] * number
-    print(f"out of memory: half of {number} jobs are trained at once", flush=True)
-    return [*_train(configs[: number // 2]), *_train(configs[number // 2 :])]
+
+    def _limit(self, config: DictConfig) -> None:
+        """Limit the number by the memory that is free now; once."""
+        self.by_memory = False
+        fit, line = fitting(config, self.processes)
+        if fit < self._most:
+            print(f"{fit} of {self._most} jobs are trained at once: {line}", flush=True)
+            self._most = fit
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory did not suffice, of a GPU or of the machine."""
+    return isinstance(error, MemoryError) or is_oom_error(error)
+
+
+def fitting(config: DictConfig, processes: int) -> tuple[int, str]:
+    """How many jobs like this one can be trained at once, by the memory that is free; and why, in words.
+
+    Args:
+        config: of one of the jobs.
+        processes: how many share the memory.
+    """
+    on_gpu = is_on_gpu(config)
+    free = torch.cuda.mem_get_info()[0] if on_gpu else available()
+    if free is None:
+        return sys.maxsize, "the free memory is not known"
+    member = Member(config)
+    size = member_bytes(member.task, member.data, dtype_of(config).itemsize)
+    line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+    return members_that_fit(free / processes, size), line + f" for {processes} processes" * (processes > 1)
+
+
+def is_late(config: DictConfig) -> bool:
+    """Whether sweep.minutes is over, for the sweep of a job."""
+    if config.sweep.minutes is None or not in_sweep():
+        return False
+    enforce_time_limit(sweep_folder(), config.sweep.minutes)
+    return timed_out(sweep_folder())
+
+
+def is_on_gpu(config: DictConfig) -> bool:
+    """Whether a stack of such jobs is trained on a GPU."""
+    return str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
+
+
+def dtype_of(config: DictConfig) -> torch.dtype:
+    """Of the weights of such a job."""
+    return torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
 
 
 def replay_of_this_job() -> Replay | None:
@@ -113,6 +176,9 @@ class Member:
         self.best: Tensor | None = None
         self.best_epoch: ReplayedEpoch | None = None
         self.is_alive = True
+        self.stops = False  # early
+        found = [each for each in config.callbacks.values() if each and each.get("_target_") == EARLY_STOPPING]
+        self.stoppers: list[EarlyStopping] = [instantiate(each) for each in found]
 
     def start(self, dtype: torch.dtype, batches: int) -> None:
         """Build the optimizer and the schedule, which here only say how settings change."""
@@ -156,6 +222,22 @@ class Member:
             self.best_epoch = epoch
         if self.task.schedule is not None:
             self.task.schedule.after_epoch(len(self.replay.epochs) - 1, metrics)
+        self.stops = bool(self.stoppers) and self._is_stopped()
+
+    def _is_stopped(self) -> bool:
+        """Whether a callback of its own training would now stop it; it is given what it asks of the Trainer."""
+        trainer: Any = SimpleNamespace(
+            callback_metrics=self.metrics, current_epoch=len(self.replay.epochs) - 1, should_stop=False,
+            state=SimpleNamespace(fn=TrainerFn.FITTING), sanity_checking=False, fast_dev_run=False,
+            val_check_interval=1.0, check_val_every_n_epoch=1,
+            strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+        )  # fmt: skip
+        for each in self.stoppers:
+            each.verbose = False  # it speaks in the job's own training
+            each.setup(trainer, self.task, "fit")
+            each.on_validation_end(trainer, self.task)
+            each.on_train_epoch_end(trainer, self.task)
+        return trainer.should_stop
 
     def value(self, metric: str) -> float | None:
         """A metric of the latest epoch; None without it, or after a divergence."""
@@ -177,6 +259,10 @@ class StackedTraining:
     Args:
         configs: of the jobs.
 
+    Attributes:
+        epoch: of them all, so many are done.
+        is_late: whether it has ended early, by sweep.minutes.
+
     Raises:
         NotStackableError: something in the jobs cannot be stacked.
     """
@@ -196,14 +282,12 @@ class StackedTraining:
         if not torch.equal(before, torch.get_rng_state()):
             raise NotStackableError(f"{type(data).__name__} draws random numbers as it loads")
         self.data, self.config = data, config
-        on_gpu = str(config.trainer.accelerator) != "cpu" and torch.cuda.is_available()
-        self.device = torch.device("cuda" if on_gpu else "cpu")
-        self.dtype = torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
+        self.device, self.dtype = torch.device("cuda" if is_on_gpu(config) else "cpu"), dtype_of(config)
         self.tasks = [member.task for member in members]
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
             (task.double() if self.dtype == torch.float64 else task).to(self.device)
-        self.epoch = 0
+        self.epoch, self.is_late = 0, False
         self._build()
 
     def _build(self) -> None:
@@ -244,10 +328,20 @@ class StackedTraining:
 
     def run(self, until: int | None = None) -> list[Replay]:
         """Train, to an epoch or to the end; what each job's own training would have been, in their order."""
-        while self.epoch < (until or self.config.trainer.max_epochs) and any(member.is_alive for member in self.sorted):
+        last = self.config.trainer.max_epochs
+        while self.sorted and self.epoch < (until or last) and not self.is_late:
             self._run_epoch()
             self.epoch += 1
+            self.keep({number for number, each in enumerate(self.members) if each.is_alive and not each.stops})
+            self.is_late = is_late(self.config)
+        if self.is_late:
+            self.end_early()
         return [member.replay for member in self.members]
+
+    def end_early(self) -> None:
+        """The members that are left end after the epochs so far."""
+        for member in self.sorted if self.epoch < self.config.trainer.max_epochs else ():
+            member.replay.until = self.epoch
 
     @torch.no_grad()
     def keep(self, numbers: Collection[int]) -> None:

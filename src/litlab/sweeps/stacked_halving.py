@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Sequence
 
-from lightning.pytorch.utilities.memory import is_oom_error
 from omegaconf import DictConfig
 
 from litlab.escape import one_line
 from litlab.sweeps.job import Job
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.rungs import best, rungs
-from litlab.sweeps.stacked import Stack, StackedTraining
+from litlab.sweeps.stacked import Stack, StackedTraining, fitting, is_out_of_memory
 from litlab.sweeps.stacking import MOST, groups, refusal
 from litlab.tasks.steps.replayed import Replay
 from litlab.tasks.steps.stacked import NotStackableError
@@ -48,25 +47,29 @@ class HalvingStack(Stack):
     """
 
     def __init__(self, config: DictConfig, jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
-        super().__init__(configs)
+        size = config.sweep.stack or "auto"
+        super().__init__(configs, by_memory=size == "auto")
         self.config = config
-        size = config.sweep.stack
         self.parts = groups([job.settings for job in jobs], MOST if size == "auto" else int(size))
         self.settings = [job.setting for job in jobs]
 
-    def train(self) -> list[Replay | None]:
-        """The training of each job, as far as it goes; None if it has to train alone: then a line says why."""
+    def train(self, first: int) -> list[Replay | None]:
+        """The training of each job from one on, as far as it goes; None if it has to train alone: a line says why."""
+        number = len(self.configs)
         try:
-            return list(self._halve())
+            fit, line = fitting(self.configs[first], 1) if self.by_memory else (number, "")
+            if fit < number:
+                raise NotStackableError(line)
+            return list(self._halve())[first:]
         except NotStackableError as reason:
             why = str(reason)
         except Exception as error:  # the jobs will meet the same one by one, if it is theirs
             log.exception("the stack failed")
-            why = "out of memory; set sweep.stack" if is_oom_error(error) else f"their stack failed: {one_line(error)}"
-        print(f"{len(self.configs)} jobs are trained one by one, rung by rung: {why}", flush=True)
-        return [None] * len(self.configs)
+            why = "out of memory" if is_out_of_memory(error) else f"their stack failed: {one_line(error)}"
+        print(f"{number} jobs are trained one by one, rung by rung: {why}", flush=True)
+        return [None] * (number - first)
 
-    def _halve(self) -> list[Replay]:
+    def _halve(self) -> list[Replay | None]:
         trainings = [StackedTraining([self.configs[index] for index in part]) for part in self.parts]
         members = {
             index: member
@@ -78,7 +81,9 @@ class HalvingStack(Stack):
         for until in steps:
             for training in trainings:
                 training.run(until)
-            if until == steps[-1]:
+                if training.is_late:
+                    break
+            if until == steps[-1] or any(training.is_late for training in trainings):
                 break
             settings: dict[str, list[int]] = {}
             for index in sorted(alive):
@@ -94,4 +99,8 @@ class HalvingStack(Stack):
             alive = goes_on
             for part, training in zip(self.parts, trainings, strict=True):
                 training.keep({place for place, index in enumerate(part) if index in alive})
-        return [members[index].replay for index in range(len(self.configs))]
+        if any(training.is_late for training in trainings):
+            for training in trainings:
+                training.end_early()
+        replays = [members[index].replay for index in range(len(self.configs))]
+        return [replay if replay.epochs else None for replay in replays]  # None: it was too late to begin

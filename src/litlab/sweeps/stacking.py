@@ -14,8 +14,15 @@ MOST = 32  # members of a stack; more gain little
 
 # Settings in which members may differ. The rest must be the same: it changes shapes, data or the number of steps.
 FREE: tuple[str, ...] = ("seed", "optimizer.lr", "optimizer.momentum", "optimizer.weight_decay", "optimizer.betas")
-FREE += ("task.label_smoothing", "task.monitor", "task.mode", "model.dropout", "trainer.gradient_clip_val")
-FREE += ("scheduler", "callbacks", "logger", "evaluate_train")
+FREE += (
+    "optimizer.alpha",
+    "task.label_smoothing",
+    "task.monitor",
+    "task.mode",
+    "model.dropout",
+    "trainer.gradient_clip_val",
+)
+FREE += ("optimizer.alpha", "scheduler", "callbacks", "logger", "evaluate_train")
 
 # Settings of the Trainer that a stack does not have, at the values at which they do nothing.
 IDLE: dict[str, Sequence[Any]] = {
@@ -29,6 +36,7 @@ IDLE: dict[str, Sequence[Any]] = {
 CHECKPOINT = ("_target_", "dirpath", "filename", "monitor", "mode", "enable_version_counter", "verbose")
 # And those of a ModelCheckpoint, besides these.
 IDLE_CHECKPOINT = {"save_top_k": 1, "save_weights_only": False, "save_last": None, "every_n_epochs": None}
+EARLY_STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 HARMLESS = tuple(
     f"litlab.callbacks.{name}"
     for name in ("pictures.Pictures", "progress.Progress", "dashboard.Dashboard", "last.LastCheckpoint")
@@ -66,7 +74,9 @@ def refusal(settings: Mapping[str, Any]) -> str | None:
 
 def _refused(name: str, callback: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
     kind = str(callback.get("_target_"))
-    if kind in HARMLESS:
+    if kind == EARLY_STOPPING and (settings["trainer"].get("min_epochs") or 0) > 1:
+        return f"callbacks.{name} with trainer.min_epochs={settings['trainer']['min_epochs']}"
+    if kind in (*HARMLESS, EARLY_STOPPING):
         return None
     if not kind.endswith(".ModelCheckpoint"):
         return f"callbacks.{name}: {kind.rpartition('.')[2]} watches a training of its own"

@@ -83,16 +83,15 @@ def running(launcher: Launcher, plan: Plan) -> Iterator[Runner]:
             elif config.sweep.resume is None:
                 remove_unstarted(folder, folder / REQUEST, folder / PLANNED)
             raise
-        not_started = _conclude(folder)
+        not_started, cut = _conclude(folder), sum(runner.was_cut(job) for job in plan.jobs)
         late = timed_out(folder)
     failed = sum(job.status not in (None, "completed", "pruned") for job in plan.jobs)
     what = [f"{failed} of {len(plan.jobs)} jobs failed"] if failed else []
-    if not_started and (late or plan.is_cut):
+    if (not_started or cut) and (late or plan.is_cut):
         limit = f"the time limit sweep.minutes={config.sweep.minutes:g}" if late else f"sweep.jobs={config.sweep.jobs}"
-        print(
-            f"{limit} is reached; {not_started} jobs did not start; "
-            f"the same command with sweep.resume={relative(folder)} continues"
-        )
+        unfinished = [f"{cut} jobs ended early"] * bool(cut) + [f"{not_started} jobs did not start"] * bool(not_started)
+        again = f"the same command with sweep.resume={relative(folder)} continues"
+        print(f"{limit} is reached; {', '.join(unfinished)}; {again}")
     elif not_started:
         what += [f"{not_started} did not start (sweep.on_failure=stop)"]
     if what:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from litlab.tasks.steps.stacked import NotStackableError
 
@@ -158,14 +158,73 @@ class StackedAdam:
         ]
 
 
-UPDATES: dict[type[Optimizer], type[StackedSGD | StackedAdam]] = {
+class StackedRMSprop:
+    """torch.optim.RMSprop.
+
+    Args:
+        weights: (K, ...) each; updated in place.
+        groups: the parameter group of each member's optimizer.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
+        self.weights, self.eps = weights, groups[0]["eps"]
+        self.has_decay = any(group["weight_decay"] != 0 for group in groups)
+        same = [(group["momentum"] > 0, group["centered"], group["eps"]) for group in groups]
+        if len(set(same)) > 1:
+            raise NotStackableError("only some have momentum, or are centered, or its eps is another")
+        self.steps = 0
+        names = ("square_avg", *["momentum_buffer"] * same[0][0], *["grad_avg"] * same[0][1])
+        self.states = {name: [torch.zeros_like(weight) for weight in weights] for name in names}
+
+    @staticmethod
+    def constants(group: Mapping[str, Any], step: int) -> tuple[float, ...]:
+        """The constants of a member's step, counted from 1."""
+        return group["lr"], group["alpha"], 1 - group["alpha"], group["momentum"], group["weight_decay"]
+
+    @torch.no_grad()
+    def __call__(self, gradients: Sequence[Tensor], constants: Tensor) -> None:
+        """Update the weights by the gradients (K, ...); constants (5, K), of the weights' dtype."""
+        self.steps += 1
+        for number, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
+            rate, keep, add, momentum, decay = (per_member(values, weight) for values in constants)
+            state = {name: tensors[number] for name, tensors in self.states.items()}
+            if self.has_decay:
+                gradient = torch.addcmul(gradient, weight, decay)
+            mean = state["square_avg"].mul_(keep).add_(gradient.square().mul_(add))
+            if "grad_avg" in state:
+                centre = state["grad_avg"].lerp_(gradient, add.expand_as(gradient))
+                mean = mean.addcmul(centre, centre, value=-1)
+            root = mean.sqrt().add_(self.eps)
+            if "momentum_buffer" in state:
+                buffer = state["momentum_buffer"].mul_(momentum).addcdiv_(gradient, root)
+                weight.addcmul_(buffer, rate, value=-1)
+            else:
+                weight.addcdiv_(gradient * rate, root, value=-1)
+
+    def take(self, other: "StackedRMSprop", members: Tensor) -> None:
+        """Take over the state of these members (indices) of a larger stack."""
+        self.steps = other.steps
+        self.states = {name: [each[members] for each in tensors] for name, tensors in other.states.items()}
+
+    def state(self, member: int) -> list[dict[str, Tensor]]:
+        """A copy of what the member's own optimizer would keep for each weight."""
+        steps = torch.tensor(float(self.steps), dtype=self.weights[0].dtype)
+        return [
+            {"step": steps.clone()} | {name: tensors[number][member].clone() for name, tensors in self.states.items()}
+            for number in range(len(self.weights))
+        ]
+
+
+StackedUpdate = StackedSGD | StackedAdam | StackedRMSprop
+UPDATES: dict[type[Optimizer], type[StackedUpdate]] = {
     SGD: StackedSGD,
     Adam: StackedAdam,
     AdamW: StackedAdam,
+    RMSprop: StackedRMSprop,
 }
 
 
-def stacked_update(weights: Sequence[Tensor], optimizers: Sequence[Optimizer]) -> StackedSGD | StackedAdam:
+def stacked_update(weights: Sequence[Tensor], optimizers: Sequence[Optimizer]) -> StackedUpdate:
     """The update of these weights (K, ...) as the members' own optimizers, all of one class, would make it.
 
     Raises:
