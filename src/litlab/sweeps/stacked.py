@@ -126,11 +126,11 @@ class Member:
             self.task.schedule.start(self.optimizer, trainer, 1)
         self.optimizer.step()  # without a gradient: schedules check for it
 
-    def constants(self, update: Any, epoch: int, steps: int) -> list[tuple[float, ...]]:
+    def constants(self, update: Any, epoch: int, steps: int) -> list[Mapping[str, Any]]:
         """Those of each step of an epoch."""
         found, (group,) = [], self.optimizer.param_groups
         for step in range(epoch * steps + 1, (epoch + 1) * steps + 1):
-            found.append(update.constants(group, step))
+            found.append(update.constants(group))
             if self.task.schedule is not None:
                 self.task.schedule.after_step(step)
         return found
@@ -265,15 +265,14 @@ class StackedTraining:
         if places:
             update: Any = self.update
             self._build()
-            self.update.take(update, torch.tensor(places, device=self.device))
+            self.update.take(update, places)
 
     def _run_epoch(self) -> None:
         started = time.perf_counter()
         steps, members = len(self.loaders[0]), self.sorted
-        plan = [member.constants(self.update, self.epoch, steps) for member in members]
-        constants = torch.tensor(plan, dtype=self.dtype, device=self.device).permute(1, 2, 0).contiguous()
+        constants = zip(*(member.constants(self.update, self.epoch, steps) for member in members), strict=True)
         losses, weights = [], []
-        for step, batches in enumerate(zip(*self.loaders, strict=True)):
+        for of_step, batches in zip(constants, zip(*self.loaders, strict=True), strict=True):
             signals.check()
             index = torch.cat([batch[0] for batch in batches]) if len(batches) > 1 else batches[0][0]
             shape = (len(batches), len(batches[0][0]))
@@ -282,7 +281,7 @@ class StackedTraining:
             minimized, loss = self.objective(self.network(inputs), targets)
             gradients = torch.autograd.grad(minimized.sum(), self.weights)
             self.clip(gradients)
-            self.update(gradients, constants[step])
+            self.update(gradients, of_step)
             losses.append(loss.detach())
             weights.append([self.tasks[0].loss_weight(each) for each in targets] if self._weighs else [shape[1]])
         table = torch.stack(losses).cpu()
