@@ -22,8 +22,8 @@ SMALL = (
 )  # fmt: skip
 DATA = ("digits", "table", "image_folder", "arrays", "text")
 MODELS = (
-    "cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "mlp_table", "polynomial", "resnet", "rnn", "tabm",
-    "transformer",
+    "cnn", "cnn1d", "embedding_bag", "linear", "mlp", "mlp_periodic", "mlp_table", "polynomial", "resnet", "rnn",
+    "tabm", "transformer",
 )  # fmt: skip
 GROUPS = ("data", "model", "task", "optimizer", "scheduler", "augmentation", "trainer", "tune", "callbacks")
 VALUES = (

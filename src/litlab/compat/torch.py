@@ -1,8 +1,12 @@
 """torch's internals that litlab needs."""
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
+
+# What torch.optim's optimizers call with fused=True; of lists of weights, on a CPU and on a GPU, in place.
+fused_sgd, fused_adam, fused_adamw = torch._fused_sgd_, torch._fused_adam_, torch._fused_adamw_
 
 
 def version(tensor: Tensor) -> int:

@@ -119,3 +119,10 @@ class Chunks:
         batches = iter(self.loader)
         while chunk := list(itertools.islice(batches, self.size)):
             yield chunk
+
+
+class Skipped(Chunks):
+    """An empty list in place of the batches of an epoch that has been gone through elsewhere."""
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        yield []

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from litlab import signals
 from litlab.config.values import PositiveInt, Seed, SizeOrFraction
 from litlab.data.faults import refuse_faults
 from litlab.data.guess import Guess
-from litlab.data.loader import Batch, Chunks, TensorLoader
+from litlab.data.loader import Batch, Chunks, Skipped, TensorLoader
 from litlab.data.preprocessing.appearance import Appearance
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.text_encoding import TextEncoding
@@ -231,14 +232,18 @@ class TensorData(L.LightningDataModule):
             epoch=lambda: trainer.current_epoch,
             passes=self.passes_per_epoch,
         )
-        if getattr(trainer.lightning_module, "replay", None) is not None:  # which looks at the targets alone
-            loader.inputs = loader.inputs.new_zeros(1).expand(len(loader.inputs))
         size = getattr(trainer.lightning_module, "steps_per_execution", 1)
+        if getattr(trainer.lightning_module, "replay", None) is not None:
+            return Skipped(loader, len(loader))
         return Chunks(loader, size) if size > 1 else loader
 
-    def val_dataloader(self) -> TensorLoader | list[Any]:
+    def val_dataloader(self) -> TensorLoader | Chunks | list[Any]:
         """Large batches of the validation split in order; an empty list without one."""
-        return self._loader("val", self.eval_batch_size) if self.has_validation else []
+        if not self.has_validation:
+            return []
+        loader, trainer = self._loader("val", self.eval_batch_size), self.trainer
+        is_replay = getattr(trainer.lightning_module, "replay", None) is not None
+        return Skipped(loader, len(loader)) if is_replay and trainer.state.fn == TrainerFn.FITTING else loader
 
     def test_dataloader(self) -> TensorLoader:
         """Large batches of the test split in order."""

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from litlab import signals
 from litlab.build import build_data, build_task
-from litlab.compat.hydra import instantiate
+from litlab.compat.instantiation import instantiate
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.data.loader import TensorLoader
 from litlab.data.tensors import TensorData
@@ -192,14 +192,23 @@ class Member:
             self.task.schedule.start(self.optimizer, trainer, 1)
         self.optimizer.step()  # without a gradient: schedules check for it
 
-    def constants(self, update: Any, epoch: int, steps: int) -> list[tuple[float, ...]]:
+    def constants(self, update: Any, epoch: int, steps: int) -> list[Mapping[str, Any]]:
         """Those of each step of an epoch."""
         found, (group,) = [], self.optimizer.param_groups
+        self.rates = []
         for step in range(epoch * steps + 1, (epoch + 1) * steps + 1):
-            found.append(update.constants(group, step))
+            found.append(update.constants(group))
             if self.task.schedule is not None:
                 self.task.schedule.after_step(step)
+            self.rates.append(float(group["lr"]))
         return found
+
+    def epoch(self, losses: Tensor, samples: Sequence[int], weights: Sequence[float], seconds: float) -> ReplayedEpoch:
+        """The latest epoch, without metrics and weights."""
+        (group,), scheduler = self.optimizer.param_groups, self.task.schedule and self.task.schedule.scheduler
+        settings = {name: value for name, value in group.items() if name != "params"}
+        state = None if scheduler is None else scheduler.state_dict()
+        return ReplayedEpoch(losses.clone(), samples, weights, self.rates, settings, state, seconds)
 
     def end_epoch(self, epoch: ReplayedEpoch, loss: float, kept: Any) -> None:
         """Take over an epoch; keep its weights if they are the best, and instead of those of the one before.
@@ -359,15 +368,14 @@ class StackedTraining:
         if places:
             update: Any = self.update
             self._build()
-            self.update.take(update, torch.tensor(places, device=self.device))
+            self.update.take(update, places)
 
     def _run_epoch(self) -> None:
         started = time.perf_counter()
         steps, members = len(self.loaders[0]), self.sorted
-        plan = [member.constants(self.update, self.epoch, steps) for member in members]
-        constants = torch.tensor(plan, dtype=self.dtype, device=self.device).permute(1, 2, 0).contiguous()
-        losses, weights = [], []
-        for step, batches in enumerate(zip(*self.loaders, strict=True)):
+        constants = zip(*(member.constants(self.update, self.epoch, steps) for member in members), strict=True)
+        losses, weights, samples = [], [], []
+        for of_step, batches in zip(constants, zip(*self.loaders, strict=True), strict=True):
             signals.check()
             index = torch.cat([batch[0] for batch in batches]) if len(batches) > 1 else batches[0][0]
             shape = (len(batches), len(batches[0][0]))
@@ -376,34 +384,38 @@ class StackedTraining:
             minimized, loss = self.objective(self.network(inputs), targets)
             gradients = torch.autograd.grad(minimized.sum(), self.weights)
             self.clip(gradients)
-            self.update(gradients, constants[step])
+            self.update(gradients, of_step)
             losses.append(loss.detach())
-            weights.append([self.tasks[0].loss_weight(each) for each in targets] if self._weighs else [shape[1]])
-        table = torch.stack(losses).cpu()
+            samples.append(shape[1])
+            if self._weighs:
+                weights.append(torch.stack([torch.as_tensor(self.tasks[0].loss_weight(each)) for each in targets]))
+        table = torch.stack(losses).T.cpu()
+        of_losses = torch.stack(weights).T.tolist() if weights else [samples] * len(members)
         seconds = (time.perf_counter() - started) / len(members)
-        for number, member in enumerate(members):
-            if not member.is_alive:
-                continue
-            of_member = table[:, number].clone()
-            if not bool(torch.isfinite(of_member).all()):
+        epochs = [
+            member.epoch(of_member, samples, of_loss, seconds)
+            for member, of_member, of_loss in zip(members, table, of_losses, strict=True)
+        ]
+        for member, epoch in zip(members, epochs, strict=True):
+            if member.is_alive and not bool(torch.isfinite(epoch.losses).all()):
                 member.is_alive = False
-                member.replay.epochs.append(ReplayedEpoch(of_member, seconds))
-        self._end_epoch(table, weights, seconds)
+                member.replay.epochs.append(epoch)
+        self._end_epoch(epochs)
 
     @property
     def _weighs(self) -> bool:
         """Whether batches weigh by their classes in the mean loss of an epoch."""
         return getattr(self.tasks[0], "weight", None) is not None
 
-    def _end_epoch(self, table: Tensor, weights: Sequence[Sequence[Any]], seconds: float) -> None:
+    def _end_epoch(self, epochs: Sequence[ReplayedEpoch]) -> None:
         validation = self._validate() if self.data.has_validation else {}
-        for number, member in enumerate(self.sorted):
+        for number, (member, epoch) in enumerate(zip(self.sorted, epochs, strict=True)):
             if not member.is_alive:
                 continue
             mean = WeightedMean()
-            for loss, of_step in zip(table[:, number].tolist(), weights, strict=True):
-                mean.add(loss, float(of_step[number % len(of_step)]))
-            epoch = ReplayedEpoch(table[:, number].clone(), seconds, validation.get(number, {}))
+            for loss, weight in zip(epoch.losses.tolist(), epoch.weights, strict=True):
+                mean.add(loss, weight)
+            epoch.validation = validation.get(number, {})
             member.end_epoch(epoch, mean.mean, lambda number=number: self._kept(number))
 
     def _kept(self, number: int) -> Kept:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import lightning.pytorch as L
 import torch
@@ -96,6 +96,7 @@ class Task(L.LightningModule):
         self.losses = TrainingLosses(accumulate_grad_batches)
         self.executor: Executor | None = None  # during training
         self.replay: Replay | None = None  # of this training, where it has been taken elsewhere
+        self._replayed: Replayed | None = None  # instead of the executor, then
         self.eval_prefix = "val"  # of the metrics' names in validation: see `evaluate`
         self.progress = position.EpochProgress()
         self.resume_changes: frozenset[str] = frozenset()  # settings that may differ from the checkpoint's
@@ -189,19 +190,20 @@ class Task(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Choose the executor; seed dropout and augmentation differently on each device."""
-        trainer = self.trainer
-        self.executor = self._build_executor()
+        trainer, optimizer = self.trainer, cast(Any, self.optimizers())
+        if self.replay is not None:
+            scheduler = self.schedule and self.schedule.scheduler
+            self._replayed = Replayed(self.replay, self.model, optimizer, scheduler)
+        else:
+            self.executor = self._build_executor(optimizer)
         trainer.accumulate_grad_batches = self.accumulate  # for callbacks; earlier, Lightning would refuse it
         if trainer.world_size > 1:  # the loader has its seed by now, the same on all
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if self.progress.resumed is not None:
             position.restore(self, self.progress.resumed)
 
-    def _build_executor(self) -> Executor:
+    def _build_executor(self, optimizer: Any) -> Executor:
         trainer, compilation, after = self.trainer, self.compilation, self._after_update
-        optimizer: Any = self.optimizers()
-        if self.replay is not None:
-            return Replayed(self.replay, self.model, optimizer, after)
         step = Step(
             *(self.model, self.training_objective, optimizer.optimizer),
             *(self.accumulate, self.clip_val, self.clip_algorithm),
@@ -264,6 +266,8 @@ class Task(L.LightningModule):
         Returns:
             the last batch's loss, a scalar, for callbacks: their `outputs["loss"]`.
         """
+        if self._replayed is not None:
+            return self._replay_epoch(self._replayed)
         trainer, executor, at = self.trainer, self.executor, 0
         chunk: list[Any] = [batches] if isinstance(batches[0], Tensor) else batches
         start = step = self._start = trainer.global_step
@@ -287,6 +291,23 @@ class Task(L.LightningModule):
         alone = self.device.type == "cpu" and trainer.world_size == 1
         if trainer.is_last_batch or step == trainer.max_steps or alone:
             self.read_losses(step)
+        return loss
+
+    def _replay_epoch(self, replayed: Replayed) -> Tensor:
+        """Read and log the losses of an epoch's steps as if they were taken here."""
+        epoch, trainer, size = replayed.latest, self.trainer, self.steps_per_execution
+        steps = list(zip(epoch.losses, epoch.samples, epoch.weights, epoch.rates, strict=True))
+        for at in range(0, len(steps), size):
+            signals.check()
+            chunk, start = steps[at : at + size], trainer.global_step
+            replayed.count(len(chunk))
+            self.losses.batches += len(chunk)
+            for step, (loss, samples, weight, rate) in enumerate(chunk, start=start + 1):
+                self.losses.add(loss, samples, weight)
+                if step % trainer.log_every_n_steps == 0:
+                    self._log_step(step, rate)
+            self.read_losses(start + len(chunk), rate)
+        replayed.end_epoch()
         return loss
 
     def _parts(self, batches: Sequence[Batch | Shard], weights: Sequence[LossWeight], last: bool) -> list[Part]:
@@ -340,7 +361,7 @@ class Task(L.LightningModule):
 
     def on_train_end(self) -> None:
         """Restore the Trainer's setting; release the executor."""
-        self.executor = None
+        self.executor = self._replayed = None
         self.trainer.accumulate_grad_batches = 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -349,6 +370,8 @@ class Task(L.LightningModule):
         checkpoint[SPEC] = spec.as_dict() if isinstance(spec, DataSpec) else None
         checkpoint[position.KEY] = position.state(self)
         position.settle(checkpoint["loops"]["fit_loop"])
+        if self.replay is not None:
+            position.count_calls(checkpoint["loops"]["fit_loop"], self.trainer, self.steps_per_execution)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before a fit: let Lightning's loops start where the run stopped."""

@@ -34,10 +34,10 @@ class TrainingLosses:
         self.batches = 0  # of this epoch
         self.samples = 0  # of the run
         self._unread: list[Tensor] = []
-        self._weights: list[int | Tensor] = []
+        self._weights: list[float | Tensor] = []
         self.epoch, self.logged = WeightedMean(), WeightedMean()
 
-    def add(self, loss: Tensor, samples: int, weight: int | Tensor | None = None) -> None:
+    def add(self, loss: Tensor, samples: int, weight: float | Tensor | None = None) -> None:
         """Add the loss of a batch, a scalar on the device; no sync.
 
         Args:

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from litlab.compat.lightning import restart_data
 from litlab.config.changes import ANY
-from litlab.data.loader import Chunks, TensorLoader
+from litlab.data.loader import Chunks, Skipped, TensorLoader
 from litlab.errors import RequestError
 
 KEY = "litlab"  # in a checkpoint
@@ -147,6 +147,24 @@ def settle(state: dict[str, Any]) -> None:
     current = state["epoch_progress"]["current"]
     current["ready"] = max(current["ready"], current["started"])
     state["epoch_loop.val_loop.batch_progress"]["total"] = _counts(0)
+
+
+def count_calls(state: dict[str, Any], trainer: L.Trainer, size: int) -> None:
+    """Let Lightning's loop state that went through each epoch in one call (`Skipped`) have the counts of usual calls.
+
+    Args:
+        state: of Lightning's loop.
+        trainer: of the run.
+        size: batches per `training_step`.
+    """
+    calls = {"epoch_loop": math.ceil(batches_per_epoch(trainer) / size)}
+    if isinstance(trainer.val_dataloaders, Skipped):
+        calls["epoch_loop.val_loop"] = len(trainer.val_dataloaders.loader)
+    state["epoch_loop.state_dict"]["_batches_that_stepped"] *= calls["epoch_loop"]
+    for name, number in calls.items():
+        progress = state[f"{name}.batch_progress"]
+        for kind in ("total", "current"):
+            progress[kind] = {key: count * number for key, count in progress[kind].items()}
 
 
 def _counts(number: int) -> dict[str, int]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from litlab.compat.lightning import begin_step, end_step
-from litlab.tasks.steps.step import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,22 @@ class ReplayedEpoch:
 
     Attributes:
         losses: (steps,), on the host.
+        samples: of each step's batch.
+        weights: of each step's loss in the mean.
+        rates: the learning rate after each step.
+        group: settings of the optimizer after the last step.
+        schedule: the state of the scheduler then; None without one.
         seconds: its share of the time of all that were trained with it.
         validation: the metrics of the validation, without "val/"; empty without one.
         kept: what it had at its end; only of the best epoch, and of the last.
     """
 
     losses: Tensor
+    samples: Sequence[int]
+    weights: Sequence[float]
+    rates: Sequence[float]
+    group: Mapping[str, Any]
+    schedule: Mapping[str, Any] | None
     seconds: float
     validation: Mapping[str, Tensor] = field(default_factory=dict)
     kept: Kept | None = None
@@ -49,7 +59,7 @@ class Replay:
 
     Attributes:
         stacked: how many were trained at once.
-        epochs: all of them; a diverged one is the last, and has nothing but its losses.
+        epochs: all of them; a diverged one is the last, and has no metrics and no weights.
         passed: called with the seconds of each epoch as the Trainer ends it.
         epoch: the one that the Trainer is in.
         until: the epoch after which the sweep has ended it early; None: it has not.
@@ -68,48 +78,42 @@ class Replay:
 
 
 class Replayed:
-    """The executor of a replay.
+    """Goes through a replay's epochs, each of them at once.
 
     Args:
         replay: of the whole training.
         model: gets the weights at the end of an epoch that has kept them.
         optimizer: Lightning's wrapper, which counts steps.
-        after: sets the learning rate of the next step.
+        scheduler: of the learning rate.
     """
 
-    def __init__(
-        self, replay: Replay, model: nn.Module, optimizer: LightningOptimizer, after: Callable[[], None]
-    ) -> None:
-        self.replay, self.model, self.optimizer, self.after = replay, model, optimizer, after
-        self._at = 0  # steps of the epoch
+    def __init__(self, replay: Replay, model: nn.Module, optimizer: LightningOptimizer, scheduler: Any) -> None:
+        self.replay, self.model, self.optimizer, self.scheduler = replay, model, optimizer, scheduler
         optimizer.optimizer.step()  # without gradients: schedulers check for it
 
-    def take(self, batches: Sequence[Sequence[Tensor]], steps: int) -> int:
-        """All of them."""
-        return len(batches)
+    @property
+    def latest(self) -> ReplayedEpoch:
+        """The epoch that the Trainer is in."""
+        return self.replay.epochs[self.replay.epoch]
 
-    def run(self, parts: Sequence[Part]) -> Sequence[Tensor]:
-        """The losses of so many steps, scalars."""
-        epoch = self.replay.epochs[self.replay.epoch]
-        losses = epoch.losses[self._at : self._at + len(parts)].unbind()
-        for _ in parts:
+    def count(self, steps: int) -> None:
+        """Let the Trainer count optimizer steps."""
+        for _ in range(steps):
             begin_step(self.optimizer)
             end_step(self.optimizer)
-            self.after()
-        self._at += len(parts)
-        if self._at == len(epoch.losses):
-            self.replay.passed(epoch.seconds)
-            if epoch.kept is not None:
-                self._restore(epoch.kept)
-            self._at = 0
-        return losses
 
     @torch.no_grad()
-    def _restore(self, kept: Kept) -> None:
+    def end_epoch(self) -> None:
+        """Take over what the training had at the end of this epoch."""
+        epoch, optimizer = self.latest, self.optimizer.optimizer
+        self.replay.passed(epoch.seconds)
+        optimizer.param_groups[0].update(epoch.group)
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(epoch.schedule)
+        if epoch.kept is None:
+            return
         for name, weight in self.model.named_parameters():
-            weight.copy_(kept.weights[name])
-        optimizer = self.optimizer.optimizer
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        for weight, state in zip(weights, kept.optimizer, strict=False):  # there may be none
+            weight.copy_(epoch.kept.weights[name])
+        for weight, state in zip(optimizer.param_groups[0]["params"], epoch.kept.optimizer, strict=False):  # maybe none
             optimizer.state[weight] = dict(state)
-        torch.set_rng_state(kept.random)
+        torch.set_rng_state(epoch.kept.random)

@@ -5,6 +5,7 @@ touch each other: each has the gradient, and the update, that it would have alon
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,34 @@ class NotStackableError(Exception):
     """A network, a setting or a task that cannot be stacked; the message continues its name."""
 
 
+class _Linear(torch.autograd.Function):
+    """nn.Linear of K members: inputs (K, N, in), weight (K, out, in), bias (K, out) or None, to (K, N, out).
+
+    Autograd's own gradient of a batched product has the weight's axes swapped in memory, so that the update would walk
+    through both in steps: then it takes longer than the products.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        matrix = weight.transpose(1, 2)
+        return torch.bmm(inputs, matrix) if bias is None else torch.baddbmm(bias.unsqueeze(1), inputs, matrix)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors
+        of_inputs, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            torch.bmm(gradient, weight) if of_inputs else None,
+            torch.bmm(gradient.transpose(1, 2), inputs) if of_weight else None,
+            gradient.sum(1) if of_bias else None,
+        )
+
+
 class StackedNetwork:
     """K networks of the same shapes.
 
-    Linear layers are one batched product, the first one of members that share their batch a single product; activations
-    are applied as they are; anything else goes through torch.func.vmap.
+    Linear layers are batched products; activations are applied as they are; anything else goes through torch.func.vmap.
 
     Args:
         models: the members; theirs are the first weights.
@@ -97,24 +121,7 @@ class StackedNetwork:
 
     def _linear(self, name: str) -> Forward:
         weight, bias = self.weights[f"{name}weight"], self.weights.get(f"{name}bias")
-        size, width, columns = weight.shape
-
-        def linear(inputs: Tensor) -> Tensor:
-            batches = len(inputs)
-            # Of members that share a batch, the layers lie beside each other, as one of their widths' sum.
-            matrix = weight.reshape(batches, -1, columns).transpose(1, 2)
-            if bias is None:
-                product = torch.bmm(inputs, matrix)
-            elif batches == 1:
-                product = torch.addmm(bias.reshape(-1), inputs[0], matrix[0]).unsqueeze(0)
-            else:
-                product = torch.baddbmm(bias.reshape(batches, 1, -1), inputs, matrix)
-            if batches == size:
-                return product
-            parts = product.unflatten(2, (size // batches, width))  # (S, N, K / S, width)
-            return parts.transpose(1, 2).flatten(0, 1)
-
-        return linear
+        return lambda inputs: _Linear.apply(self.expanded(inputs), weight, bias)
 
     def _dropout(self, rates: Sequence[float]) -> Forward:
         def dropout(inputs: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
-"""The updates of K stacked networks, with settings per member, which torch's own optimizers refuse.
+"""The updates of K stacked networks, each member with its own settings: torch's fused ones, member by member.
 
-Elementwise, in the order of torch's single-tensor versions: in float32 SGD gives their bits.
+A fused update reads and writes each weight once. With operations on all members at once the weights of wide layers went
+through memory several times, and a step of the stack cost more than those of its members alone.
 """
 
 import math
@@ -10,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim.rmsprop import rmsprop
 
+from litlab.compat.torch import fused_adam, fused_adamw, fused_sgd
 from litlab.tasks.steps.stacked import NotStackableError
 
 # Settings of torch's optimizers that a stack does not have, at the values at which they do nothing.
 IDLE: dict[str, Any] = {
     "dampening": 0,
-    "maximize": False,
     "amsgrad": False,
     "capturable": False,
     "differentiable": False,
@@ -58,7 +60,7 @@ class StackedClipping:
 
 
 class StackedSGD:
-    """torch.optim.SGD.
+    """torch.optim.SGD, to the bit.
 
     Args:
         weights: (K, ...) each; updated in place.
@@ -66,43 +68,36 @@ class StackedSGD:
     """
 
     def __init__(self, weights: Sequence[Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
-        self.weights, self.nesterov = weights, groups[0]["nesterov"]
-        self.has_momentum = groups[0]["momentum"] != 0
-        self.has_decay = any(group["weight_decay"] != 0 for group in groups)
-        self.buffers: list[Tensor] = []
-        if any((group["momentum"] != 0, group["nesterov"]) != (self.has_momentum, self.nesterov) for group in groups):
-            raise NotStackableError("only some have momentum")
+        self.weights = members_of(weights)
+        # With momentum, a buffer for each of a member's weights.
+        self.buffers = [
+            [torch.zeros_like(each) for each in member] if group["momentum"] else []
+            for member, group in zip(self.weights, groups, strict=True)
+        ]
 
     @staticmethod
-    def constants(group: Mapping[str, Any], step: int) -> tuple[float, ...]:
-        """The constants of a member's step, counted from 1."""
-        return group["lr"], group["momentum"], group["weight_decay"]
+    def constants(group: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a member's step."""
+        return {name: group[name] for name in ("lr", "momentum", "weight_decay", "nesterov", "maximize")}
 
     @torch.no_grad()
-    def __call__(self, gradients: Sequence[Tensor], constants: Tensor) -> None:
-        """Update the weights by the gradients (K, ...); constants (3, K), of the weights' dtype."""
-        rate, momentum, decay = constants
-        if self.has_momentum and not self.buffers:
-            self.buffers = [torch.zeros_like(weight) for weight in self.weights]
-        for number, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-            if self.has_decay:
-                gradient = torch.addcmul(gradient, weight, per_member(decay, weight))
-            if self.has_momentum:
-                buffer = self.buffers[number].mul_(per_member(momentum, weight)).add_(gradient)
-                gradient = torch.addcmul(gradient, buffer, per_member(momentum, weight)) if self.nesterov else buffer
-            weight.addcmul_(gradient, per_member(rate, weight), value=-1)
+    def __call__(self, gradients: Sequence[Tensor], constants: Sequence[Mapping[str, Any]]) -> None:
+        """Update the weights by the gradients (K, ...), with the constants of each member."""
+        found = members_of(gradients)
+        for weights, gradient, buffers, given in zip(self.weights, found, self.buffers, constants, strict=True):
+            fused_sgd(weights, gradient, buffers, dampening=0.0, is_first_step=False, **given)
 
-    def take(self, other: "StackedSGD", members: Tensor) -> None:
-        """Take over the state of these members (indices) of a larger stack."""
-        self.buffers = [buffer[members] for buffer in other.buffers]
+    def take(self, other: "StackedSGD", members: Sequence[int]) -> None:
+        """Take over the state of these members of a larger stack."""
+        self.buffers = [other.buffers[member] for member in members]
 
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""
-        return [{"momentum_buffer": buffer[member].clone()} for buffer in self.buffers]
+        return [{"momentum_buffer": buffer.clone()} for buffer in self.buffers[member]]
 
 
 class StackedAdam:
-    """torch.optim.Adam and AdamW.
+    """torch.optim.Adam and AdamW, as with their fused=True.
 
     Args:
         weights: (K, ...) each; updated in place.
@@ -110,56 +105,42 @@ class StackedAdam:
     """
 
     def __init__(self, weights: Sequence[Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
-        self.weights = weights
-        self.is_decoupled = groups[0]["decoupled_weight_decay"]
-        self.has_decay = any(group["weight_decay"] != 0 for group in groups)
-        self.steps = 0
-        self.means = [torch.zeros_like(weight) for weight in weights]
-        self.squares = [torch.zeros_like(weight) for weight in weights]
-        if len({group["eps"] for group in groups}) > 1:
-            raise NotStackableError("its eps is another")
-        self.eps = groups[0]["eps"]
+        self.weights = members_of(weights)
+        self.update: Any = fused_adamw if groups[0]["decoupled_weight_decay"] else fused_adam
+        self.step = torch.zeros((), device=weights[0].device)  # that of all weights
+        self.moments = [
+            tuple([torch.zeros_like(each) for each in member] for _ in ("mean", "square")) for member in self.weights
+        ]
 
     @staticmethod
-    def constants(group: Mapping[str, Any], step: int) -> tuple[float, ...]:
-        """The constants of a member's step, counted from 1."""
-        (beta1, beta2), rate, decay = group["betas"], group["lr"], group["weight_decay"]
-        size, root = rate / (1 - beta1**step), (1 - beta2**step) ** 0.5
-        return 1 - beta1, beta2, 1 - beta2, size, root, 1 - rate * decay if group["decoupled_weight_decay"] else decay
+    def constants(group: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a member's step."""
+        names = {name: group[name] for name in ("lr", "weight_decay", "eps", "maximize")}
+        return names | dict(zip(("beta1", "beta2"), group["betas"], strict=True))
 
     @torch.no_grad()
-    def __call__(self, gradients: Sequence[Tensor], constants: Tensor) -> None:
-        """Update the weights by the gradients (K, ...); constants (6, K), of the weights' dtype."""
-        self.steps += 1
-        states = zip(self.weights, gradients, self.means, self.squares, strict=True)
-        for weight, gradient, mean, square in states:
-            share, keep, add, size, root, decay = (per_member(values, weight) for values in constants)
-            if self.has_decay and self.is_decoupled:
-                weight.mul_(decay)
-            elif self.has_decay:
-                gradient = torch.addcmul(gradient, weight, decay)
-            mean.lerp_(gradient, share.expand_as(mean))
-            square.mul_(keep).add_(gradient.square().mul_(add))
-            weight.addcdiv_(mean * size, (square.sqrt() / root).add_(self.eps), value=-1)
+    def __call__(self, gradients: Sequence[Tensor], constants: Sequence[Mapping[str, Any]]) -> None:
+        """Update the weights by the gradients (K, ...), with the constants of each member."""
+        self.step += 1
+        steps = [self.step] * len(gradients)
+        found = members_of(gradients)
+        for weights, gradient, moments, given in zip(self.weights, found, self.moments, constants, strict=True):
+            self.update(weights, gradient, *moments, [], steps, amsgrad=False, **given)
 
-    def take(self, other: "StackedAdam", members: Tensor) -> None:
-        """Take over the state of these members (indices) of a larger stack."""
-        self.steps = other.steps
-        self.means = [mean[members] for mean in other.means]
-        self.squares = [square[members] for square in other.squares]
+    def take(self, other: "StackedAdam", members: Sequence[int]) -> None:
+        """Take over the state of these members of a larger stack."""
+        self.step, self.moments = other.step, [other.moments[member] for member in members]
 
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""
-        moments = zip(self.means, self.squares, strict=True)
-        steps = torch.tensor(float(self.steps), dtype=self.weights[0].dtype)
         return [
-            {"step": steps.clone(), "exp_avg": mean[member].clone(), "exp_avg_sq": square[member].clone()}
-            for mean, square in moments
+            {"step": self.step.to("cpu", mean.dtype, copy=True), "exp_avg": mean.clone(), "exp_avg_sq": square.clone()}
+            for mean, square in zip(*self.moments[member], strict=True)
         ]
 
 
 class StackedRMSprop:
-    """torch.optim.RMSprop.
+    """torch.optim.RMSprop, to the bit.
 
     Args:
         weights: (K, ...) each; updated in place.
@@ -167,52 +148,50 @@ class StackedRMSprop:
     """
 
     def __init__(self, weights: Sequence[Tensor], groups: Sequence[Mapping[str, Any]]) -> None:
-        self.weights, self.eps = weights, groups[0]["eps"]
-        self.has_decay = any(group["weight_decay"] != 0 for group in groups)
-        same = [(group["momentum"] > 0, group["centered"], group["eps"]) for group in groups]
-        if len(set(same)) > 1:
-            raise NotStackableError("only some have momentum, or are centered, or its eps is another")
-        self.steps = 0
-        names = ("square_avg", *["momentum_buffer"] * same[0][0], *["grad_avg"] * same[0][1])
-        self.states = {name: [torch.zeros_like(weight) for weight in weights] for name in names}
+        self.weights = members_of(weights)
+        self.step = torch.zeros((), dtype=weights[0].dtype)  # that of all weights
+        # By name of the state, which the settings decide: a tensor for each of a member's weights.
+        self.states = [
+            {name: [torch.zeros_like(each) for each in member] for name, kept in self._kept(group).items() if kept}
+            for member, group in zip(self.weights, groups, strict=True)
+        ]
 
     @staticmethod
-    def constants(group: Mapping[str, Any], step: int) -> tuple[float, ...]:
-        """The constants of a member's step, counted from 1."""
-        return group["lr"], group["alpha"], 1 - group["alpha"], group["momentum"], group["weight_decay"]
+    def _kept(group: Mapping[str, Any]) -> dict[str, bool]:
+        return {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
+
+    @staticmethod
+    def constants(group: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a member's step."""
+        names = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+        return {name: group[name] for name in names}
 
     @torch.no_grad()
-    def __call__(self, gradients: Sequence[Tensor], constants: Tensor) -> None:
-        """Update the weights by the gradients (K, ...); constants (5, K), of the weights' dtype."""
-        self.steps += 1
-        for number, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-            rate, keep, add, momentum, decay = (per_member(values, weight) for values in constants)
-            state = {name: tensors[number] for name, tensors in self.states.items()}
-            if self.has_decay:
-                gradient = torch.addcmul(gradient, weight, decay)
-            mean = state["square_avg"].mul_(keep).add_(gradient.square().mul_(add))
-            if "grad_avg" in state:
-                centre = state["grad_avg"].lerp_(gradient, add.expand_as(gradient))
-                mean = mean.addcmul(centre, centre, value=-1)
-            root = mean.sqrt().add_(self.eps)
-            if "momentum_buffer" in state:
-                buffer = state["momentum_buffer"].mul_(momentum).addcdiv_(gradient, root)
-                weight.addcmul_(buffer, rate, value=-1)
-            else:
-                weight.addcdiv_(gradient * rate, root, value=-1)
+    def __call__(self, gradients: Sequence[Tensor], constants: Sequence[Mapping[str, Any]]) -> None:
+        """Update the weights by the gradients (K, ...), with the constants of each member."""
+        found = members_of(gradients)
+        for weights, gradient, states, given in zip(self.weights, found, self.states, constants, strict=True):
+            squares, means, buffers = (states.get(name, []) for name in ("square_avg", "grad_avg", "momentum_buffer"))
+            steps = [self.step.clone() for _ in weights]
+            rmsprop(weights, gradient, squares, means, buffers, steps, foreach=False, **given)
+        self.step += 1
 
-    def take(self, other: "StackedRMSprop", members: Tensor) -> None:
-        """Take over the state of these members (indices) of a larger stack."""
-        self.steps = other.steps
-        self.states = {name: [each[members] for each in tensors] for name, tensors in other.states.items()}
+    def take(self, other: "StackedRMSprop", members: Sequence[int]) -> None:
+        """Take over the state of these members of a larger stack."""
+        self.step, self.states = other.step, [other.states[member] for member in members]
 
     def state(self, member: int) -> list[dict[str, Tensor]]:
         """A copy of what the member's own optimizer would keep for each weight."""
-        steps = torch.tensor(float(self.steps), dtype=self.weights[0].dtype)
+        states = self.states[member]
         return [
-            {"step": steps.clone()} | {name: tensors[number][member].clone() for name, tensors in self.states.items()}
-            for number in range(len(self.weights))
+            {"step": self.step.clone()} | {name: each[number].clone() for name, each in states.items()}
+            for number in range(len(self.weights[member]))
         ]
+
+
+def members_of(stacked: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Views of each member's tensors in tensors (K, ...)."""
+    return [list(each) for each in zip(*(tensor.detach().contiguous().unbind() for tensor in stacked), strict=True)]
 
 
 StackedUpdate = StackedSGD | StackedAdam | StackedRMSprop
