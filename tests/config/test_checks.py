@@ -90,6 +90,7 @@ PERIODIC = "data=breast_cancer model=mlp_periodic"
 EXAMPLES = {  # what is typed: the whole line, or what follows the last word
     "optimizer.lr=.inf": ": must be a number above 0, such as 0.01",
     "optimizer.lr=inf": ": must be a number above 0, such as 0.01",
+    "model=mlp model.hidden_sizes=128": ": must be a list of whole numbers from 1, such as [128]",
     "optimizer.nesterov=[1,2]": "optimizer.nesterov=[1, 2]: must be true or false",
     "optimizer=adam optimizer.betas=[0.9]": ": must be a list of 2 numbers from 0 to below 1, such as [0.9, 0.999]",
     "trainer.limit_train_batches=0": ": must be a whole number from 1, or a number above 0 to 1, such as 1.0, or null",

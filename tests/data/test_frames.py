@@ -57,8 +57,8 @@ def test_tokens_are_whole_numbers():
     ("known", "frame", "message"),
     [
         ({}, {"a": [1], "bb": [2]}, r"^input: the table has no column 'b' \(did you mean bb\?\); it has a, bb$"),
-        ({}, {}, "^input: the table has no column 'a', 'b'; it has none$"),
-        ({"feature_names": None}, {"a": [1]}, "^input: the table has no column 'column 0', 'column 1'; it has a$"),
+        ({}, {}, "^input: the table has no columns 'a', 'b'; it has none$"),
+        ({"feature_names": None}, {"a": [1]}, "^input: the table has no columns 'column 0', 'column 1'; it has a$"),
         ({"input_shape": (1, 2, 2)}, {"a": [1]}, "^a table has rows .* trained on images of 2x2 with 1 channel$"),
     ],
 )

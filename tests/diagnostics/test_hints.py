@@ -114,6 +114,7 @@ CNN = {"_target_": "litlab.models.cnn.CNN"}
         (SLOW, DROPOUT, "...; it falls, but slowly: try tune=lr"),
         # There were too few steps.
         (HUGE, TWO_STEPS | {"train": [2.32, 2.29]}, "... are too few: try trainer.max_epochs=20, data.batch_size=64"),
+        ({}, TWO_STEPS | {"steps": 1, "samples": 100}, "...; 1 optimizer step is too few: ..., data.batch_size=4"),
         ({}, TWO_STEPS | {"samples": 100}, "...; 2 optimizer steps are too few: ...epochs=10, data.batch_size=4"),
         ({"data.batch_size": 1, "trainer.max_steps": 2}, TWO_STEPS, "... too few: try trainer.max_steps=20"),
         # It rose far above the untrained model's, as measured on the digits; or from a good epoch back to the baseline.

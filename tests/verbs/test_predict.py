@@ -205,13 +205,14 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
     for file, message in (("x.csv", "a,b\n1,2\n"), ("y.csv", ""), ("z.csv", lines[0] + "\n")):
         (tmp_path / file).write_text(message)
     refused(
-        f"run={directory} input={tmp_path}/x.csv", r"^input: the table has no column 'mean radius', .*; it has a, b$"
+        f"run={directory} input={tmp_path}/x.csv", r"^input: the table has no columns 'mean radius', .*; it has a, b$"
     )
     refused(f"run={directory} input={tmp_path}/y.csv", r"y\.csv: cannot be read as a table \(empty CSV\)$")
     refused(f"run={directory} input={tmp_path}/z.csv", r"z\.csv: has no rows$")
     Image.new("L", (2, 2)).save(tmp_path / "a.png")
     refused(
-        f"run={directory} input={tmp_path}/a.png", r"image files; the run was trained on 30 columns: name a file of"
+        f"run={directory} input={tmp_path}/a.png",
+        r"^input=.*/a\.png: an image file; the run was trained on 30 columns: name a file of",
     )
     refused(f"run={directory} input={tmp_path}/a.csv invert=true", "^invert=true: is for images; the run was trained")
 

@@ -172,7 +172,8 @@ def _value_errors(config: DictConfig, setting: str, value: Any, hint: Any, defau
         value = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
         setting = source[1] if source else setting  # where the value is set
     if not fits(value, hint) and (type(value) is not type(default) or value != default):  # True == 1
-        yield setting, f"{setting}={value}: must be {describe(hint, default)}"
+        example = [value] if not default and fits([value], hint) else default  # the brackets alone were missing
+        yield setting, f"{setting}={value}: must be {describe(hint, example)}"
 
 
 def _other_class(path: str, target: str, unknown: Sequence[str]) -> str:

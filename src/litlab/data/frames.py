@@ -69,11 +69,8 @@ def match_columns(names: Iterable[str], columns: Iterable[str]) -> tuple[dict[st
     missing = [name for name in names if name.strip() not in there]
     if missing:
         quoted = ", ".join(f"'{name}'{suggestion(name, there)}" for name in missing)
-        raise RequestError(
-            printable(
-                one_line(f"input: the table has no column {quoted}; it has {', '.join(reversed(there)) or 'none'}")
-            )
-        )
+        without = f"has no column{'s' * (len(missing) > 1)} {quoted}; it has {', '.join(reversed(there)) or 'none'}"
+        raise RequestError(printable(one_line(f"input: the table {without}")))
     chosen = {name: there[name.strip()] for name in names}
     return chosen, [column for column in columns if column not in chosen.values()]
 

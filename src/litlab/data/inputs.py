@@ -100,7 +100,8 @@ def open_inputs(files: Sequence[Path], spec: DataSpec, key: str = "", invert: bo
 def _images(files: Sequence[Path], spec: DataSpec, invert: bool) -> Inputs:
     look = _appearance(spec)
     if look is None or spec.input_shape[0] not in (1, 3):
-        raise RequestError(f"input=: image files; the run was trained on {spec.in_words}: name {_or(ARRAYS + TABLES)}")
+        trained_on = f"the run was trained on {spec.in_words}"
+        raise RequestError(f"input={_name(files[0])}: an image file; {trained_on}: name {_or(ARRAYS + TABLES)}")
     channels, *size = spec.input_shape
     height, width = size
 

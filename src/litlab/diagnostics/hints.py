@@ -101,7 +101,7 @@ def loss_rules(run: RunSummary) -> list[Rule]:
         ),
         Rule(
             stuck and run.steps < FEW_STEPS,
-            f"{loss}; {run.steps} optimizer steps are too few",
+            f"{loss}; {run.steps} optimizer step{' is' if run.steps == 1 else 's are'} too few",
             [run.longer, *batches],
         ),
         Rule(
