@@ -101,6 +101,8 @@ def facts(config):
     for group in ("optimizer", "scheduler"):
         plain = OmegaConf.to_container(config[group])
         found |= {f"{group}.{key}": value for key, value in plain.items() if not key.startswith("_")}
+    if "mirror" in config.model:  # in training, no image is mirrored by the model
+        found["model.mirror"] = config.model.mirror
     return found | {"measured": [*config.reference.get("overrides", []), *config.reference.metrics]}
 
 
