@@ -32,7 +32,8 @@ OTHERS = {  # another choice of each group
     "augmentation": ("none", "shift"),
 }
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
-OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train")
+OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train", "trainer.precision")
+QUIET = ("model.mirror", "task.label_smoothing")  # so few steps hardly show them; facts where they are set
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
 STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "bf16-mixed": "16-mixed", "rtdl": "null"}
 
@@ -101,6 +102,7 @@ def facts(config):
     for group in ("optimizer", "scheduler"):
         plain = OmegaConf.to_container(config[group])
         found |= {f"{group}.{key}": value for key, value in plain.items() if not key.startswith("_")}
+    found |= {name: value for name in QUIET if (value := OmegaConf.select(config, name))}
     return found | {"measured": [*config.reference.get("overrides", []), *config.reference.metrics]}
 
 

@@ -7,7 +7,7 @@ import torch
 
 from litlab.build import build_augmentation
 from litlab.errors import RequestError
-from litlab.tasks.augmentation import ExceptColumns, Noise, ShiftAndFlip
+from litlab.tasks.augmentation import Affine, ExceptColumns, Noise, ShiftAndFlip
 
 
 def test_each_image_is_shifted_by_itself_half_are_mirrored_and_tables_refused():
@@ -32,6 +32,31 @@ def test_each_image_is_shifted_by_itself_half_are_mirrored_and_tables_refused():
     assert torch.equal(ShiftAndFlip()(images), images)
     with pytest.raises(RequestError, match="augmentation=none"):
         ShiftAndFlip(shift=1)(torch.rand(4, 8))
+
+
+def test_each_image_is_turned_resized_and_shifted_by_itself():
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 10, 16)
+    torch.testing.assert_close(Affine(degrees=0, scale=0, shift=0)(images), images)
+    with pytest.raises(RequestError, match="augmentation=none"):
+        Affine()(torch.rand(4, 8))
+    rows, columns = torch.meshgrid(torch.arange(41.0) - 20, torch.arange(61.0) - 30, indexing="ij")
+
+    def spots(x, y, **settings):  # where a spot at (x, y) from the centre goes
+        spot = torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8).expand(400, 1, 41, 61)
+        found = Affine(**settings)(spot)
+        return [(found * axis).sum((1, 2, 3)) / found.sum((1, 2, 3)) for axis in (columns, rows)]
+
+    x, y = spots(12, 0, degrees=30, scale=0, shift=0)
+    assert torch.allclose(x.hypot(y), torch.full((400,), 12.0), atol=0.05)
+    angles = torch.rad2deg(torch.atan2(y, x))
+    assert 28 < angles.max() < 30.1 and -30.1 < angles.min() < -28
+    x, y = spots(12, 0, degrees=0, scale=0.2, shift=0)
+    assert 12 / 1.2 - 0.05 < x.min() < 10.3 and 14.5 < x.max() < 12 / 0.8 + 0.05 and y.abs().max() < 0.01
+    x, y = spots(0, 0, degrees=0, scale=0, shift=3)
+    for each in (x, y):
+        assert 2.8 < each.max() < 3.01 and -3.01 < each.min() < -2.8
+    assert abs(float(torch.corrcoef(torch.stack([x, y]))[0, 1])) < 0.2
 
 
 def test_noise_has_its_deviation_and_leaves_indices_and_tokens_alone():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from litlab.config.values import NonNegativeFloat, NonNegativeInt
+from litlab.config.values import Fraction, NonNegativeFloat, NonNegativeInt
 from litlab.errors import RequestError
 
 
@@ -26,8 +26,7 @@ class ShiftAndFlip:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        if images.dim() != 4:
-            raise RequestError("augmentation: needs images (channels x height x width); use augmentation=none")
+        require_images(images)
         count, _, height, width = images.shape
         sample = torch.arange(count, device=images.device)
         padded = F.pad(images, [self.shift] * 4, mode="replicate")
@@ -38,6 +37,42 @@ class ShiftAndFlip:
             return shifted
         mirrored = torch.rand(count, 1, 1, 1, device=images.device) < 0.5
         return torch.where(mirrored, shifted.flip(3), shifted)
+
+
+class Affine:
+    """Turns, resizes and shifts each image by amounts of its own, with bilinear interpolation.
+
+    Args:
+        degrees: turned by up to so much, either way.
+        scale: larger or smaller by up to this fraction.
+        shift: pixels, or parts of them, by up to so many along both axes; the border is replicated.
+    """
+
+    def __init__(self, degrees: NonNegativeFloat = 10.0, scale: Fraction = 0.1, shift: NonNegativeFloat = 2.0) -> None:
+        self.degrees, self.scale, self.shift = degrees, scale, shift
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        require_images(images)
+        count, _, height, width = images.shape
+        angle, size, x, y = 2 * torch.rand(4, count, device=images.device) - 1
+        angle, size = torch.deg2rad(self.degrees * angle), 1 + self.scale * size
+        x, y = 2 * self.shift / width * x, 2 * self.shift / height * y  # an image is 2 wide and 2 high
+        cosine, sine = size * angle.cos(), size * angle.sin()
+        across = height / width  # for images that are not square
+        rows = torch.stack([cosine, -sine * across, x], 1), torch.stack([sine / across, cosine, y], 1)
+        grid = F.affine_grid(torch.stack(rows, 1).to(images.dtype), list(images.shape), align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def require_images(inputs: Tensor) -> None:
+    """Refuse a batch of anything else.
+
+    Raises:
+        RequestError: it is not (N, C, H, W).
+    """
+    if inputs.dim() != 4:
+        raise RequestError("augmentation: needs images (channels x height x width); use augmentation=none")
 
 
 class Noise:
