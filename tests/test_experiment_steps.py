@@ -34,7 +34,7 @@ OTHERS = {  # another choice of each group
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
 OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train")
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
-STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "rtdl": "null"}
+STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "rtdl": "null", "bf16-mixed": "32-true"}
 
 
 class Losses(L.Callback):
