@@ -32,7 +32,8 @@ OTHERS = {  # another choice of each group
     "augmentation": ("none", "shift"),
 }
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
-OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train")
+OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train", "data.batch_size", "trainer.precision")
+OF_RUN += ("model.dropout", "model.embedding.bins", "model.embedding.d_embedding")
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
 STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "rtdl": "null", "bf16-mixed": "32-true"}
 
