@@ -155,7 +155,7 @@ def test_the_task_is_chosen_while_hydra_composes(houses, tmp_path):
         build_data(composed(*words, "data.target=price", "+data.normalize=true"))
 
 
-@pytest.mark.parametrize("model", ["mlp", "mlp_periodic", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "mlp_periodic", "linear", "tabm"])
 def test_many_categories_are_embedded_before_any_model(tmp_path, model):
     path = tmp_path / "shops.csv"
     rows = {"shop": [f"s{n % 60}" for n in range(600)], "x": [n * n % 97 / 3 for n in range(600)]}
@@ -165,7 +165,8 @@ def test_many_categories_are_embedded_before_any_model(tmp_path, model):
     task = build_task(config, data)
     assert isinstance(task.model, CategoryEmbedding)
     data.setup()
-    assert task.model(data.splits["train"].inputs).shape == (432, 1)
+    assert task.model.eval()(data.splits["train"].inputs).shape == (432, 1)
+    assert task.members == (8 if model == "tabm" else None)
 
 
 @pytest.mark.slow

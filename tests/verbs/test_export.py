@@ -123,6 +123,7 @@ def read_back(folder, loaded, raw, expected, monkeypatch):
         ("data=digits model=rnn model.cell=LSTM model.bidirectional=true", "uint8", "image-classification"),
         ("data=digits model=transformer", "uint8", "image-classification"),
         ("data=breast_cancer model=mlp_periodic", "float32", "tabular-classification"),
+        ("data=breast_cancer model=tabm", "float32", "tabular-classification"),
         ("experiment=sine_polynomial data.passes_per_epoch=20", "float32", "tabular-regression"),
         ("data=exam_scores model=linear data.test_on_train=false data.test_size=3", "float32", "tabular-regression"),
         ("Bag", "int64", "text-classification"),

@@ -25,7 +25,7 @@ class PiecewiseLinearEmbedding(nn.Module):
 
     edges: Tensor
 
-    def __init__(self, columns: int, bins: PositiveInt = 48, d_embedding: PositiveInt = 16) -> None:
+    def __init__(self, columns: int, bins: PositiveInt = 96, d_embedding: PositiveInt = 24) -> None:
         super().__init__()
         self.register_buffer("edges", torch.linspace(-1, 1, bins + 1).repeat(columns, 1))
         bound = d_embedding**-0.5
