@@ -200,6 +200,12 @@ def test_what_cannot_be_halved_is_refused_in_one_line(command, slow_learner):
             "seed=0,1",
         ): "sweep.prune=median: is for sweep=optuna; for others there is sweep=halving",
         ("callbacks=none", "seed=0,1"): "sweep.eta=3: goes on from last.ckpt, which callbacks.last saves; keep that",
+        (
+            "hydra/launcher=joblib",
+            "sweep.stack=4",
+            "seed=0,1",
+        ): "sweep.eta=3 with sweep.stack=4: a stack passes the rungs in the sweep's own process; set",
+        ("sweep.stack=0", "seed=0,1"): "sweep.stack=0: must be",
         ("sweep.eta=1", "seed=0,1"): "sweep.eta=1: must be a whole number from 2, such as 3",
     }.items():
         code, _, err = command("-m", "sweep.eta=3", *words)

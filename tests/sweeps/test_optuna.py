@@ -263,6 +263,14 @@ def test_as_many_trials_at_a_time_as_the_launcher_has_workers(search, tmp_path):
     [
         (("hydra.sweeper.n_trials=0",), r"hydra\.sweeper\.n_trials=0: must be a whole number from 1"),
         (("hydra.sweeper.direction=up",), r"hydra\.sweeper\.direction=up: must be maximize or minimize"),
+        (
+            ("sweep.prune=median", "sweep.stack=4"),
+            r"sweep\.prune=median: a stack .* each to its end; leave out sweep\.stack",
+        ),
+        (
+            ("sweep.prune=median", "hydra/launcher=stacked"),
+            r"sweep\.prune=median: .*; choose another hydra/launcher$",
+        ),
         (("sweep.dry_run=true",), r"sweep\.dry_run=true: .* only for grids"),
         (("optimizer.lr=0.1", "data.batch_size=32"), "nothing to search.*optimizer.lr=tag"),
         (

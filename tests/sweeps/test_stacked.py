@@ -171,7 +171,8 @@ class Draw(random.Random):
     """Draws stacks: what their members share, and what each has for itself.
 
     Trainings that amplify the last bit of a weight themselves, a million times, are left out: large rates of Adam,
-    small gradients divided by a smaller eps, and ReLU, whose dead units make ties that AUROC ranks by rounding.
+    small gradients divided by a smaller eps, clipped ones by their variance (centered), and ReLU, whose dead units make
+    ties that AUROC ranks by rounding.
     """
 
     def words(self, **values):
@@ -223,7 +224,7 @@ class Draw(random.Random):
         )
         if self.random() < 0.5:
             words += self.words(optimizer__weight_decay=self.rate(1e-3, 0.1))
-        if self.random() < 0.5:
+        if self.random() < 0.5 and "optimizer.centered=true" not in common:
             words += self.words(trainer__gradient_clip_val=self.rate(1e-3, 1.0))
         if self.random() < 0.3 and {"optimizer=adam", "optimizer=adamw"} & {*common}:
             words.append(f"optimizer.betas=[{self.uniform(0.7, 0.95):.3f},{self.uniform(0.9, 0.999):.3f}]")

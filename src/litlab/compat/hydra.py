@@ -15,7 +15,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -37,6 +37,15 @@ def runs_here(launcher: Any) -> bool:
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # late: looking for plugins loads it anew
 
     return isinstance(launcher, BasicLauncher) or stacks_jobs(launcher)
+
+
+def launcher_here(context: HydraContext, task: TaskFunction, config: DictConfig) -> Any:
+    """Hydra's own launcher, set up: it runs jobs one after the other in this process."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher  # late, see `runs_here`
+
+    launcher = BasicLauncher()
+    launcher.setup(hydra_context=context, task_function=task, config=config)
+    return launcher
 
 
 def stacks_jobs(launcher: Any) -> bool:

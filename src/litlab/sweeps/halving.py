@@ -29,9 +29,7 @@ def halve(runner: Runner, job_overrides: Sequence[Sequence[str]]) -> None:
     plan = runner.plan
     options = plan.config.sweep
     if runner.stacks and not runs_here(runner.launcher):
-        what = (
-            "a stack passes the rungs in the sweep's own process; set hydra/launcher=stacked, or leave out sweep.stack"
-        )
+        what = "a stack passes the rungs in the sweep's own process; set hydra/launcher=stacked, or no sweep.stack"
         raise RequestError(f"sweep.eta={options.eta} with sweep.stack={options.stack}: {what}")
     alive = [job for job in plan.add(job_overrides).jobs if job.duplicate_of is None and job.error is None]
     steps = rungs_of(alive, options.rung, options.eta)

@@ -122,12 +122,16 @@ def fitting(config: DictConfig, processes: int) -> tuple[int, str]:
         config: of one of the jobs.
         processes: how many share the memory.
     """
-    on_gpu = is_on_gpu(config)
-    free = torch.cuda.mem_get_info()[0] if on_gpu else available()
+    member = Member(config)
+    data: Any = member.data
+    if not isinstance(data, TensorData):
+        return sys.maxsize, "they have batches of their own"
+    data.prepare_data()
+    data.setup("fit")  # its splits take memory, and stay in it for the stack
+    free = torch.cuda.mem_get_info()[0] if is_on_gpu(config) else available()
     if free is None:
         return sys.maxsize, "the free memory is not known"
-    member = Member(config)
-    size = member_bytes(member.task, member.data, dtype_of(config).itemsize)
+    size = member_bytes(member.task, data, dtype_of(config).itemsize)
     line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
     return members_that_fit(free / processes, size), line + f" for {processes} processes" * (processes > 1)
 

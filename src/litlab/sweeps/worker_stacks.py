@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from litlab import signals
+from litlab.compat.hydra import launcher_here
 from litlab.distributed.hardware import cores
 from litlab.errors import Interrupted
 from litlab.runs.postponed import postponed
@@ -52,8 +52,8 @@ class WorkerStacks:
             return self.task(config)
         from litlab.sweeps.stacked import Stack  # here, because it imports torch
 
-        composer, launcher = Composer(self.context, self.config), BasicLauncher()
-        launcher.setup(hydra_context=self.context, task_function=self.task, config=self.config)
+        composer = Composer(self.context, self.config)
+        launcher = launcher_here(self.context, self.task, self.config)
         folder = HydraConfig.get().sweep.dir
         stack = Stack([composer.config_of(job.overrides) for job in jobs], self.by_memory, self.at_once)
         with signals.handled():
