@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC
+from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC, areas
 
 
 def test_classes_without_samples():
@@ -25,3 +25,13 @@ def test_classes_without_samples():
         binary.update(torch.rand(5), labels)
         multiclass.update(torch.rand(5, 3).softmax(1), labels)
         assert math.isnan(binary.compute()) and math.isnan(multiclass.compute())
+
+
+def test_areas_count_ties_half_and_are_not_numbers_where_there_is_none():
+    scores = torch.tensor(
+        [[0.1, 0.5, 0.5, 0.9], [0.2, 0.2, 0.2, 0.2], [0.3, 0.1, 0.2, 0.4], [0.1, 0.2, 0.3, torch.nan]]
+    )
+    positive = torch.tensor([[False, True, False, True], [True, False, True, False], [True] * 4, [True, False] * 2])
+    torch.testing.assert_close(
+        areas(scores, positive), torch.tensor([0.875, 0.5, torch.nan, torch.nan]), equal_nan=True
+    )
