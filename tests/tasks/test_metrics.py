@@ -7,7 +7,14 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
-from litlab.tasks.metrics import DefinedBinaryAUROC, DefinedMulticlassAUROC, MacroF1, MacroPrecision, MacroRecall
+from litlab.tasks.metrics import (
+    DefinedBinaryAUROC,
+    DefinedMulticlassAUROC,
+    MacroF1,
+    MacroPrecision,
+    MacroRecall,
+    areas,
+)
 
 
 def test_classes_without_samples():
@@ -39,3 +46,13 @@ def test_a_mean_over_classes_is_at_most_one(metric, score):
     half, labels = metric(4, validate_args=False), torch.tensor([0, 0, 1, 1, 2, 2])  # a class has no samples
     half.update(torch.eye(4)[predicted], labels)
     assert float(half.compute()) == pytest.approx(score(labels, predicted, average="macro"), abs=1e-6)
+
+
+def test_areas_count_ties_half_and_are_not_numbers_where_there_is_none():
+    scores = torch.tensor(
+        [[0.1, 0.5, 0.5, 0.9], [0.2, 0.2, 0.2, 0.2], [0.3, 0.1, 0.2, 0.4], [0.1, 0.2, 0.3, torch.nan]]
+    )
+    positive = torch.tensor([[False, True, False, True], [True, False, True, False], [True] * 4, [True, False] * 2])
+    torch.testing.assert_close(
+        areas(scores, positive), torch.tensor([0.875, 0.5, torch.nan, torch.nan]), equal_nan=True
+    )

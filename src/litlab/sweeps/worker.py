@@ -22,7 +22,7 @@ from litlab.files import write_atomic
 from litlab.runs.postponed import postponed
 from litlab.runs.recording import AlreadyBegun
 from litlab.runs.result import StoredResult
-from litlab.sweeps.folder import STOP, enforce_time_limit, read, timed_out
+from litlab.sweeps.folder import REQUEST, STOP, enforce_time_limit, read, timed_out
 from litlab.sweeps.stacking import is_trained
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MAX_OVERHEAD = 0.05  # of a sweep's time that may go into its summaries
 LOCK = ".summary.lock"
 DURATION = ".summary.seconds"  # how long the last summary took; its mtime says when
+FIRST = 0.5  # seconds, how long the first one is expected to take
 
 
 def attempt(config: Any, run: Callable[[], Any], failed: Callable[[Exception], Any]) -> None:
@@ -102,7 +103,9 @@ def summarize_if_due(folder: Path) -> None:
     before = folder / DURATION
     try:
         with FileLock(folder / LOCK, timeout=0):
-            if before.exists() and time.time() - before.stat().st_mtime < float(before.read_text()) / MAX_OVERHEAD:
+            is_first = not before.exists()
+            since, cost = (folder / REQUEST, FIRST) if is_first else (before, float(before.read_text()))
+            if time.time() - since.stat().st_mtime < cost / MAX_OVERHEAD:
                 return
             started = time.perf_counter()
             summarize([folder], page=False)  # the sweeper writes it at the end

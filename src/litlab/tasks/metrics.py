@@ -6,6 +6,7 @@ mean over the bins of |accuracy - mean confidence|, weighted by their numbers of
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics.classification import (
     BinaryAUROC,
     BinaryCalibrationError,
@@ -50,6 +51,29 @@ class MacroF1(_MeanOverClasses, MulticlassF1Score):
     """The mean over the classes that occur."""
 
 
+def areas(scores: Tensor, positive: Tensor) -> Tensor:
+    """The area under each row's ROC curve, from the ranks of its positives (Mann and Whitney 1947); ties count half.
+
+    torchmetrics draws a curve per class, which takes 20 times as long.
+
+    Args:
+        scores: (C, N).
+        positive: (C, N), bool.
+
+    Returns:
+        (C,), float32; NaN where a row has no positives or no negatives, or a score is NaN.
+    """
+    ordered, places = scores.sort(1)
+    positive, size = positive.gather(1, places), scores.shape[1]
+    index, differs = torch.arange(size, device=scores.device).expand_as(ordered), ordered.diff(dim=1) != 0
+    first = index.masked_fill(~F.pad(differs, (1, 0), value=True), 0).cummax(1).values  # of equal scores
+    last = index.masked_fill(~F.pad(differs, (0, 1), value=True), size).flip(1).cummin(1).values.flip(1)
+    ranks = (first + last).double() / 2 + 1
+    number = positive.sum(1).double()
+    areas = ((ranks * positive).sum(1) - number * (number + 1) / 2) / (number * (size - number))
+    return torch.where(scores.isnan().any(1), torch.nan, areas).float()
+
+
 class DefinedBinaryAUROC(BinaryAUROC):
     """NaN where only one class is present; torchmetrics counts 0."""
 
@@ -58,8 +82,7 @@ class DefinedBinaryAUROC(BinaryAUROC):
 
     def compute(self) -> Tensor:  # type: ignore[override] # as torchmetrics' own
         """A scalar, float32."""
-        targets = dim_zero_cat(self.target)
-        return super().compute() if targets.min() < targets.max() else torch.full((), torch.nan, device=targets.device)
+        return areas(dim_zero_cat(self.preds)[None], dim_zero_cat(self.target)[None] == 1)[0]
 
 
 class DefinedMulticlassAUROC(MulticlassAUROC):
@@ -72,7 +95,8 @@ class DefinedMulticlassAUROC(MulticlassAUROC):
         """A scalar, float32."""
         targets = dim_zero_cat(self.target)
         counts = targets.bincount(minlength=self.num_classes)
-        return super().compute()[(counts > 0) & (counts < len(targets))].mean()
+        classes = torch.nonzero((counts > 0) & (counts < len(targets)))
+        return areas(dim_zero_cat(self.preds).T[classes[:, 0]].contiguous(), targets == classes).mean()
 
 
 class BinaryTopLabelError(BinaryCalibrationError):

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from litlab import signals
 from litlab.build import build_data, build_task, build_trainer, steps_per_execution
 from litlab.callbacks.history import History
+from litlab.callbacks.last import LastCheckpoint
 from litlab.config.job import in_sweep
 from litlab.data.tensors import TensorData
 from litlab.diagnostics.hints import after_divergence
@@ -30,6 +31,7 @@ from litlab.runs.result import Monitor, Result
 from litlab.runs.resume import Resumed, resumed
 from litlab.sweeps.pruning import add_pruning
 from litlab.sweeps.stacked import replay_of_this_job
+from litlab.sweeps.stacking import is_trained
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError
@@ -84,11 +86,12 @@ def train(config: DictConfig, result: Result | None = None) -> Result:
 def take_over(replay: Replay, trainer: Trainer, task: Task, result: Result) -> None:
     """Let the Trainer go through a training that has been taken elsewhere."""
     task.replay, save = replay, trainer.save_checkpoint
+    latest = {each.path for each in trainer.callbacks if isinstance(each, LastCheckpoint)}
 
-    def save_kept(*args: Any, **settings: Any) -> None:
-        """Save, unless a later checkpoint replaces this one: then the training has not kept its weights."""
-        if replay.has_weights:
-            save(*args, **settings)
+    def save_kept(path: str | Path, *args: Any, **settings: Any) -> None:
+        """Save, unless a later checkpoint replaces this one."""
+        if replay.has_weights and (replay.is_last or Path(path) not in latest):
+            save(path, *args, **settings)
 
     vars(trainer)["save_checkpoint"] = save_kept
     replay.passed = History.of(trainer).add
@@ -97,7 +100,7 @@ def take_over(replay: Replay, trainer: Trainer, task: Task, result: Result) -> N
 
 def prepare_process(config: DictConfig) -> None:
     """Set up memory, threads, arithmetic and logging of this process."""
-    if in_sweep():
+    if in_sweep() and not is_trained():  # what a job of a stack leaves is small
         free_memory()
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -131,6 +131,13 @@ def test_a_stack_gives_what_each_member_gives(make, batches):
             torch.testing.assert_close(network.weights[name].grad[number], weight.grad, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("batches", [1, 2, 4])
+def test_gradients_lie_in_memory_as_their_weights(batches):
+    network = StackedNetwork([MLP((3,), 2, [5, 4]) for _ in range(4)], [])  # else an update takes longer than a step
+    gradients = torch.autograd.grad(network(torch.randn(batches, 6, 3)).sum(), list(network.trained.values()))
+    assert [each.stride() for each in gradients] == [each.stride() for each in network.trained.values()]
+
+
 def test_dropout_is_that_of_each_members_own_stream():
     models = [MLP((3,), 2, [50], dropout=rate) for rate in (0.5, 0.5, 0.2)]
     seeds = [torch.Generator().manual_seed(seed) for seed in (1, 2)]

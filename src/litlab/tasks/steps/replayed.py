@@ -76,6 +76,11 @@ class Replay:
         """Whether there are weights of the current epoch; without, a checkpoint of it would be another epoch's."""
         return self.epochs[self.epoch].kept is not None
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no later epoch has weights."""
+        return not any(each.kept for each in self.epochs[self.epoch + 1 :])
+
 
 class Replayed:
     """Goes through a replay's epochs, each of them at once.
