@@ -256,6 +256,13 @@ def test_a_path_that_exists_needs_no_quotes(tmp_path):
     [
         (["--dryrun"], ("--dryrun", "--help")),
         (["--cfg"], ("--cfg", "--help")),
+        (
+            ["--epochs", "3"],
+            ("--epochs: is no option; settings are NAME=VALUE, without dashes: trainer.max_epochs=...",),
+        ),
+        (["--batch-size", "8"], ("arguments: --batch-size; settings are NAME=VALUE, without dashes; see --help",)),
+        (["--bs=64"], ("--bs=64: is no option; settings are NAME=VALUE,", "data.batch_size=...")),
+        (["data", "digits"], ("data: is not NAME=VALUE, such as data=fashion",)),
         (["sweep.resume=logs"], ("sweep.resume=logs:", "-m")),
         (["resume=logs", "-m", "seed=0,1"], ("resume=logs: goes on with one run,", "leave out -m")),
         (["sweep.resume=last"], ("sweep.resume=last: resumes a sweep and needs -m;",)),

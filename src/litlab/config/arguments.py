@@ -112,9 +112,14 @@ def _check_interpolation(word: str) -> None:
 def _check_options(options: Sequence[str]) -> argparse.Namespace:
     """What the options ask for, where nothing is wrong with them."""
     from litlab.compat.hydra import options_parser
+    from litlab.config.hydra_errors import ALIASES
 
     def refuse(message: str) -> NoReturn:
-        raise RequestError(f"{message}; see --help")
+        for option in options:
+            if setting := ALIASES.get(option.lstrip("-").partition("=")[0].replace("-", "_")):
+                raise RequestError(f"{option}: is no option; settings are NAME=VALUE, without dashes: {setting}=...")
+        dashes = "; settings are NAME=VALUE, without dashes" * message.startswith("unrecognized arguments: --")
+        raise RequestError(f"{message}{dashes}; see --help")
 
     parser = options_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints a long usage text

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from litlab.config.choices import CONF
+from litlab.config.choices import CONF, choices
 from litlab.config.signatures import REQUIRED, signature
 from litlab.escape import one_line
 
@@ -127,6 +127,10 @@ def _wrong_override(error: Any) -> str:
     """Args: error: of Hydra or OmegaConf, about a word that is not in the grammar, or a value that cannot be had."""
     message = one_line(error).split(" See https")[0]
     if override := getattr(error, "override", None):  # what could not be parsed
+        if re.fullmatch(r"[\w./-]+", override):
+            found = [f"{group}={override}" for group, names in choices().items() if override in names]
+            meant = f" (did you mean {' or '.join(found)}?)" if found else ", such as data=fashion"
+            return f"{override}: is not NAME=VALUE{meant}"
         quote = "cannot be parsed; put quotes around special characters, such as 'data.file=\"a (1).csv\"'"
         return f"{override}: {quote if UNPARSABLE.search(message) else message}"
     if match := IS_THERE.match(message):
@@ -184,6 +188,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name that is closest to a wrong one, as a question; empty if none is close."""
     known = list(known)
     near = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
+    near = near or [each for each in known if len(name) > 3 and name in each]
     return f" (did you mean {near[0]}?)" if near else ""
 
 
