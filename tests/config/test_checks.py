@@ -132,7 +132,7 @@ def test_what_is_missing_is_told_and_all_mistakes_at_once(compose):
     for group, name, line in [
         ("task", "monitor", "task.monitor: is required; Classification needs a text"),
         ("optimizer", "_target_", "optimizer._target_=None: must be a class, such as package.module.Class; choose"),
-        (None, "optimizer", "optimizer: is missing; choose one of adam, adamw, adamw_table, rmsprop, sgd"),
+        (None, "optimizer", "optimizer: is missing; choose one of adam, adam_table, adamw, adamw_table, rmsprop, sgd"),
     ]:
         config = compose()
         with open_dict(config):
