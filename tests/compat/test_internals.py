@@ -247,3 +247,11 @@ def test_jobs_of_the_same_choices_are_composed_once_and_as_hydra_does(conf, monk
             loader.load_sweep_config(sweep, ["seed=13"])
         with pytest.raises(HydraException, match="no_such"):
             loader.load_sweep_config(sweep, ["no_such=1"])
+
+
+def test_a_worker_runs_the_jobs_of_a_stack_by_hydras_own_launcher():
+    from litlab.compat.hydra import launcher_here, runs_here
+
+    launcher = launcher_here("context", "task", "config")
+    assert runs_here(launcher)
+    assert (launcher.hydra_context, launcher.task_function, launcher.config) == ("context", "task", "config")

@@ -387,7 +387,8 @@ def test_when_the_time_is_over_a_stack_ends_after_its_epoch_and_goes_on_when_res
     words += ["data.batch_size=256,512", *halved]
 
     def results(folder):
-        found = [json.loads(file.read_text()) for file in folder.glob("*/result.json")]
+        files = sorted(folder.glob("*/result.json"), key=lambda file: int(file.parent.name.split("_")[0]))
+        found = [json.loads(file.read_text()) for file in files]  # of a job, what it is resumed in comes last
         return {json.dumps(each["settings"]["data"]) + str(each["settings"]["optimizer"]["lr"]): each for each in found}
 
     assert command(*words, f"hydra.sweep.dir={tmp_path / 'whole'}")[0] == 0
