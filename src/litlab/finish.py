@@ -22,9 +22,17 @@ from litlab.diagnostics.hints import hints_after
 from litlab.runs.checkpoints import UnreadableError, read_checkpoint
 from litlab.runs.result import Monitor, Result
 from litlab.tasks.base import Task
+from litlab.tasks.hooks import has_hook
+from litlab.tasks.metrics import metric_name
+from litlab.tasks.prediction import evaluating
 
 log = logging.getLogger(__name__)
 FEW = 10  # weights of a model small enough to show
+VALIDATION = (  # hooks of a task that the Trainer calls
+    *("validation_step", "on_validation_start", "on_validation_epoch_start", "on_validation_epoch_end"),
+    *("on_validation_end", "on_validation_batch_start", "on_validation_batch_end"),
+)
+BATCHES = ("val_dataloader", "on_before_batch_transfer", "on_after_batch_transfer", "transfer_batch_to_device")
 
 
 class Measured(NamedTuple):
@@ -87,9 +95,28 @@ def measure(trainer: Trainer, task: Task, data: TensorData, on_train: bool = Fal
     if on_train:
         metrics |= task.evaluate(trainer, "train", dataloaders=data.train_eval_dataloader())
     if data.has_validation:
-        metrics |= task.evaluate(trainer, datamodule=data)
+        metrics |= validate(trainer, task, data)
     unpredicted = unpredicted_classes(task, data)  # from the metrics' state after validation
     return Measured(metrics | test(trainer, task, data), unpredicted)
+
+
+def validate(trainer: Trainer, task: Task, data: TensorData) -> dict[str, float]:
+    """Metrics of the task's present weights on the validation split: val/loss, val/accuracy, ...
+
+    After a fit on the CPU without the Trainer, which takes longer than the validation of a small split.
+    """
+    precision = trainer.precision_plugin
+    plain = not any(has_hook(task, hook, Task) for hook in VALIDATION) and isinstance(data, TensorData)
+    plain = plain and not any(has_hook(data, hook, TensorData) for hook in BATCHES)
+    whole = repr(trainer.limit_val_batches) == "1.0" and trainer.world_size == 1  # one batch would be 1
+    if not (plain and whole and data.trainer is trainer and trainer.strategy.root_device.type == "cpu"):
+        return task.evaluate(trainer, datamodule=data)
+    with evaluating(task), torch.no_grad():
+        task.start_evaluation()
+        for number, batch in enumerate(map(precision.convert_input, data.val_dataloader())):
+            with precision.forward_context():
+                task.validation_step(batch, number)
+        return {metric_name("val", name): float(value) for name, value in task.evaluation().items()}
 
 
 def test(trainer: Trainer, task: Task, data: TensorData) -> dict[str, float]:

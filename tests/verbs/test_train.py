@@ -384,3 +384,15 @@ def test_the_log_has_neither_an_advertisement_nor_a_rank_s_repetition(monkeypatc
     assert wanted("GPU available: False, used: False") and not wanted("Tip: try installing litlogger")
     monkeypatch.setenv(RENDEZVOUS, "file")
     assert wanted("`Trainer.fit` stopped") and not wanted("GPU available: False, used: False")
+
+
+def test_after_a_fit_the_validation_is_that_of_the_trainer(fit, monkeypatch):
+    from litlab.finish import validate
+
+    run = fit("data=digits", "model.hidden_sizes=[8]", "trainer.max_epochs=1", "trainer.precision=64-true")
+    by_trainer = run.task.evaluate(run.trainer, datamodule=run.data)
+    run.task.metrics["recall"].reset()
+    monkeypatch.setattr(type(run.trainer), "validate", None)
+    assert validate(run.trainer, run.task, run.data) == by_trainer and len(by_trainer) == 7
+    recall = run.task.metrics["recall"]  # of which the hints count the classes never predicted
+    assert int((recall.tp + recall.fn).sum()) == 180

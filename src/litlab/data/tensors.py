@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from litlab import signals
@@ -243,7 +242,7 @@ class TensorData(L.LightningDataModule):
             return []
         loader, trainer = self._loader("val", self.eval_batch_size), self.trainer
         is_replay = getattr(trainer.lightning_module, "replay", None) is not None
-        return Skipped(loader, len(loader)) if is_replay and trainer.state.fn == TrainerFn.FITTING else loader
+        return Skipped(loader, len(loader)) if is_replay else loader
 
     def test_dataloader(self) -> TensorLoader:
         """Large batches of the test split in order."""

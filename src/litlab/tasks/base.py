@@ -361,7 +361,7 @@ class Task(L.LightningModule):
 
     def on_train_end(self) -> None:
         """Restore the Trainer's setting; release the executor."""
-        self.executor = self._replayed = None
+        self.executor = self._replayed = self.replay = None
         self.trainer.accumulate_grad_batches = 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -424,15 +424,10 @@ class Task(L.LightningModule):
     def validation_step(self, batch: Batch | Shard, batch_idx: int) -> None:
         """Add one batch to the sums."""
         signals.check()
-        if not self._is_replaying:
+        if self.replay is None:  # else validation has been done elsewhere, too
             self.add_outputs(batch, self.model(batch[0]))
 
     test_step = validation_step
-
-    @property
-    def _is_replaying(self) -> bool:
-        """Whether validation has been done elsewhere, too."""
-        return self.replay is not None and self.trainer.state.fn == TrainerFn.FITTING
 
     def add_outputs(self, batch: Batch | Shard, outputs: Tensor) -> None:
         """Add a batch, and the model's outputs for it, to the sums."""
@@ -458,7 +453,7 @@ class Task(L.LightningModule):
 
     def evaluation(self) -> dict[str, Tensor]:
         """Loss and metrics, scalars by name, over the batches since `start_evaluation`."""
-        if self.replay is not None and self._is_replaying:
+        if self.replay is not None:
             return dict(self.replay.epochs[self.replay.epoch].validation)
         return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
 
