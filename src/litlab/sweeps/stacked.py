@@ -128,8 +128,8 @@ def fitting(config: DictConfig, processes: int) -> tuple[int, str]:
         return sys.maxsize, "they have batches of their own"
     data.prepare_data()
     data.setup("fit")  # its splits take memory, and stay in it for the stack
-    free = torch.cuda.mem_get_info()[0] if is_on_gpu(config) else available()
-    if free is None:
+    free = available()
+    if free is None or is_on_gpu(config):
         return sys.maxsize, "the free memory is not known"
     size = member_bytes(member.task, data, dtype_of(config).itemsize)
     line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
