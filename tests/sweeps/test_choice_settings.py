@@ -56,6 +56,14 @@ def test_a_setting_of_no_choice_is_refused_with_the_names_of_all(own):
     ChoiceSettings([["model=cnn"]], lambda words: pytest.fail("composed")).check(["model.chanels=[1]"])
 
 
+def test_a_group_is_a_choice_also_where_its_config_is_elsewhere():
+    words = [["model=mlp", "model=cnn"], ["experiment=fast", "experiment=slow"]]
+    own = ChoiceSettings(words, lambda _: {"model": {}}, ["model", "experiment", "augmentation"])
+    own.check(["experiment=fast", "augmentation=none"])
+    with pytest.raises(RequestError, match=r"^task: no such setting"):
+        own.check(["task=mine"])
+
+
 def test_an_exclusion_sees_what_is_left(own):
     words = ("model=mlp,cnn", "model.hidden=[1],[2]")
     assert jobs(own, *words, exclude="model == mlp or model.hidden == [1]") == ["model=cnn"]

@@ -1,7 +1,7 @@
 """Which settings the choices of a job have: those that only other choices have are left out of it."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException
@@ -23,13 +23,18 @@ class ChoiceSettings:
     Args:
         alternatives: for each group that several choices are given for, the words that choose them: `model=mlp`, ...
         load: the settings of some choices, given their words; None where they cannot be composed.
+        groups: the names of all groups, those of one choice, too.
     """
 
     def __init__(
-        self, alternatives: Sequence[Sequence[str]], load: Callable[[Sequence[str]], Mapping[str, Any] | None]
+        self,
+        alternatives: Sequence[Sequence[str]],
+        load: Callable[[Sequence[str]], Mapping[str, Any] | None],
+        groups: Collection[str] = (),
     ) -> None:
         self.alternatives = [list(words) for words in alternatives if len(words) > 1]
         self.groups = {key_of(word) for words in self.alternatives for word in words}
+        self.every_group = self.groups.union(groups)
         self.load = load
         self._loaded: dict[tuple[str, ...], Mapping[str, Any] | None] = {}
 
@@ -54,7 +59,7 @@ class ChoiceSettings:
             plain: Any = OmegaConf.to_container(composed, resolve=False)
             return plain
 
-        return cls(every, load)
+        return cls(every, load, groups)
 
     def check(self, words: Iterable[str]) -> None:
         """Refuse a setting that no choice has, with the names in all of them: a job would tell those of its own alone.
@@ -66,7 +71,8 @@ class ChoiceSettings:
             RequestError: there is one.
         """
         every = list(itertools.product(*self.alternatives)) if self.alternatives else []
-        for key in [key_of(word) for word in words if not word.startswith(("+", "~"))]:
+        keys = [key_of(word) for word in words if not word.startswith(("+", "~"))]
+        for key in [key for key in keys if key not in self.every_group]:
             if every and not any(self._has(chosen, key) for chosen in every):
                 config = OmegaConf.merge(*(self._loaded[chosen] or {} for chosen in every))
                 there: Any = OmegaConf.to_container(config, resolve=False)
