@@ -425,7 +425,8 @@ def streaming(tmp_path):
         folder = tmp_path / words[-1].split("'")[1]
         write(folder / "result.json", {"status": "completed", "seconds": 1.0, "monitor": {"best": 0.5}})
 
-    config = OmegaConf.create({"sweep": {"on_failure": "continue", "resume": None, "prune": None, "eta": None, "stack": None}})
+    options = {"on_failure": "continue", "resume": None, "prune": None, "eta": None, "stack": None}
+    config = OmegaConf.create({"sweep": options})
     plan = Plan(None, config, tmp_path, ["lr"], 9)
     plan.composer = SimpleNamespace(job=lambda words: Job(list(words), identity=" ".join(words)))
     runner = Runner(SimpleNamespace(launch=launch), plan)
