@@ -46,6 +46,6 @@ def test_an_embedding_of_columns_but_not_of_images(compose):
     torch.testing.assert_close(nn.Sequential(*list(model)[1:])(embedded), model(rows))
     config = compose("data=digits", "model=mlp_periodic")
     with pytest.raises(
-        RequestError, match=r"\(model=mlp_periodic\): needs rows of a table, but these samples are 1x8x8; try"
+        RequestError, match=r"^model\.embedding: needs rows of a table, but these samples are 1x8x8; try"
     ):
         build_task(config, build_data(config))

@@ -41,9 +41,7 @@ def input_layers(
         return [nn.Flatten()], math.prod(input_shape)
     if len(input_shape) != 1:
         shape = "x".join(map(str, input_shape))
-        raise RequestError(
-            f"model.embedding (model=mlp_periodic): needs rows of a table, but these samples are {shape}; try model=mlp"
-        )
+        raise RequestError(f"model.embedding: needs rows of a table, but these samples are {shape}; try model=mlp")
     columns = embedding(input_shape[0])
     return [columns, nn.Flatten()], columns(torch.zeros(1, *input_shape)).numel()
 
