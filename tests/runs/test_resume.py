@@ -32,6 +32,7 @@ KEPT = (
     "save_top_k:-1,auto_insert_metric_name:false}"
 )
 ALL = (KEPT, "+callbacks.kept.filename='{epoch}'")
+VALIDATED = ("model=linear", "trainer.val_check_interval=0.3", "data.batch_size=200")  # after 2, 4 and 6 batches of 7
 BY_STEP = (KEPT, "+callbacks.kept.filename='{step}'", "+callbacks.kept.every_n_train_steps=5")
 
 
@@ -140,12 +141,13 @@ def test_a_checkpoint_of_any_step_goes_on(run, same_weights, step, setting):
         (*DROPOUT, "scheduler=onecycle"),
         ("model=cnn", "model.channels=[4]", "augmentation=shift", "scheduler=plateau", "scheduler.patience=0"),
         ("model=linear", "trainer.accumulate_grad_batches=3", "trainer.val_check_interval=0.5", "data.val_size=300"),
+        (*VALIDATED, "scheduler=plateau", "scheduler.patience=0", "optimizer.lr=3"),
     ],
-    ids=["onecycle", "cnn", "accumulation"],
+    ids=["onecycle", "cnn", "accumulation", "after the epoch's last validation"],
 )
 def test_a_run_that_is_killed_within_an_epoch_goes_on_in_its_own_directory(compose, monkeypatch, setting):
     """An error stops it in its seventh call of the second epoch; a checkpoint comes before each call."""
-    setting = [*setting, "data.batch_size=8", "logger=both", "trainer.max_epochs=2"]
+    setting = ["data.batch_size=8", "logger=both", "trainer.max_epochs=3", *setting]
     setting += ["trainer.log_every_n_steps=7", "checkpoint_seconds=1e-9"]
     step, calls = Task.training_step, []
 

@@ -38,6 +38,7 @@ class History(L.Callback):
         self._started = self._paused = 0.0
         self._validated = False
         self._is_cut = False  # the last of `epochs` was cut short where a resumed run goes on
+        self._was_validated = False  # the epoch within which a resumed run goes on, before that
 
     @classmethod
     def of(cls, trainer: L.Trainer) -> "History":
@@ -59,6 +60,7 @@ class History(L.Callback):
         """An epoch begins."""
         self._end_epoch(trainer)
         self._epoch, self._started, self._paused = trainer.current_epoch + 1, time.perf_counter(), 0.0
+        self._validated, self._was_validated = self._was_validated, False
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The last epoch is over."""
@@ -98,13 +100,17 @@ class History(L.Callback):
         is_cut = not self._epoch and len(self.epochs) > done
         epochs = self.epochs if is_cut else [*self.epochs[:done], *ends]
         checkpoint["callbacks"][self.state_key] = {
-            "epochs": list(epochs), "cut": is_cut, "seconds": self.total_seconds
-        }  # fmt: skip
+            "epochs": list(epochs),
+            "cut": is_cut,
+            "validated": self._validated and not ends,
+            "seconds": self.total_seconds,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """A resumed run continues the earlier epochs."""
         self.epochs = [{str(name): float(value) for name, value in each.items()} for each in state_dict["epochs"]]
         self._is_cut = bool(state_dict.get("cut"))
+        self._was_validated = bool(state_dict.get("validated"))
         self._earlier = float(state_dict.get("seconds", 0.0))
 
     def best(self, metric: str, mode: str) -> int | None:

@@ -457,14 +457,18 @@ class Task(L.LightningModule):
             return dict(self.replay.epochs[self.replay.epoch].validation)
         return {"loss": self.mean_loss.compute(), **self.metrics.compute()}
 
+    def keep_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Show metrics to callbacks and to a schedule that follows one."""
+        found = {name: torch.as_tensor(value, device=self.device) for name, value in metrics.items()}
+        kept = {name: (each if each.is_floating_point() else each.float()).clone() for name, each in found.items()}
+        self.trainer.callback_metrics.update(kept)
+
     def log_epoch(self, metrics: Mapping[str, Any]) -> None:
         """Metrics of an epoch: to Lightning, for callbacks; and to the loggers over optimizer steps.
 
         Lightning itself would log them over its calls of `training_step`; and `self.log` of a value takes 0.5 ms.
         """
-        found = {name: torch.as_tensor(value, device=self.device) for name, value in metrics.items()}
-        kept = {name: (each if each.is_floating_point() else each.float()).clone() for name, each in found.items()}
-        self.trainer.callback_metrics.update(kept)
+        self.keep_metrics(metrics)
         for logger in self.trainer.loggers:
             values = {name: float(value) for name, value in metrics.items()}
             logger.log_metrics(values | {"epoch": self.current_epoch + 1}, step=self.trainer.global_step)

@@ -52,6 +52,7 @@ def state(task: Any) -> dict[str, Any]:
         "seconds_compiling": task.seconds_compiling,
         "validated": task.progress.validated_at == at["batches"],
         "losses": task.losses.state_dict(),
+        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
         "gradients": {name: weight.grad for name, weight in task.named_parameters() if weight.grad is not None},
         "shape": None if shape is None else list(shape),
         "random": random_states(trainer),
@@ -74,6 +75,7 @@ def restore(task: Any, state: Mapping[str, Any]) -> None:
     if state["batches"]:
         start_at(trainer, state)
     task.losses.load_state_dict(state["losses"])
+    task.keep_metrics(state.get("metrics", {}))  # the end of the epoch looks at its latest validation
     named = dict(task.named_parameters())
     for name, gradient in state["gradients"].items():
         named[name].grad = gradient.to(named[name].device)
