@@ -34,7 +34,14 @@ OTHERS = {  # another choice of each group
 OF_RUN = ("trainer.max_epochs", "data.passes_per_epoch", "trainer.log_every_n_steps", "task.steps_per_execution")
 OF_RUN += ("task.monitor", "task.mode", "evaluate_train", "data.test_on_train", "data.batch_size", "trainer.precision")
 # So few steps hardly show these; facts where they are set.
-QUIET = ("model.mirror", "task.label_smoothing", "model.dropout", "model.embedding.bins", "model.embedding.d_embedding")
+QUIET = (
+    "model.mirror",
+    "model.shift",
+    "task.label_smoothing",
+    "model.dropout",
+    "model.embedding.bins",
+    "model.embedding.d_embedding",
+)
 IMAGES = ("fashion", "mnist", "cifar10")  # their validation splits are larger than what is made up
 STRANGE = {"ReLU": "Tanh", "Sigmoid": "Tanh", "max": "avg", "sum": "mean", "bf16-mixed": "16-mixed", "rtdl": "null"}
 

@@ -55,6 +55,22 @@ def test_the_mirror_images_outputs_are_averaged_but_not_in_training():
     torch.testing.assert_close(mirroring.eval()(images), (outputs[0] + outputs[1]) / 2)
 
 
+def test_the_outputs_for_moved_images_are_averaged_with_a_replicated_border():
+    torch.manual_seed(0)
+    plain = ResNet((1, 8, 9), 4, channels=[6], blocks=[1]).eval()
+    moving = ResNet((1, 8, 9), 4, channels=[6], blocks=[1], shift=1).eval()
+    moving.load_state_dict(plain.state_dict())
+    images = torch.randn(5, 1, 8, 9)
+    down, up = images[:, :, [0, *range(7)]], images[:, :, [*range(1, 8), 7]]
+    right, left = images[..., [0, *range(8)]], images[..., [*range(1, 9), 8]]
+    views = [images, down, up, right, left]
+    expected = torch.stack([plain(each) for each in views]).mean(0)
+    torch.testing.assert_close(moving(images), expected)
+    moving.mirror = True
+    expected = torch.stack([plain(each) for image in views for each in (image, image.flip(3))]).mean(0)
+    torch.testing.assert_close(moving(images), expected)
+
+
 @pytest.mark.parametrize(
     ("shape", "settings", "message"),
     [

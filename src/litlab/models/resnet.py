@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from litlab.config.values import NonNegativeInt, PositiveInt
 from litlab.errors import RequestError
@@ -25,6 +26,8 @@ class ResNet(nn.Sequential):
         blocks: residual blocks, of two convolutions each, in each stage.
         mirror: outside of training, the mean of the outputs for an image and for its mirror image: for objects, not
             for digits.
+        shift: likewise, the mean over the image and those moved by so many pixels to each of the four sides; the
+            border is replicated. Costs as many passes as there are images.
 
     Raises:
         RequestError: the samples are not images, or too small for so many stages; or there are not as many numbers of
@@ -38,6 +41,7 @@ class ResNet(nn.Sequential):
         channels: Sequence[PositiveInt] = (64, 128, 256),
         blocks: Sequence[NonNegativeInt] = (1, 1, 0),
         mirror: bool = False,
+        shift: NonNegativeInt = 0,
     ) -> None:
         require_images("resnet", input_shape)
         if len(blocks) != len(channels):
@@ -53,16 +57,25 @@ class ResNet(nn.Sequential):
             layers += [Convolution(width, next_width, halve=True), *(Residual(next_width) for _ in range(count))]
             width = next_width
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_outputs))
-        self.mirror = mirror
+        self.mirror, self.shift = mirror, shift
         self.to(memory_format=torch.channels_last)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) to (N, num_outputs)."""
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        outputs = super().forward(inputs)
-        if self.mirror and not self.training:
-            return (outputs + super().forward(inputs.flip(3))) / 2
-        return outputs
+        forward = super().forward
+        views = [inputs] if self.training else self.views(inputs)
+        outputs = [forward(each.contiguous(memory_format=torch.channels_last)) for each in views]
+        return outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
+
+    def views(self, inputs: Tensor) -> list[Tensor]:
+        """The images to average over, outside of training: each (N, C, H, W)."""
+        images = [inputs]
+        if self.shift:
+            height, width = inputs.shape[2:]
+            padded, ends = F.pad(inputs, [self.shift] * 4, mode="replicate"), (0, 2 * self.shift)
+            images += [padded[:, :, row : row + height, self.shift : self.shift + width] for row in ends]
+            images += [padded[:, :, self.shift : self.shift + height, column : column + width] for column in ends]
+        return [*images, *(each.flip(3) for each in images)] if self.mirror else images
 
 
 class Convolution(nn.Sequential):
