@@ -156,6 +156,7 @@ def test_logs_that_cannot_be_written(command, tmp_path, folder):
     assert_refused(command(*SMALL, f"paths.log_dir={folder}"), "paths.log_dir: cannot write")
 
 
+@pytest.mark.slow
 def test_an_error_of_ours_is_one_line_and_a_traceback_on_request(command, monkeypatch):
     def broken(config, result):
         raise KeyError("no such\nthing")

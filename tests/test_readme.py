@@ -146,6 +146,7 @@ def test_what_the_readme_adds_passes_make_lint_and_the_tests_of_conf(tmp_path):
     assert " passed" in told and str(tmp_path) in run(python.name, "-c", "import litlab; print(litlab.__file__)")
 
 
+@pytest.mark.slow
 def test_the_code_of_the_readme_is_a_data_set_and_a_model(compose, tmp_path, monkeypatch):
     """The promise: one class and one YAML for a data set, one file and one YAML for a model; nothing else."""
     from litlab import data, models

@@ -104,6 +104,14 @@ def test_mistakes_splits_and_pictures_by_name():
     assert (net.training, net[0].training, net[1].training) == (True, True, False)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_pictures_are_drawn_at_every_precision(run, precision):
+    short = ("trainer.max_epochs=2", f"trainer.precision={precision}")
+    assert pictures(run(*DIGITS, *short)) == {"confusion_matrix", "mistakes", "curves"}
+    assert "fit" in pictures(run("data=sine", "model=mlp", *short))
+
+
 def test_fast_dev_run_draws_nothing(run):
     assert pictures(run(*DIGITS, "debug=fast_dev_run")) == set()
 

@@ -223,6 +223,7 @@ def test_without_the_extra_the_others_are_written(one_run, tmp_path, monkeypatch
     assert "checked with 360 samples of the test split" in said.out
 
 
+@pytest.mark.slow
 def test_no_export_is_overwritten(one_run, tmp_path, monkeypatch):
     words = [f"run='{one_run}'", "formats=safetensors"]  # quoted as config.arguments does it
     folders = [export([*words, f"to={tmp_path / 'new/to'}"])[1] for _ in range(2)]
