@@ -167,6 +167,19 @@ def test_in_float64_a_member_is_its_serial_run(both, case):
     assert compare(both(jobs, "trainer.precision=64-true", "trainer.max_epochs=3", common), 1e-10) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["sgd", "dropout", "by vmap"])
+def test_in_bf16_a_member_is_near_its_serial_run_which_is_not_that_of_float32(both, case):
+    """On one kind of processor, the first two are equal to the bit."""
+    common, jobs = CASES[case]
+    pairs = both(jobs[:2], "trainer.precision=bf16-mixed", "trainer.max_epochs=2", common)
+    whole = both(jobs[:2], "trainer.max_epochs=2", common)
+    for (alone, stacked), (exact, _) in zip(pairs, whole, strict=True):
+        assert stacked.stacked == 2 and stacked.metrics == pytest.approx(alone.metrics, rel=5e-3, abs=5e-3)
+        near, far = (abs(each.metrics["train/loss"] - stacked.metrics["train/loss"]) for each in (alone, exact))
+        assert near < far
+
+
 class Draw(random.Random):
     """Draws stacks: what their members share, and what each has for itself.
 

@@ -49,7 +49,7 @@ def test_rates_seeds_and_the_like_share_a_stack_and_shapes_part_them():
         ({}, None),
         ({"trainer__max_steps": 10}, "trainer.max_steps=10"),
         ({"trainer__limit_train_batches": 1}, "trainer.limit_train_batches=1"),
-        ({"trainer__precision": "bf16-mixed"}, "trainer.precision=bf16-mixed"),
+        ({"trainer__precision": "bf16-true"}, "trainer.precision=bf16-true"),
         ({"trainer__max_epochs": None}, "trainer.max_epochs=null"),
         ({"task__compile": True}, "task.compile=true"),
         ({"task__loss": "focal"}, "task.loss=focal"),

@@ -154,6 +154,11 @@ def dtype_of(config: DictConfig) -> torch.dtype:
     return torch.float64 if str(config.trainer.precision).startswith("64") else torch.float32
 
 
+def is_mixed(config: DictConfig) -> bool:
+    """Whether products of such a job are of bfloat16."""
+    return str(config.trainer.precision).startswith("bf16")
+
+
 def replay_of_this_job() -> Replay | None:
     """The training of the job that runs here, if it is one of a stack."""
     current = CURRENT.get()
@@ -296,6 +301,7 @@ class StackedTraining:
             raise NotStackableError(f"{type(data).__name__} draws random numbers as it loads")
         self.data, self.config = data, config
         self.device, self.dtype = torch.device("cuda" if is_on_gpu(config) else "cpu"), dtype_of(config)
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=is_mixed(config))
         self.tasks = [member.task for member in members]
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
@@ -385,7 +391,8 @@ class StackedTraining:
             shape = (len(batches), len(batches[0][0]))
             inputs = self.inputs.index_select(0, index).unflatten(0, shape)
             targets = self.network.expanded(self.targets.index_select(0, index).unflatten(0, shape))
-            minimized, loss = self.objective(self.network(inputs), targets)
+            with self.autocast:
+                minimized, loss = self.objective(self.network(inputs).to(self.dtype), targets)
             gradients = torch.autograd.grad(minimized.sum(), self.weights)
             self.clip(gradients)
             self.update(gradients, of_step)
@@ -437,8 +444,9 @@ class StackedTraining:
         self.network.training = False
         for inputs, targets in loader:
             signals.check()
-            outputs = self.network(inputs.unsqueeze(0))
-            for number in alive:
-                self.tasks[number].add_outputs((inputs, targets), outputs[number])
+            with self.autocast:
+                outputs = self.network(inputs.unsqueeze(0))
+                for number in alive:
+                    self.tasks[number].add_outputs((inputs, targets), outputs[number])
         self.network.training = True
         return {number: self.tasks[number].evaluation() for number in alive}

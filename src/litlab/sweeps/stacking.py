@@ -27,7 +27,8 @@ FREE += ("optimizer.alpha", "scheduler", "callbacks", "logger", "evaluate_train"
 # Settings of the Trainer that a stack does not have, at the values at which they do nothing.
 IDLE: dict[str, Sequence[Any]] = {
     **{"devices": (1, "1", "auto"), "strategy": ("auto",), "accelerator": ("auto", "cpu", "gpu", "cuda")},
-    **{"precision": ("32-true", "64-true", 32, 64, "32", "64"), "max_steps": (-1,), "max_time": (None,)},
+    **{"precision": ("32-true", "64-true", "bf16-mixed", 32, 64, "32", "64", "bf16"), "max_steps": (-1,)},
+    **{"max_time": (None,)},
     **{"min_steps": (None,), "accumulate_grad_batches": (1,), "limit_train_batches": (1.0,)},
     **{"limit_val_batches": (1.0,), "overfit_batches": (0.0,), "fast_dev_run": (False,), "num_nodes": (1,)},
     **{"val_check_interval": (1.0,), "check_val_every_n_epoch": (1,), "num_sanity_val_steps": (0,)},

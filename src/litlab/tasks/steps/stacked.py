@@ -53,6 +53,12 @@ class _Linear(torch.autograd.Function):
         )
 
 
+def autocast(tensor: Tensor) -> Tensor:
+    """A tensor in the dtype of the surrounding torch.autocast, if there is one, as a linear layer takes it."""
+    device = tensor.device.type
+    return tensor.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tensor
+
+
 class StackedNetwork:
     """K networks of the same shapes.
 
@@ -121,7 +127,13 @@ class StackedNetwork:
 
     def _linear(self, name: str) -> Forward:
         weight, bias = self.weights[f"{name}weight"], self.weights.get(f"{name}bias")
-        return lambda inputs: _Linear.apply(self.expanded(inputs), weight, bias)
+
+        def linear(inputs: Tensor) -> Tensor:
+            # Autocast knows torch's functions, not ours.
+            own = None if bias is None else autocast(bias)
+            return _Linear.apply(self.expanded(autocast(inputs)), autocast(weight), own)
+
+        return linear
 
     def _dropout(self, rates: Sequence[float]) -> Forward:
         def dropout(inputs: Tensor) -> Tensor:
