@@ -83,6 +83,11 @@ class Encoder:
             read = values
         return read.is_null() & values.is_not_null()
 
+    def unseen(self, values: pl.Series) -> pl.Series:
+        """The cells (K,) of a category that are none of `values`, all of whose numbers are 0; of other types none."""
+        texts = as_text(values).fill_null(MISSING) if self.column.kind == "category" else pl.Series([], dtype=pl.String)
+        return texts.filter(texts.is_in(list(self.values)).not_())
+
     def _write_category(self, values: pl.Series, out: np.ndarray) -> None:
         texts = as_text(values).fill_null(MISSING)
         index = texts.replace_strict(
