@@ -57,6 +57,14 @@ def test_what_may_have_been_meant(raised, asked, told):
     assert mistakes.hydra_message(raised(asked)).startswith(told)
 
 
+def test_a_launcher_that_litlab_does_not_support_is_not_offered():
+    from hydra.errors import MissingConfigException
+
+    error = MissingConfigException("none", "hydra/launcher/ray_aw", ["ray_aws", "ray", "basic"])
+    asked = "hydra/launcher=ray_aw: there is no conf/hydra/launcher/ray_aw.yaml"
+    assert mistakes.hydra_message(error) == f"{asked} (did you mean ray?); choose from basic, ray"
+
+
 def test_extras(raised, monkeypatch, root):
     monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
     assert mistakes.hydra_message(raised("hydra/launcher=nowhere")) == (

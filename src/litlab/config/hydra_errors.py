@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from litlab.config.choices import CONF, choices
+from litlab.config.choices import CONF, UNSUPPORTED, choices
 from litlab.config.signatures import REQUIRED, signature
 from litlab.escape import one_line
 
@@ -152,6 +152,7 @@ def _unknown_choice(file: str, options: list[str]) -> str:
     if extra := EXTRAS.get(file):
         install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
         return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
+    options = [each for each in options if f"{group}/{each}" not in UNSUPPORTED]
     there_is_none = f"there is no conf/{file}.yaml{suggestion(name, options)}"
     return f"{group}={name}: {there_is_none}; choose from {', '.join(options)}"
 
