@@ -23,7 +23,6 @@ class Layout:
     delimiter: str
     decimal_comma: bool
     names: tuple[str, ...]  # of the columns; empty without a header
-    remarks: tuple[str, ...]  # what is unusual about it
 
     @property
     def options(self) -> dict[str, Any]:
@@ -56,13 +55,7 @@ def text_layout(path: Path, header: bool = True) -> Layout:
     # A comma within numbers, where it does not separate columns.
     commas = sum(DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
     points = sum("." in cell and NUMBER.fullmatch(cell) is not None for cell in cells)
-    decimal_comma = delimiter != "," and commas > points
-    remarks = [
-        *([f"the delimiter is {delimiter!r}"] if delimiter != "," and not path.name.startswith(".tsv") else []),
-        *(["numbers have a decimal comma"] if decimal_comma else []),
-        *([f"it is read as {encoding}"] if not encoding.startswith("utf-8") else []),
-    ]
-    return Layout(encoding, delimiter, decimal_comma, names, tuple(remarks))
+    return Layout(encoding, delimiter, delimiter != "," and commas > points, names)
 
 
 def ragged_line(path: Path) -> str:
