@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.samples import column_names
 from litlab.errors import RequestError

@@ -6,8 +6,8 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
-from litlab.config.hydra_errors import suggestion
 from litlab.config.signatures import REQUIRED, signature
+from litlab.config.suggestions import suggestion
 from litlab.data.preprocessing.spec import target_kind
 from litlab.data.samples import Declaration, model_arguments
 from litlab.errors import RequestError

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.data.reading.text_layout import NUMBER, ragged_line, text_layout
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
