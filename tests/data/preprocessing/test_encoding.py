@@ -74,6 +74,10 @@ def test_categories_that_the_training_split_did_not_teach_are_counted():
 def test_truth_dates_and_words():
     encoding = fitted(b=["yes", "no"] * 20)
     assert encoded(encoding, b=["Yes", "no", True, 0]) == [[1], [0], [1], [0]]
+    told = encoding.unreadable(encoding.frame({"b": ["YES", "maybe", None, "1.0", 2, False]}))
+    assert told == {1: "column 'b' holds 'maybe', which is no boolean", 4: "column 'b' holds '2', which is no boolean"}
+    only = fitted(m=["x", None] * 20)  # one value, or missing
+    assert only.unreadable(only.frame({"m": ["x", "other", None]})) == {}
     dates = fitted(d=["2020-01-01", "2021-12-31", "2020-06-15"])
     assert dates.names == ("d year", "d month", "d weekday", "d hour", "d days")
     made = dates.encode(dates.frame({"d": ["2020-01-01", "2021-12-31", None]}))
