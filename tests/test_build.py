@@ -1,5 +1,8 @@
 """From a config to objects: which settings go where, and what is refused."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import OmegaConf
@@ -15,6 +18,7 @@ from litlab.build import (
 )
 from litlab.callbacks.last import LastCheckpoint
 from litlab.errors import RequestError
+from litlab.tasks.compatibility import check_monitored
 
 
 def built(config):
@@ -110,6 +114,11 @@ NO_METRIC = "there is no such metric (did you mean val/accuracy?); choose from v
         ),
         ("scheduler=plateau scheduler.monitor=val/accurcy", f"scheduler.monitor=val/accurcy: {NO_METRIC}"),
         ("callbacks=early_stopping data.val_size=0", "callbacks.early_stopping.monitor=val/accuracy: there is no"),
+        (
+            "scheduler=plateau trainer.check_val_every_n_epoch=2",
+            "scheduler.frequency=1: would follow val/loss after epochs without validation "
+            "(trainer.check_val_every_n_epoch=2); set scheduler.frequency=2, or trainer.check_val_every_n_epoch=1",
+        ),
         ("scheduler=plateau data.val_size=0", "scheduler.monitor=val/loss: there is no validation; set data.val_size"),
         ("trainer.strategy=abc", "trainer.strategy=abc: You selected an invalid strategy name"),
         ("trainer.devices=[5] trainer.accelerator=cpu", "trainer.devices=[5]: "),
@@ -126,3 +135,20 @@ def test_what_does_not_fit_is_refused_by_the_name_of_its_setting(compose, words,
 def test_a_loss_may_be_monitored(compose):
     config = compose("task.monitor=val/loss", "task.mode=min")
     assert build_task(config, build_data(config)).mode == "min"
+
+
+@pytest.mark.parametrize(
+    ("every", "frequency", "monitor", "fits"),
+    [
+        *((2, 1, "val/loss", False), (2, 3, "val/loss", False), (2, 4, "val/loss", True), (1, 3, "val/loss", True)),
+        *((2, 1, "train/loss", True), (None, 1, "val/loss", True), (2, 1, None, True)),
+    ],
+)
+def test_a_scheduler_follows_a_metric_of_the_epochs_that_have_it(every, frequency, monitor, fits):
+    scheduler = {"frequency": frequency, "monitor": monitor}
+    config = OmegaConf.create({"trainer": {"check_val_every_n_epoch": every}, "scheduler": scheduler, "callbacks": {}})
+    task = SimpleNamespace(monitor="val/loss", mode="min", metrics={})
+    with (
+        nullcontext() if fits else pytest.raises(RequestError, match=rf"^scheduler\.frequency={frequency}: would foll")
+    ):
+        check_monitored(config, task, True)

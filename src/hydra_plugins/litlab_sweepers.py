@@ -8,7 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.errors import RequestError
 
 

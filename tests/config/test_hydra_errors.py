@@ -1,6 +1,4 @@
-"""What Hydra's errors say to the user: a plugin that is not installed names its extra."""
-
-import tomllib
+"""What Hydra's errors say to the user."""
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -55,18 +53,6 @@ def raised(root):
 )
 def test_what_may_have_been_meant(raised, asked, told):
     assert mistakes.hydra_message(raised(asked)).startswith(told)
-
-
-def test_extras(raised, monkeypatch, root):
-    monkeypatch.setitem(mistakes.EXTRAS, "hydra/launcher/nowhere", "joblib")
-    assert mistakes.hydra_message(raised("hydra/launcher=nowhere")) == (
-        "hydra/launcher=nowhere: needs the extra joblib, which is not installed: "
-        "make setup EXTRAS=joblib, or pip install -e .[joblib] -c constraints.txt"
-    )
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    others = {"dev", "all", "optuna", "export", "excel", "mlflow", "wandb"}  # these bring no choice of Hydra's
-    brought = set(project["optional-dependencies"]) - others
-    assert set(mistakes.EXTRAS.values()) == brought
 
 
 def test_errors_of_other_libraries_name_the_setting():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sweep_results import job
 
-from litlab.runs.report import _cell, metric_text, print_description, print_result
+from litlab.runs.digits import metric_text
+from litlab.runs.report import _cell, print_description, print_result
 from litlab.runs.result import Result
 
 LR = "optimizer.lr"
@@ -41,8 +42,14 @@ def test_the_table_shows_train_and_test_metrics(capsys):
 def test_numbers_have_the_digits_that_tell_something_and_no_name_is_cut(capsys, monkeypatch):
     for value, metric, cell in [
         (0.0, "0.0000", "0"),
-        (1234.5, "1234.5000", "1,234"),
-        (999_999_999.0, "999999999.0000", "999,999,999"),
+        (0.89264, "0.8926", "0.8926"),
+        (0.00012341, "0.000123", "0.0001234"),
+        (999.98765, "999.9877", "1000"),
+        (1234.5, "1234.500", "1,234"),
+        (283177.61, "283177.6", "283,178"),
+        (9_999_998.7, "9999999", "9,999,999"),
+        (852_993_792.0, "8.53e+08", "852,993,792"),
+        (math.inf, "inf", "inf"),
         (1e9, "1e+09", "1e+09"),
         (60913373675520.0, "6.091e+13", "6.091e+13"),
         (-1.25e18, "-1.25e+18", "-1.25e+18"),

@@ -77,6 +77,13 @@ def test_ties_are_broken_as_in_the_leaderboard(plan):
     assert "best val/accuracy 0.9000: lr=2" in progress.line(), "the lower loss, then the one that started first"
 
 
+def test_a_huge_loss_has_four_digits(plan):
+    progress = Progress(plan)
+    end(plan, 0, job({LR: 0}, 852993792.0, 14178.857421875, metric="val/rmse", mode="min"))
+    assert list(progress.look()) == ["1/5  lr=0  val/rmse 8.53e+08  test/rmse 14178.86  4.0 s"]
+    assert "; best val/rmse 8.53e+08: lr=0" in progress.line()
+
+
 def test_jobs_of_an_earlier_session_count_but_say_nothing_of_the_time(plan, clock):
     for number in (0, 1):
         end(plan, number, job({LR: number}, 0.5 + number / 8, metric="val/loss", mode="min"))

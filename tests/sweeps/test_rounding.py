@@ -31,3 +31,6 @@ def test_a_small_number_keeps_its_digits():
     assert Spread(0.000012344, None, 1).text(4) == "0.00001234"
     assert Spread(0.0, None, 1).text(2) == "0.00"
     assert Spread(1.23456e9, 5e8, 2).text(4) == "1.235e+09 ± 5e+08"
+    assert Spread(852993792.0, None, 1).text(0) == "8.53e+08"
+    assert Spread(852993.79, 1234.5, 2).text(4) == "852993.8 ± 1234.5"
+    assert Spread(0.0, None, 1).text(0) == "0" and Spread(1.5, None, 1).text(0) == "1.500"

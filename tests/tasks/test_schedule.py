@@ -1,14 +1,17 @@
 """Learning rates, step by step and epoch by epoch, against the formulas."""
 
+import functools
 import math
+import re
 
 import lightning.pytorch as L
 import pytest
 import torch
 
 from litlab.errors import RequestError
+from litlab.tasks.schedule import Schedule
 
-pytestmark = pytest.mark.slow  # trains often: seconds, together
+trains = pytest.mark.slow  # often: seconds, together
 
 BASE = ("optimizer.lr=0.4", "optimizer.momentum=0", "optimizer.nesterov=false", "data.batch_size=128")  # 10 steps/epoch
 
@@ -53,6 +56,7 @@ STEP, ACCURACY = "scheduler.interval=step", "scheduler=plateau scheduler.monitor
 UNREACHED = "+scheduler.threshold=1e9 +scheduler.threshold_mode=abs"  # every epoch after the first is a bad one
 
 
+@trains
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
@@ -88,6 +92,7 @@ def test_rates(rates, overrides, expected):
     assert rates(*overrides.split()) == pytest.approx(expected)
 
 
+@trains
 @pytest.mark.parametrize("size", [1, 16])
 @pytest.mark.parametrize(
     ("overrides", "length"),
@@ -107,6 +112,7 @@ def test_auto_is_the_length_of_the_run(rates, size, overrides, length):
     assert rates("scheduler=cosine", *overrides) == pytest.approx([cosine(step, length) for step in range(length)])
 
 
+@trains
 def test_onecycle_and_plateau_on_the_training_loss(rates):
     for size in [1, 16]:
         seen = rates("scheduler=onecycle", f"task.steps_per_execution={size}")
@@ -118,6 +124,19 @@ def test_onecycle_and_plateau_on_the_training_loss(rates):
     assert len(seen) > 20 and set(seen) == {0.01}
 
 
+def test_an_epoch_without_the_metric_is_told_with_what_gives_it_one():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.4)
+    schedule = Schedule(functools.partial(torch.optim.lr_scheduler.ReduceLROnPlateau), monitor="val/loss")
+    schedule.start(optimizer, None, 1)
+    told = (
+        "scheduler.monitor=val/loss: no such metric after epoch 3; there are train/loss; validate in each epoch "
+        "(trainer.check_val_every_n_epoch=1 trainer.val_check_interval=1.0), or set a larger scheduler.frequency"
+    )
+    with pytest.raises(RequestError, match=f"^{re.escape(told)}$"):
+        schedule.after_epoch(2, {"train/loss": torch.tensor(1.0)})
+
+
+@trains
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import types
+from collections import Counter
 from zipfile import ZipFile
 
 import numpy as np
@@ -17,11 +18,15 @@ from asking import predict
 from PIL import Image
 
 import litlab
+from litlab.data.inputs import open_inputs
+from litlab.data.preprocessing.encoding import TableEncoding
+from litlab.data.preprocessing.spec import DataSpec
+from litlab.data.preprocessing.target import Target
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
 from litlab.runs.report import print_predictions
 from litlab.verbs import request
-from litlab.verbs.predict import as_csv
+from litlab.verbs.predict import as_csv, unseen_remarks
 
 TRUST = "trust=[test_predict_own]"
 
@@ -215,6 +220,23 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
         r"^input=.*/a\.png: an image file; the run was trained on 30 columns: name a file of",
     )
     refused(f"run={directory} input={tmp_path}/a.csv invert=true", "^invert=true: is for images; the run was trained")
+
+
+def test_categories_never_seen_are_told_once_for_each_column(tmp_path):
+    street = [f"street {number // 2}" for number in range(100)]
+    frame = pl.DataFrame({"city": ["Paris", "Nice"] * 50, "street": street, "area": np.arange(100) + 0.5})
+    encoding = TableEncoding.fit(frame, Target("price", "regression", "", ()), {"street": "category"})
+    trained = DataSpec("Own", (len(encoding.names),), 1, None, encoding.names, "price", *[None] * 4, 8, table=encoding)
+    (tmp_path / "a.csv").write_text("city,street,area\n" + "Rome,a,1\nParis,street 1,2\n" * 9 + "x\x1b,,3\nRome,b,x\n")
+    inputs = open_inputs([tmp_path / "a.csv"], trained)
+    unseen = sum((batch.unseen for batch in inputs.batches(4)), Counter())
+    assert list(unseen_remarks(trained, unseen, inputs.count)) == [
+        "column 'city': 10 of 20 rows have a value that the training split does not have (Rome, x\x1b); the model "
+        "takes it as none of the 2 categories that it knows (zeros)",
+        "column 'street': 10 of 20 rows have a value that the training split has once or never (a, (missing)); the "
+        "model takes it as none of the 50 categories that it knows (zeros)",
+    ]
+    assert not list(unseen_remarks(trained, Counter(), 20))
 
 
 def test_a_regression_predicts_numbers_in_the_targets_unit(run, tmp_path):

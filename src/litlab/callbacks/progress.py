@@ -14,7 +14,7 @@ from rich.console import Console
 
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
-from litlab.runs.report import metric_text
+from litlab.runs.digits import metric_text
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms
@@ -86,10 +86,10 @@ class Progress(ProgressBar):
         losses = task.losses
         speed = (losses.samples - self._samples) / (now - self._drawn)
         self._drawn, self._samples = now, losses.samples
-        text = f"loss {losses.epoch.mean:.4f}  {speed:,.0f} samples/s"
+        text = f"loss {metric_text(losses.epoch.mean)}  {speed:,.0f} samples/s"
         value = trainer.callback_metrics.get(task.monitor)
         if value is not None:
-            text += f"  {task.monitor} {float(value):.4f}"
+            text += f"  {task.monitor} {metric_text(float(value))}"
         self._bar.update(self._task, completed=batch_idx + 1, text=text)
         if self._console.is_jupyter:
             self._show_in_cell(self._bar)

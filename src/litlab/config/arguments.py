@@ -112,7 +112,7 @@ def _check_interpolation(word: str) -> None:
 def _check_options(options: Sequence[str]) -> argparse.Namespace:
     """What the options ask for, where nothing is wrong with them."""
     from litlab.compat.hydra import options_parser
-    from litlab.config.hydra_errors import ALIASES
+    from litlab.config.suggestions import ALIASES
 
     def refuse(message: str) -> NoReturn:
         for option in options:

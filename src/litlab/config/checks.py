@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.config.choices import CONF
-from litlab.config.hydra_errors import suggestion
 from litlab.config.ranges import PROGRAM, RANGES, RESERVED
 from litlab.config.signatures import REQUIRED, Signature, signature
+from litlab.config.suggestions import suggestion
 from litlab.config.values import (
     describe,
     fits,

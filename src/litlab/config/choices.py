@@ -13,6 +13,7 @@ LAUNCHERS = {
     "submitit_slurm": "On Slurm, as one job array; needs `make setup EXTRAS=submitit`.",
     "ray": "On a Ray of this machine that the sweep starts; needs `make setup EXTRAS=ray`.",
 }
+UNSUPPORTED = ("hydra/launcher/ray_aws",)  # which an extra's plugin brings: it starts machines of Amazon's
 SWEEPS = (
     "With -m: a sweep's own command with sweep.resume=FOLDER (or last) resumes it, "
     "--dry-run lists its jobs and how long they would take."

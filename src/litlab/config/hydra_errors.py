@@ -4,39 +4,13 @@ import functools
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from litlab.config.choices import CONF, choices
 from litlab.config.signatures import REQUIRED, signature
+from litlab.config.suggestions import OF_A_SEARCH, choice_meant, unknown_choice, unknown_setting
 from litlab.escape import one_line
 
-# Choices that a plugin brings, and the extra of pyproject.toml that brings the plugin.
-EXTRAS = {
-    "hydra/launcher/joblib": "joblib",
-    "hydra/launcher/submitit_local": "submitit",
-    "hydra/launcher/submitit_slurm": "submitit",
-    "hydra/launcher/ray": "ray",
-}
-# Other programs' names for a setting.
-ALIASES = {
-    **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "num_train_epochs", "nb_epoch"), "trainer.max_epochs"),
-    **dict.fromkeys(("learning_rate", "base_lr", "init_lr"), "optimizer.lr"),
-    **dict.fromkeys(("bs", "train_batch_size", "per_device_train_batch_size"), "data.batch_size"),
-    "per_device_eval_batch_size": "data.eval_batch_size",
-    "validation_split": "data.val_size",
-    "wd": "optimizer.weight_decay",
-    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
-    **dict.fromkeys(("max_grad_norm", "grad_clip", "clipnorm"), "trainer.gradient_clip_val"),
-    **dict.fromkeys(("device", "gpus"), "trainer.accelerator"),
-    **dict.fromkeys(("fp16", "bf16", "amp"), "trainer.precision"),
-    **dict.fromkeys(("hidden_size", "hidden_dim", "units"), "model.hidden_sizes"),
-    "random_state": "seed",
-}
-SEARCH = CONF / "hydra" / "sweeper" / "search.yaml"
-OF_A_SEARCH = "only a search has it; add sweep=optuna, and -m"
 LITLAB = Path(__file__).parents[1]
 USER_FOLDERS = ("data", "models")  # of litlab's: users put files of their own there
 INSTALLED = {"site-packages", "dist-packages"}
@@ -105,7 +79,7 @@ def hydra_message(error: BaseException) -> str | None:
 
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.options:
-        return _unknown_choice(error.missing_cfg_file or "", sorted(error.options))
+        return unknown_choice(error.missing_cfg_file or "", error.options)
     if isinstance(cause, OmegaConfBaseException) and cause.parent_node is not None and cause.full_key:
         return unknown_setting(cause.full_key, root(cause.parent_node), cause.parent_node)
     if isinstance(error, HydraException) and (several := SWEEP_VALUES.match(one_line(error))):
@@ -128,9 +102,7 @@ def _wrong_override(error: Any) -> str:
     message = one_line(error).split(" See https")[0]
     if override := getattr(error, "override", None):  # what could not be parsed
         if re.fullmatch(r"[\w./-]+", override):
-            found = [f"{group}={override}" for group, names in choices().items() if override in names]
-            meant = f" (did you mean {' or '.join(found)}?)" if found else ", such as data=fashion"
-            return f"{override}: is not NAME=VALUE{meant}"
+            return f"{override}: is not NAME=VALUE{choice_meant(override)}"
         quote = "cannot be parsed; put quotes around special characters, such as 'data.file=\"a (1).csv\"'"
         return f"{override}: {quote if UNPARSABLE.search(message) else message}"
     if match := IS_THERE.match(message):
@@ -145,51 +117,6 @@ def _wrong_override(error: Any) -> str:
         if setting and setting not in message.split(" full_key")[0]
         else message
     )
-
-
-def _unknown_choice(file: str, options: list[str]) -> str:
-    group, _, name = file.rpartition("/")
-    if extra := EXTRAS.get(file):
-        install = f"make setup EXTRAS={extra}, or pip install -e .[{extra}] -c constraints.txt"
-        return f"{group}={name}: needs the extra {extra}, which is not installed: {install}"
-    there_is_none = f"there is no conf/{file}.yaml{suggestion(name, options)}"
-    return f"{group}={name}: {there_is_none}; choose from {', '.join(options)}"
-
-
-def unknown_setting(key: str, config: Any, there: Iterable[Any]) -> str:
-    """The message for a setting that is not there.
-
-    Args:
-        key: dotted.
-        config: a DictConfig, the whole one.
-        there: the names beside it.
-    """
-    from omegaconf import DictConfig, OmegaConf
-
-    name = key.rpartition(".")[2]
-    if key.startswith("hydra.sweeper.") and key.split(".")[2] in ("sampler", *OmegaConf.load(SEARCH)):
-        return f"{key}: {OF_A_SEARCH}"
-    alias = ALIASES.get(name, "")
-    if alias and OmegaConf.select(config, alias.rpartition(".")[0] or alias) is not None:
-        elsewhere = [alias]
-    else:
-        nodes = config.items_ex(resolve=False)
-        elsewhere = [f"{group!s}.{name}" for group, node in nodes if isinstance(node, DictConfig) and name in node]
-    if elsewhere:
-        return f"{key}: no such setting (did you mean {' or '.join(elsewhere)}?)"
-    known = [str(each) for each in there if not str(each).startswith("_")]
-    if not known and key.startswith("hydra.launcher."):
-        return f"{key}: the chosen launcher has no settings; choose another, such as hydra/launcher=joblib"
-    listed = f"there are {', '.join(known)} (+{key}=... adds one)"
-    return f"{key}: no such setting{suggestion(name, known)}; {listed}"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The known name that is closest to a wrong one, as a question; empty if none is close."""
-    known = list(known)
-    near = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
-    near = near or [each for each in known if len(name) > 3 and name in each]
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def blame_setting(path: str, made: Any, error: BaseException | str) -> str:

@@ -1,13 +1,14 @@
 """The rows of a table, with named columns, as the network takes them."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 from torch import Tensor
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.samples import column_names
 from litlab.errors import RequestError
@@ -23,12 +24,14 @@ class Rows:
         numbers: of the good rows in the table, from 0.
         faults: why the others are not good, by their number.
         extra: columns of the table that the run was not trained on.
+        unseen: of the good rows, as `TableEncoding.unseen`.
     """
 
     inputs: Tensor
     numbers: list[int]
     faults: dict[int, str]
     extra: list[str]
+    unseen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def prepare_frame(spec: DataSpec, frame: pl.DataFrame) -> Rows:
@@ -49,8 +52,9 @@ def prepare_frame(spec: DataSpec, frame: pl.DataFrame) -> Rows:
         rows = spec.table.frame(rows)
         faults = spec.table.unreadable(rows)
         numbers = [number for number in range(len(frame)) if number not in faults]
-        inputs = spec.table.encode(rows[numbers])
-        return Rows(inputs, numbers, faults, [name for name in extra if name.strip() not in known])
+        rows = rows[numbers]
+        extra = [name for name in extra if name.strip() not in known]
+        return Rows(spec.table.encode(rows), numbers, faults, extra, spec.table.unseen(rows))
     if len(spec.input_shape) != 1:
         raise RequestError(f"a table has rows of columns; the run was trained on {spec.in_words}")
     chosen, extra = match_columns(column_names(spec), frame.columns)

@@ -3,6 +3,7 @@
 import math
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,12 +36,14 @@ class Batch:
         inputs: of the good ones, as the network takes them, (N, *input_shape).
         faults: what is wrong with the others, a line each.
         unlike: how many images look unlike the training's, and how many of them would not, were they inverted.
+        unseen: how many rows of a table have a category that the run did not learn, by column and category.
     """
 
     names: list[str] | list[int]
     inputs: Tensor
     faults: list[str] = field(default_factory=list)
     unlike: tuple[int, int] = (0, 0)
+    unseen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def _table(file: Path, spec: DataSpec) -> Inputs:
         for start in range(0, len(frame), batch_size):
             rows = prepare_frame(spec, frame[start : start + batch_size])
             faults = [f"row {start + number}: {why}" for number, why in rows.faults.items()]
-            yield Batch([start + number for number in rows.numbers], rows.inputs, faults)
+            yield Batch([start + number for number in rows.numbers], rows.inputs, faults, unseen=rows.unseen)
 
     return Inputs("row", len(frame), batches, truth=truth, remarks=remarks)
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.config.values import PositiveInt, Range
 from litlab.data.guess import Guess
 from litlab.data.labels import classes_of

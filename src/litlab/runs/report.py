@@ -1,7 +1,6 @@
 """A run's result to read: on the terminal, and in a notebook."""
 
 import html
-import math
 import os
 import shlex
 import sys
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from litlab.escape import printable
+from litlab.runs.digits import metric_text
 from litlab.runs.result import Result, test_note
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 40  # of a table on the terminal
 MAX_CELLS = 12  # of a first row
-HUGE = 1e9  # larger numbers are shown as 1.234e+10
+MAX_GROUPED = 1e9  # larger numbers of a description are shown as 1.234e+10, smaller ones as 1,234
 
 
 def print_result(result: Result, run_dir: Path, log_dir: Path) -> None:
@@ -235,18 +235,9 @@ def _cut(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in first[: MAX_CELLS - 2]} | {"...": "...", last: row[last]}
 
 
-def metric_text(value: float | None) -> str:
-    """Four decimals; three digits of a small number, four of a huge one; - for NaN, which result.json has as null."""
-    if value is None or math.isnan(value):
-        return "-"
-    if abs(value) >= HUGE:
-        return f"{value:.4g}"
-    return f"{value:.4f}" if abs(value) >= 0.001 or not value else f"{value:.3g}"
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:,.0f}" if 1000 <= abs(value) < HUGE else f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < MAX_GROUPED else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
 
 

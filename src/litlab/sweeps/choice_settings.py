@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from litlab.config.composition import OPEN
-from litlab.config.hydra_errors import unknown_setting
+from litlab.config.suggestions import unknown_setting
 from litlab.errors import RequestError
 from litlab.sweeps.naming import key_of
 

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.errors import RequestError
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {

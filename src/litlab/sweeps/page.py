@@ -15,6 +15,7 @@ from litlab.escape import one_line, printable
 from litlab.plots import interactive
 from litlab.plots.canvas import shortened
 from litlab.plots.interactive import plain
+from litlab.runs.digits import number_format
 from litlab.sweeps.confidence import TOO_FEW, comparison, interval
 from litlab.sweeps.folder import typed
 from litlab.sweeps.importance import importance
@@ -207,7 +208,8 @@ class _Columns:
         cells |= {"metric": Cell(row.metric or "-", row.metric)} if self.has_metric else {}
         cells[self.validation] = Cell(row.best.text(number), row.best.mean)
         if self.has_intervals:
-            text = f"{ends[0]:.{number}f} to {ends[1]:.{number}f}" if ends else "-"
+            form = number_format(row.best.mean or 0.0, number)
+            text = f"{ends[0]:{form}} to {ends[1]:{form}}" if ends else "-"
             cells["95% interval"] = Cell(text, ends and ends[0])
         cells[self.test] = Cell(row.test.text(number) + " (train)" * row.is_tested_on_train, row.test.mean)
         cells |= {"n": Cell(str(row.n), row.n), "train s": _seconds(row.seconds)}
@@ -220,7 +222,10 @@ class _Columns:
         cells = {"job": self._link(job)}
         cells |= {key: _setting(job.value(key)) for key in self.over} | self._of_settings(row)
         cells |= {"metric": Cell(job.metric or "-", job.metric)} if self.has_metric else {}
-        cells |= {self.validation: _number(job.validation, number), "epoch": _number(job.epoch, 0)}
+        cells |= {
+            self.validation: _number(job.validation, number),
+            "epoch": Cell("-" if job.epoch is None else str(job.epoch), job.epoch),
+        }
         cells |= {self.test: _number(tested, number), "train s": _seconds(job.seconds_training)}
         error = f": {one_line(job.error)}" if job.error and not job.is_completed else ""
         return cells | {"status": _long(job.status + error)}
@@ -240,7 +245,7 @@ def _setting(value: Any) -> Cell:
 
 
 def _number(value: float | None, decimals: int) -> Cell:
-    return Cell("-" if value is None else f"{value:.{decimals}f}", value)
+    return Cell("-" if value is None else f"{value:{number_format(value, decimals)}}", value)
 
 
 def _seconds(value: float | None) -> Cell:

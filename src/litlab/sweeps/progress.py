@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from litlab.escape import printable
+from litlab.runs.digits import metric_text
 from litlab.runs.polling import polling
 from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import read
@@ -108,7 +109,8 @@ class Progress:
         known = [(job, each) for job, each in known if each.validation is not None]
         if known:
             job, best = min(known, key=lambda each: each[1].standing)
-            parts.append(f"best {best.metric} {best.validation:.4f}: {job.label(self.plan.swept)}".rstrip(": "))
+            value = f"best {best.metric} {metric_text(best.validation)}"
+            parts.append(f"{value}: {job.label(self.plan.swept)}".rstrip(": "))
         if done < self._total and (seconds := self._seconds_left(time.monotonic())) is not None:
             parts.append(f"about {duration(seconds)} left")
         return printable("; ".join(parts))
@@ -136,7 +138,7 @@ def progress_line(count: str, label: str, result: JobResult) -> str:
     if result.is_completed or result.is_pruned:
         test = test_metric(result.metric)
         found = {result.metric: result.validation, test: result.metrics.get(test)}
-        parts += [f"{name} {number:.4f}" for name, number in found.items() if number is not None]
+        parts += [f"{name} {metric_text(number)}" for name, number in found.items() if number is not None]
     if result.is_completed:
         parts += [f"{result.seconds:.1f} s"]
     else:

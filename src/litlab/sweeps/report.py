@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from litlab import escape
+from litlab.escape import one_line
 from litlab.plots.canvas import shortened
 from litlab.runs.report import as_text, quoted, widen
 from litlab.sweeps.confidence import comparison
@@ -22,6 +23,7 @@ from litlab.sweeps.rows import Row, decimals, replicates, test_metric
 MAX_ROWS = 200  # of summary.md; summary.csv has all
 TOP = 10  # rows on the terminal
 MAX_TEXT = 100  # characters of a setting or an error in a table
+MAX_STATUS = 60  # characters of a status on the terminal: an error can be of any length
 
 
 def headline(board: Leaderboard) -> str:
@@ -55,7 +57,7 @@ def table(board: Leaderboard, limit: int) -> list[list[str]]:
             texts = [each.text(number[row.metric]) for each in (row.best, row.test)]
             cells += [texts[0], texts[1] + " (train)" * row.is_tested_on_train]
         seconds = "-" if row.seconds is None else f"{row.seconds:,.{0 if row.seconds >= 100 else 1}f}"
-        lines.append([*cells, str(row.n), seconds, shortened(_short(row.status), MAX_TEXT)])
+        lines.append([*cells, str(row.n), seconds, one_line(_short(row.status))])
     return lines
 
 
@@ -63,6 +65,12 @@ def _short(status: str) -> str:
     """`pruned: after epoch 3; after epoch 5` as `pruned at 3, 5`, which keeps a row on one line of a terminal."""
     pruned, at, epochs = status.partition("pruned: after epoch ")
     return f"pruned at {epochs.replace('; after epoch ', ', ')}" if at and not pruned else status
+
+
+def _cut(status: str) -> str:
+    """For the terminal, with an ellipsis where it does not end; summary.md has it whole."""
+    status = escape.printable(status)
+    return status if len(status) <= MAX_STATUS else f"{status[: MAX_STATUS - 1]}…"
 
 
 def digits(board: Leaderboard) -> dict[str | None, int]:
@@ -151,7 +159,7 @@ def capitalized(text: str) -> str:
 def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     """Print the top ten, the winner and the warnings, and where the summary lies: in `folder`."""
     console = Console(soft_wrap=True, highlight=False)
-    names, *rows = table(board, TOP)
+    names, *rows = ([*cells, _cut(status)] for *cells, status in table(board, TOP))
     short = short_keys(board.columns)
     grid = Table(box=box.SIMPLE, pad_edge=False)
     for name in names[:-1]:
@@ -161,7 +169,7 @@ def print_leaderboard(board: Leaderboard, folder: Path) -> None:
     for row in rows:
         grid.add_row(*map(as_text, row))
     widen(console, grid)
-    grid.columns[-1].width = None  # an error takes the room that is left, on several lines
+    grid.columns[-1].width = None  # an error takes the room that is left
     console.print()
     console.print(as_text(headline(board)))
     console.print(grid)

@@ -8,13 +8,13 @@ from statistics import fmean, median_low
 from typing import Any
 
 from litlab.escape import one_line
+from litlab.runs.digits import number_format
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
 
 # The status of rows without a completed job, in this order.
 UNFINISHED = ("running", "pruned", "died", "interrupted", "failed", UNREADABLE)
 MAX_DEVIATIONS = 3  # settings whose deviations count: those of the worst say nothing about the best
-HUGE = 1e9  # from here on, as of a diverged loss, a number has four digits and an exponent
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,10 @@ class Spread:
         return cls(mean, math.sqrt(math.fsum((each - mean) ** 2 for each in numbers) / (n - 1)) if n > 1 else None, n)
 
     def text(self, digits: int) -> str:
-        """With so many decimals: mean ± standard deviation; a mean that these would hide gets four digits."""
+        """With so many decimals, as `number_format` of the mean: mean ± standard deviation."""
         if self.mean is None:
             return "-"
-        if 0 < abs(self.mean) < 10 ** (1 - digits):
-            digits = max(digits, 3 - math.floor(math.log10(abs(self.mean))))
-        form = ".4g" if abs(self.mean) >= HUGE else f".{digits}f"
+        form = number_format(self.mean, digits)
         return f"{self.mean:{form}}" + ("" if self.std is None else f" ± {self.std:{form}}")
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
-from litlab.config.hydra_errors import suggestion
 from litlab.config.signatures import REQUIRED, signature
+from litlab.config.suggestions import suggestion
 from litlab.data.preprocessing.spec import target_kind
 from litlab.data.samples import Declaration, model_arguments
 from litlab.errors import RequestError
@@ -47,7 +47,7 @@ def check_targets(task: Task, data: Any) -> None:
 
 
 def check_monitored(config: DictConfig, task: Task, has_validation: bool) -> None:
-    """Refuse a monitor that is not a metric of the task, or the wrong mode for it.
+    """Refuse a monitor that is not a metric of the task or of each epoch that it is read in, or the wrong mode for it.
 
     Lightning's callbacks and the scheduler would only fail at the end of the first epoch.
     """
@@ -55,6 +55,13 @@ def check_monitored(config: DictConfig, task: Task, has_validation: bool) -> Non
     if monitor.startswith("val/") and not has_validation:
         raise RequestError(
             f"scheduler.monitor={monitor}: there is no validation; set data.val_size, or watch train/loss"
+        )
+    every, frequency = config.trainer.get("check_val_every_n_epoch", 1), config.scheduler.get("frequency", 1)
+    if monitor.startswith("val/") and every and frequency % every:  # null: by batches, which are not counted yet
+        raise RequestError(
+            f"scheduler.frequency={frequency}: would follow {monitor} after epochs without validation "
+            f"(trainer.check_val_every_n_epoch={every}); set scheduler.frequency={every}, or "
+            "trainer.check_val_every_n_epoch=1"
         )
     higher_is_better: dict[str, bool | None] = {"val/loss": False, "train/loss": False}
     higher_is_better |= {f"val/{name}": metric.higher_is_better for name, metric in task.metrics.items()}

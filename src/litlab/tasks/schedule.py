@@ -147,8 +147,11 @@ class Schedule:
         if self.interval == "epoch" and (epoch + 1) % self.frequency == 0:
             if isinstance(self.scheduler, ReduceLROnPlateau):
                 if self.monitor not in metrics:
-                    known = ", ".join(sorted(metrics))
-                    raise RequestError(f"scheduler.monitor={self.monitor}: no such metric; there are {known}")
+                    known = f"no such metric after epoch {epoch + 1}; there are {', '.join(sorted(metrics))}"
+                    validate = "trainer.check_val_every_n_epoch=1 trainer.val_check_interval=1.0"
+                    remedy = f"; validate in each epoch ({validate}), or set a larger scheduler.frequency"
+                    remedy *= self.monitor.startswith("val/")
+                    raise RequestError(f"scheduler.monitor={self.monitor}: {known}{remedy}")
                 self.scheduler.step(metrics[self.monitor])
             else:
                 self.scheduler.step()

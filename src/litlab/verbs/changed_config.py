@@ -11,7 +11,7 @@ from yaml import YAMLError
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.composition import compose
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.errors import RequestError
 from litlab.runs import reading
 from litlab.runs.result import CONFIG, FILE

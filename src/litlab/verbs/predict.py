@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor, stack
 
 from litlab import escape
 from litlab.data.inputs import Inputs, open_inputs
+from litlab.data.preprocessing.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.files import write_atomic
 from litlab.load import LoadedRun
@@ -20,6 +22,7 @@ from litlab.tasks.prediction import predict as predict_batch
 from litlab.verbs.request import Request
 from litlab.verbs.train import prepare_process
 
+MAX_VALUE = 40  # characters of a category in a remark
 FORMATS: dict[str, Callable[[pl.DataFrame], bytes]] = {
     ".csv": lambda frame: as_csv(frame).encode(),
     ".json": lambda frame: frame.write_json().encode(),
@@ -85,6 +88,7 @@ def predict(request: Request) -> Predictions:
 def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> tuple[pl.DataFrame, int, list[str]]:
     """The table, the number of bad samples, and remarks."""
     frames, faults, strange, inverted = [], 0, 0, 0
+    unseen: Counter[tuple[str, str]] = Counter()
     with counting(inputs.count) as advance:
         for batch in inputs.batches(batch_size):
             if batch.names:
@@ -93,7 +97,9 @@ def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> 
             advance(len(batch.names) + len(batch.faults), batch.faults)
             faults += len(batch.faults)
             strange, inverted = strange + batch.unlike[0], inverted + batch.unlike[1]
+            unseen += batch.unseen
     remarks = [*inputs.remarks, *_looks(run, inputs, strange, inverted)]
+    remarks += unseen_remarks(run.data, unseen, inputs.count)
     return pl.concat(frames) if frames else pl.DataFrame({inputs.kind: []}), faults, remarks
 
 
@@ -113,6 +119,21 @@ def _looks(run: LoadedRun, inputs: Inputs, strange: int, inverted: int) -> Itera
         f"{look.background[0]:.0f} and mean brightness {look.brightness[0]:.0f} to {look.brightness[1]:.0f} (0: black, "
         f"255: white){advice}"
     )
+
+
+def unseen_remarks(spec: DataSpec, unseen: Counter[tuple[str, str]], count: int) -> Iterator[str]:
+    """A remark for each column of `count` rows that has categories which the run did not learn."""
+    for encoder in spec.table.encoders if spec.table is not None else ():
+        name, known = encoder.column.name, len(encoder.values)
+        found = [(text, rows) for (column, text), rows in unseen.most_common() if column == name]
+        if not found:
+            continue
+        values = escape.some([text[:MAX_VALUE] for text, _ in found])
+        never = "has once or never" if encoder.embedded else "does not have"  # one row teaches an embedding nothing
+        yield (
+            f"column '{name}': {sum(rows for _, rows in found):,} of {count:,} rows have a value that the training "
+            f"split {never} ({values}); the model takes it as none of the {known:,} categories that it knows (zeros)"
+        )
 
 
 def columns(run: LoadedRun, predictions: Tensor, topk: int) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from litlab.config import trust
 from litlab.config.arguments import take_own_choices
 from litlab.config.choices import CONF
 from litlab.config.composition import compose
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.data.input_files import find_files
 from litlab.errors import RequestError
 from litlab.escape import printable

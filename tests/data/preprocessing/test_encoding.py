@@ -60,9 +60,24 @@ def test_categories_are_one_hot_or_embedded_and_unknown_ones_zeros():
     assert [row[1] for row in encoded(many, x=[0, 0, 0], c=["w000", "w049", "once"])] == [1, 50, 0]
 
 
+def test_categories_that_the_training_split_did_not_teach_are_counted():
+    encoding = fitted(given={"c": "category"}, c=["a", "b"] * 2, x=[0.5, 1.5, 2.5, 3.5])
+    rows = encoding.frame({"c": ["new", "a ", None, "new", "NA", "b"], "x": [9.5] * 6})
+    assert encoding.unseen(rows) == {("c", "new"): 2, ("c", "(missing)"): 2}
+    codes = fitted(given={"c": "category"}, c=[3, 1, None, 1])
+    assert codes.unseen(codes.frame({"c": ["3", "1.0", None, 2]})) == {("c", "2"): 1}
+    rows = pl.DataFrame({"c": ["new", "a", "new"], "x": ["0.5", "word", "word"]})
+    found = prepare_frame(spec(encoding), rows)  # a bad row is not predicted, and so not counted
+    assert found.numbers == [0] and found.unseen == {("c", "new"): 1}
+
+
 def test_truth_dates_and_words():
     encoding = fitted(b=["yes", "no"] * 20)
     assert encoded(encoding, b=["Yes", "no", True, 0]) == [[1], [0], [1], [0]]
+    told = encoding.unreadable(encoding.frame({"b": ["YES", "maybe", None, "1.0", 2, False]}))
+    assert told == {1: "column 'b' holds 'maybe', which is no boolean", 4: "column 'b' holds '2', which is no boolean"}
+    only = fitted(m=["x", None] * 20)  # one value, or missing
+    assert only.unreadable(only.frame({"m": ["x", "other", None]})) == {}
     dates = fitted(d=["2020-01-01", "2021-12-31", "2020-06-15"])
     assert dates.names == ("d year", "d month", "d weekday", "d hour", "d days")
     made = dates.encode(dates.frame({"d": ["2020-01-01", "2021-12-31", None]}))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from litlab.data.preprocessing.column_types import TRUE, Column, as_dates, as_text, numbers_in
+from litlab.data.preprocessing.column_types import FALSE, TRUE, Column, as_dates, as_text, numbers_in
 
 ONE_HOT = 40  # categories; of more, the network learns embeddings
 TEXT_FEATURES = 256  # of hashed words
@@ -75,13 +75,19 @@ class Encoder:
 
     def unreadable(self, values: pl.Series) -> pl.Series:
         """Which cells (N,) hold something that is not of the column's type, and so counts as missing."""
+        is_there = values.is_not_null()
         if self.column.kind in ("number", "date"):
-            read = next(_numbers(self.column, values))
-        elif self.column.kind == "boolean":
-            read = _truth(values)
+            is_read = next(_numbers(self.column, values)).is_not_null()
+        elif self.column.kind == "boolean" and self.column.distinct > 1:  # else its one value is any
+            is_read = as_text(values).str.to_lowercase().is_in([*TRUE, *FALSE])
         else:
-            read = values
-        return read.is_null() & values.is_not_null()
+            is_read = is_there
+        return is_read.not_() & is_there
+
+    def unseen(self, values: pl.Series) -> pl.Series:
+        """The cells (K,) of a category that are none of `values`, all of whose numbers are 0; of other types none."""
+        texts = as_text(values).fill_null(MISSING) if self.column.kind == "category" else pl.Series([], dtype=pl.String)
+        return texts.filter(texts.is_in(list(self.values)).not_())
 
     def _write_category(self, values: pl.Series, out: np.ndarray) -> None:
         texts = as_text(values).fill_null(MISSING)

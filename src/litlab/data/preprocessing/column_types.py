@@ -16,8 +16,8 @@ MANY = 1000  # different texts of a category, at most
 DENSE = 5  # times as large as the number of rows, at most, is the range of a column that counts them
 SURE = 20  # rows; in fewer, values may be all different by chance
 WORDS = 4  # on average, of a free text
-BOOLEANS = [{"false", "true"}, {"no", "yes"}, {"f", "t"}, {"n", "y"}, {"0", "1"}, {"off", "on"}]
-TRUE = ("true", "yes", "t", "y", "1", "on")
+TRUE, FALSE = ("true", "yes", "t", "y", "1", "on"), ("false", "no", "f", "n", "0", "off")
+BOOLEANS = [set(pair) for pair in zip(TRUE, FALSE, strict=True)]
 # Names of whole numbers that count nothing: codes, and identifiers.
 CODE_NAME = re.compile(
     r"(^|[\W_])(zip|postal|postcode|code|type|class|category|kind|cluster|region)([\W_]?code)?$", re.I

@@ -1,5 +1,6 @@
 """From the columns of a table to numbers for a network: fitted on the training split alone, kept as plain data."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -110,6 +111,11 @@ class TableEncoding:
                 cell = printable(str(frame[name][number]))[:40]
                 faults.setdefault(number, f"column '{printable(name)}' holds '{cell}', which is no {kind}")
         return faults
+
+    def unseen(self, frame: pl.DataFrame) -> Counter[tuple[str, str]]:
+        """The number of rows for each column and category that the training split did not teach."""
+        columns = ((each.column.name, each.unseen(frame[each.column.name])) for each in self.encoders)
+        return Counter((name, category) for name, categories in columns for category in categories)
 
     def frame(self, rows: Any) -> pl.DataFrame:
         """What a user has rows in, as a polars frame whose missing values are null.

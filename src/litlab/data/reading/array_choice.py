@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.data.reading.array_file import TEXT, ArrayFile, open_file
 from litlab.errors import RequestError
 from litlab.escape import printable

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from litlab.config.hydra_errors import suggestion
+from litlab.config.suggestions import suggestion
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable, some
 

@@ -1,0 +1,29 @@
+"""What may have been meant: a plugin that is not installed names its extra, and only what is supported is offered."""
+
+import tomllib
+
+from litlab.config.suggestions import EXTRAS, choice_meant, suggestion, unknown_choice
+
+
+def test_extras(root):
+    assert unknown_choice("hydra/launcher/joblib", ["basic"]) == (
+        "hydra/launcher=joblib: needs the extra joblib, which is not installed: "
+        "make setup EXTRAS=joblib, or pip install -e .[joblib] -c constraints.txt"
+    )
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    others = {"dev", "all", "optuna", "export", "excel", "mlflow", "wandb"}  # these bring no choice of Hydra's
+    brought = set(project["optional-dependencies"]) - others
+    assert set(EXTRAS.values()) == brought
+
+
+def test_a_launcher_that_litlab_does_not_support_is_not_offered():
+    asked = "hydra/launcher=ray_aw: there is no conf/hydra/launcher/ray_aw.yaml"
+    told = f"{asked} (did you mean ray?); choose from basic, ray"
+    assert unknown_choice("hydra/launcher/ray_aw", ["ray_aws", "ray", "basic"]) == told
+
+
+def test_the_closest_name_is_suggested_if_one_is_close():
+    assert suggestion("pric", ["rooms", "price"]) == " (did you mean price?)"
+    assert suggestion("periodic", ["mlp", "mlp_periodic"]) == " (did you mean mlp_periodic?)"
+    assert suggestion("area", ["rooms", "price"]) == suggestion("area", []) == ""
+    assert choice_meant("fashion") == " (did you mean data=fashion?)" and choice_meant("x") == ", such as data=fashion"
