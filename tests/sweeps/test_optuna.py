@@ -309,6 +309,15 @@ def test_a_pruned_trial_counts_has_no_value_and_is_not_the_worst(search, capsys)
     assert "3 of 4 trials are already done" in capsys.readouterr().out and trials[-1].value == 0.5
 
 
+def test_a_search_of_one_trial_at_a_time_says_that_it_stacks_nothing(search, capsys):
+    line = "each trial is trained alone; hydra.sweeper.n_jobs=8 stacks as many\n"
+    search("hydra.sweeper.n_trials=1", "hydra/launcher=stacked")
+    assert line in capsys.readouterr().out
+    search("hydra.sweeper.n_trials=3", "hydra/launcher=stacked", "hydra.sweeper.n_jobs=2")
+    search("hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1")
+    assert line not in capsys.readouterr().out
+
+
 def test_a_job_knows_its_trial_only_where_it_may_be_pruned(search):
     assert "sweep.trial" not in search("hydra.sweeper.n_trials=1").asked[0]
     asked = search(

@@ -80,9 +80,10 @@ class Search:
         for name in ("pairs", "exclude", "when", "draw", "eta"):
             if config.sweep.get(name):
                 raise RequestError(f"sweep.{name}={config.sweep[name]}: applies only to grids and sweep=random")
+        is_stacked = config.hydra.launcher._target_.endswith(".StackedLauncher")
+        self._stacks = is_stacked or config.sweep.stack is not None
         if config.sweep.prune is not None:
-            is_stacked = config.hydra.launcher._target_.endswith(".StackedLauncher")
-            if is_stacked or config.sweep.stack is not None:
+            if self._stacks:
                 right = "choose another hydra/launcher" if is_stacked else "leave out sweep.stack"
                 what = f"a stack trains its jobs together, each to its end; {right}"
                 raise RequestError(f"sweep.prune={config.sweep.prune}: {what}")
@@ -115,6 +116,8 @@ class Search:
                 return
             if done:
                 print(f"{done} of {self.n_trials} trials are already done", flush=True)
+            if self._stacks and self.n_jobs * jobs_per_trial == 1:
+                print("each trial is trained alone; hydra.sweeper.n_jobs=8 stacks as many", flush=True)
             plan.total = (self.n_trials - done) * jobs_per_trial
             (self.folder / BEST).unlink(missing_ok=True)
             study.sampler = self._build_sampler(len(trials))
