@@ -11,6 +11,8 @@ from omegaconf import DictConfig
 from litlab.config.suggestions import suggestion
 from litlab.errors import RequestError
 
+TIMED = 64  # jobs per launch where sweep.minutes may end the sweep: to compose one takes a twentieth of a second
+
 
 class GridSweeper(Sweeper):
     """Runs the jobs of a `Space`; a failed job is a row of the leaderboard, and the others continue.
@@ -68,14 +70,15 @@ class GridSweeper(Sweeper):
         if self.config.sweep.dry_run:
             dry_run(self.hydra_context, self.config, self.task_function, swept, grid)
             return
-        size = self.max_batch_size or len(grid)
+        size = self.max_batch_size or (len(grid) if self.config.sweep.minutes is None else TIMED)
         plan = Plan(self.hydra_context, self.config, self.folder, swept, len(grid))
         with running(self.launcher, plan) as runner:
             if self.config.sweep.eta is not None:
                 halve(runner, grid)
                 return
             for start in range(0, len(grid), size):
-                runner.launch(grid[start : start + size])
+                if not runner.is_stopped:
+                    runner.launch(grid[start : start + size])
 
 
 class OptunaSweeper(Sweeper):

@@ -382,6 +382,7 @@ def test_the_log_has_neither_an_advertisement_nor_a_rank_s_repetition(monkeypatc
         return is_wanted(logging.makeLogRecord({"msg": message}))
 
     assert wanted("GPU available: False, used: False") and not wanted("Tip: try installing litlogger")
+    assert not wanted("`weights_only` was not set, defaulting to `False`.")  # of Lightning's save_checkpoint
     monkeypatch.setenv(RENDEZVOUS, "file")
     assert wanted("`Trainer.fit` stopped") and not wanted("GPU available: False, used: False")
 

@@ -68,7 +68,7 @@ def rows(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
     if "seconds" in known:
         # Python's own end, after this table, is not in it
         training = f"{result.seconds_training:.1f} training, " if "seconds_training" in known else ""
-        yield "seconds", f"{training}{result.seconds:.1f} since the command was started"
+        yield "seconds", f"{training}{result.seconds:.1f} in total"
     if known.get("samples_per_second"):
         yield "samples/s", f"{result.samples_per_second:,.0f}"
     yield "run directory", relative(run_dir)

@@ -152,7 +152,7 @@ class Runner:
     def _submit(self, jobs: Sequence[Job], workers: Any) -> None:
         """Start jobs: at once if there are workers, else in the next `_wait`."""
         for job in jobs:
-            if self._is_stopped():
+            if self.is_stopped:
                 return
             self._running[job] = None
             if workers is not None:
@@ -185,13 +185,14 @@ class Runner:
         is_pruned = (job.duplicate_of or job).status == "pruned" and options.prune is None and options.eta is None
         return is_pruned and timed_out(self.folder)
 
-    def _is_stopped(self) -> bool:
+    @property
+    def is_stopped(self) -> bool:
         """Whether no further job may start."""
         return (self.folder / STOP).exists()
 
     def _run(self, jobs: Sequence[Job], is_retry: bool = False) -> None:
         """Launch jobs until each has a final result or the sweep is stopped."""
-        if not jobs or self._is_stopped():
+        if not jobs or self.is_stopped:
             return
         crash: BaseException | None = None
         # Hydra's own launcher composes all jobs up front, minutes for a thousand, even if the sweep stops early.
@@ -210,7 +211,7 @@ class Runner:
 
     def _launch(self, stacks: Sequence[Sequence[Job]]) -> None:
         """Hand jobs to the launcher, those of a stack to one worker, unless the sweep is stopped."""
-        if self._is_stopped() and not (is_trained() and timed_out(self.folder)):
+        if self.is_stopped and not (is_trained() and timed_out(self.folder)):
             return
         overrides = [jobs[0].launch_overrides(self.plan.swept) for jobs in stacks]
         work: Any = contextlib.nullcontext()
@@ -238,7 +239,7 @@ class Runner:
         for part in self._stacks_of(jobs):
             configs = (
                 []
-                if len(part) == 1 or self._is_stopped()
+                if len(part) == 1 or self.is_stopped
                 else [self.plan.composer.config_of(job.overrides) for job in part]
             )
             stack = Stack(configs, by_memory=self.most == "auto")
@@ -266,7 +267,7 @@ class Runner:
                     self._settle_killed(job, is_retry)
         if crash is not None:
             self._run(missing)
-        elif not self._is_stopped():
+        elif not self.is_stopped:
             for job in missing:
                 job.fail(RunError(LOST.format(folder=self.folder)), self.plan.swept)
 

@@ -108,7 +108,8 @@ def prepare_process(config: DictConfig) -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # to train.log, not to the terminal
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(is_wanted)
+    for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+        logging.getLogger(f"lightning.pytorch.{name}").addFilter(is_wanted)
     # Lightning expects a stateful loader; here the task keeps the position.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
 
@@ -132,8 +133,15 @@ def note_data(data: TensorData, result: Result) -> None:
 
 
 def is_wanted(record: logging.LogRecord) -> bool:
-    """Whether a message of Lightning belongs in the log: no advertisement, nor a rank's repetition of its parent."""
-    unwanted = ["litlogger", *(("available: ", "was configured so") if RENDEZVOUS in os.environ else ())]
+    """Whether a message of Lightning belongs in the log: no advertisement, nor a rank's repetition of its parent.
+
+    Nor what it says of saving a checkpoint whole, which alarms: litlab loads with weights_only=True.
+    """
+    unwanted = [
+        "litlogger",
+        "`weights_only` was not set",
+        *(("available: ", "was configured so") if RENDEZVOUS in os.environ else ()),
+    ]
     return not any(text in record.getMessage() for text in unwanted)
 
 
