@@ -143,6 +143,13 @@ def test_no_job_begins_after_the_budget(sweep, command, monkeypatch):
     assert code == 0 and "jobs: 3 completed." in out
 
 
+def test_a_time_limit_does_not_wait_until_all_jobs_are_composed(sweep, multirun):
+    code, out, _, results = sweep("optimizer.lr=range(0.001,0.0501,0.0005)", "sweep.minutes=0.0001")
+    planned = json.loads((multirun() / "planned.json").read_text())
+    assert code == 0 and len(results) == 1 and "98 jobs did not start" in out
+    assert len(planned["jobs"]) == 64 and planned["total"] == 99
+
+
 def test_a_grid_may_be_run_in_parts(sweep, command):
     """Each session runs so many jobs; failures count, and completed ones are not repeated."""
     code, out, err, results = sweep("seed=0,1,2,3,4", "sweep.jobs=2")
