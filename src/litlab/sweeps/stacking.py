@@ -14,15 +14,8 @@ MOST = 32  # members of a stack; more gain little
 
 # Settings in which members may differ. The rest must be the same: it changes shapes, data or the number of steps.
 FREE: tuple[str, ...] = ("seed", "optimizer.lr", "optimizer.momentum", "optimizer.weight_decay", "optimizer.betas")
-FREE += (
-    "optimizer.alpha",
-    "task.label_smoothing",
-    "task.monitor",
-    "task.mode",
-    "model.dropout",
-    "trainer.gradient_clip_val",
-)
-FREE += ("optimizer.alpha", "scheduler", "callbacks", "logger", "evaluate_train")
+FREE += ("optimizer.alpha", "task.label_smoothing", "task.monitor", "task.mode", "model.dropout")
+FREE += ("trainer.gradient_clip_val", "scheduler", "callbacks", "logger", "evaluate_train")
 
 # Settings of the Trainer that a stack does not have, at the values at which they do nothing.
 IDLE: dict[str, Sequence[Any]] = {

@@ -98,24 +98,25 @@ def _predict_all(run: LoadedRun, inputs: Inputs, batch_size: int, topk: int) -> 
             faults += len(batch.faults)
             strange, inverted = strange + batch.unlike[0], inverted + batch.unlike[1]
             unseen += batch.unseen
-    remarks = [*inputs.remarks, *_looks(run, inputs, strange, inverted)]
-    remarks += unseen_remarks(run.data, unseen, inputs.count)
+    read = inputs.count - faults
+    remarks = [*inputs.remarks, *_looks(run, inputs.inverted, read, strange, inverted)]
+    remarks += unseen_remarks(run.data, unseen, read)
     return pl.concat(frames) if frames else pl.DataFrame({inputs.kind: []}), faults, remarks
 
 
-def _looks(run: LoadedRun, inputs: Inputs, strange: int, inverted: int) -> Iterator[str]:
-    """A remark about images that look unlike the training's; `inverted` of them would not, inverted."""
+def _looks(run: LoadedRun, is_inverted: bool, count: int, strange: int, inverted: int) -> Iterator[str]:
+    """A remark if `strange` of `count` images look unlike the training's; `inverted` of them would not, inverted."""
     look = run.data.appearance
     if not strange or look is None:
         return
     if not inverted:
         advice = ""
-    elif inputs.inverted:
+    elif is_inverted:
         advice = f"; {inverted:,} of them would not without invert=true"
     else:
         advice = f"; with invert=true {inverted:,} of them would not"
     yield (
-        f"{strange:,} of {inputs.count:,} images look unlike those of the training, whose background is "
+        f"{strange:,} of {count:,} images look unlike those of the training, whose background is "
         f"{look.background[0]:.0f} and mean brightness {look.brightness[0]:.0f} to {look.brightness[1]:.0f} (0: black, "
         f"255: white){advice}"
     )
