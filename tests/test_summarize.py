@@ -19,6 +19,7 @@ def errors(done):
     return [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
 
 
+@pytest.mark.slow
 def test_one_sweep_is_summarized_where_it_lies_without_torch(run, tmp_path):
     folder = save(tmp_path, by_rate({0.1: 0.1, 0.2: 0.2}))
     done = run(folder)

@@ -71,6 +71,7 @@ def test_the_settings_are_the_runs_whatever_conf_says_now(run, command, read_res
     assert read_result(run)["settings"]["logger"] == {}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_resumed_is_told(run, command, tmp_path):
     file = run / "result.json"
     result = json.loads(file.read_text())

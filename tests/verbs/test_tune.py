@@ -71,6 +71,7 @@ def test_without_tuning_the_config_is_the_same_object(compose):
     assert "tuned" not in result.as_dict()
 
 
+@pytest.mark.slow
 def test_a_tuned_run_is_to_the_bit_the_one_where_the_rate_was_typed(short, same_weights, capsys):
     """With scheduler=onecycle, whose max_lr follows optimizer.lr, and whatever the tuning drew at random."""
     config = short("tune=lr")
