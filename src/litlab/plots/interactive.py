@@ -27,7 +27,7 @@ MAX_TICKS = 12  # epochs that are labelled one by one
 APART = 0.05  # fraction of an axis between two labels
 MAX_POINTS = 100_000  # of curves; of more, every second or third epoch is shown
 HOVER = "%{text}<extra></extra>"  # the page fills in the texts by the numbers in customdata
-HOVER_EPOCH = "%{text}<br>epoch %{x}: %{y:.4~g}<extra></extra>"
+HOVER_EPOCH = "%{text}<br>epoch %{x}: %{y:.4g}<extra></extra>"
 
 
 def plain(text: str) -> str:
