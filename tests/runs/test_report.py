@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweep_results import job
 
-from litlab.runs.digits import metric_text
+from litlab.runs.number_format import metric_text
 from litlab.runs.report import _cell, print_description, print_result
 from litlab.runs.result import Result
 

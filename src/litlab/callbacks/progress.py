@@ -14,7 +14,7 @@ from rich.console import Console
 
 from litlab.callbacks.history import History
 from litlab.config.job import in_sweep
-from litlab.runs.digits import metric_text
+from litlab.runs.number_format import metric_text
 from litlab.tasks.base import Task
 
 INTERVAL = 0.25  # seconds between two refreshes; one takes about 1 ms

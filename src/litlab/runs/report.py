@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from litlab.escape import printable
-from litlab.runs.digits import metric_text
+from litlab.runs.number_format import metric_text
 from litlab.runs.result import Result, test_note
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from litlab.escape import one_line, printable
 from litlab.plots import interactive
 from litlab.plots.canvas import shortened
 from litlab.plots.interactive import plain
-from litlab.runs.digits import number_format
+from litlab.runs.number_format import number_format
 from litlab.sweeps.confidence import TOO_FEW, comparison, interval
 from litlab.sweeps.folder import typed
 from litlab.sweeps.importance import importance

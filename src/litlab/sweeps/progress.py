@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from litlab.escape import printable
-from litlab.runs.digits import metric_text
+from litlab.runs.number_format import metric_text
 from litlab.runs.polling import polling
 from litlab.sweeps.dry_run import duration
 from litlab.sweeps.folder import read

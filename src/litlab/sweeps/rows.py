@@ -8,7 +8,7 @@ from statistics import fmean, median_low
 from typing import Any
 
 from litlab.escape import one_line
-from litlab.runs.digits import number_format
+from litlab.runs.number_format import number_format
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
 from litlab.sweeps.naming import key_of
 
