@@ -138,3 +138,13 @@ def test_really_compiled(fit, tmp_path, scheduler):
     if scheduler == "none":
         resumed = fit(*overrides, "trainer.max_epochs=3", f"resume={tmp_path}", "task.compile=false")
         assert resumed.trainer.global_step == 15
+
+
+@pytest.mark.slow
+def test_the_trainings_of_a_process_do_not_count_against_the_compilers_limit(fit):
+    """Past it, later jobs of a sweep ran eagerly, with a warning and other last bits."""
+    from torch._dynamo import config
+
+    with config.patch(recompile_limit=2, fail_on_recompile_limit_hit=True):
+        for seed in range(3):
+            fit("data=digits", *PLAIN, "task.compile=true", "trainer.max_epochs=1", f"seed={seed}")

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -19,6 +19,8 @@ from litlab import signals
 from litlab.compat.lightning import begin_step, end_step
 from litlab.tasks.steps.step import Executor, Part, Step, raw_update
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+Losses = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 STEPS = 4  # per graph, to save calls, guards and .grad writes; more take long to compile
 
 
@@ -38,6 +40,10 @@ class Compilation:
         """Whether the inputs have the compiled shape."""
         return inputs.shape == self.shape
 
+    def take_share(self, stack: "Compilation", members: int) -> None:
+        """Become that of a member of a stack, whose inputs have a first axis more."""
+        self.shape, self.seconds = stack.shape and stack.shape[1:], stack.seconds / members
+
     @contextlib.contextmanager
     def _first(self, kind: int) -> Iterator[None]:
         started = time.perf_counter()
@@ -49,6 +55,33 @@ class Compilation:
     def timed(self, kind: int) -> contextlib.AbstractContextManager[None]:
         """Time the body, if it is the first call of its kind."""
         return contextlib.nullcontext() if kind in self._done else self._first(kind)
+
+
+def compiled(function: Function, options: Any = None) -> Function:
+    """torch.compile for one training; those before it are forgotten, as a sweep of them would fill its limit of 8."""
+    torch.compiler.reset()
+    return torch.compile(function, dynamic=False, options=options)
+
+
+class CompiledLosses:
+    """Losses of a batch as a compiled function, whose gradients autograd takes.
+
+    Args:
+        losses: from inputs and targets to losses.
+        compilation: the compiled shape. Batches of other shapes go through `losses` itself.
+    """
+
+    def __init__(self, losses: Losses, compilation: Compilation) -> None:
+        self.losses, self.compilation = losses, compilation
+        self._compiled = compiled(losses)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+        """The losses, with a graph for autograd."""
+        self.compilation.shape = self.compilation.shape or inputs.shape
+        if not self.compilation.fits(inputs):
+            return self.losses(inputs, targets)
+        with self.compilation.timed(0):
+            return self._compiled(inputs, targets)
 
 
 class CompiledBackward:
@@ -69,7 +102,7 @@ class CompiledBackward:
         scaled: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.step, self.compilation, self.eager, self.scaled = step, compilation, eager, scaled
-        self._differentiate = torch.compile(step.differentiation(), dynamic=False)
+        self._differentiate = compiled(step.differentiation())
 
     def __call__(self, part: Part) -> Tensor:
         """Add the gradients to the `.grad`; returns the loss, a scalar."""
@@ -175,4 +208,4 @@ class CompiledSteps:
 
         # No guards on modules: the graph is only called in training, for this one model.
         options: Any = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
-        return torch.compile(whole_steps, dynamic=False, options=options)
+        return compiled(whole_steps, options)
