@@ -56,7 +56,7 @@ def differences(one, other, tolerance, where=""):
     """The places in two checkpoints that are not the same; but for the clock and the paths."""
     import torch
 
-    if where.endswith(("'seconds'", "'hyper_parameters'", "'best_k_models'")):
+    if where.endswith(("'seconds'", "'seconds_compiling'", "'hyper_parameters'", "'best_k_models'")):
         return []
     if isinstance(one, torch.Tensor):
         if one.shape != other.shape or one.dtype != other.dtype:
@@ -165,6 +165,27 @@ CASES = {  # common settings, and the jobs that differ
 def test_in_float64_a_member_is_its_serial_run(both, case):
     common, jobs = CASES[case]
     assert compare(both(jobs, "trainer.precision=64-true", "trainer.max_epochs=3", common), 1e-10) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["sgd", "adamw", "class weights"])
+def test_a_compiled_stack_is_compiled_once_and_its_members_are_their_serial_runs(both, case):
+    common, jobs = CASES[case]
+    pairs = both(jobs, "trainer.precision=64-true", "trainer.max_epochs=3", "task.compile=true", common)
+    assert compare(pairs, 1e-10) == []
+    assert len({stacked.seconds_compiling for _, stacked in pairs}) == 1, "each has its share"
+    assert 0 < pairs[0][1].seconds_compiling < pairs[0][1].seconds_training
+
+
+@pytest.mark.slow
+def test_dropout_in_a_compiled_stack_is_that_of_a_member_alone_without_compiling(both):
+    """Alone and compiled, its random numbers are those of the compiler."""
+    common, jobs = CASES["dropout"]
+    (eager, _), (_, compiled) = (
+        both(jobs[:2], "trainer.precision=64-true", "trainer.max_epochs=2", f"task.compile={compile}", common)[1]
+        for compile in ("false", "true")
+    )
+    assert compiled.seconds_compiling > 0 and compiled.metrics == pytest.approx(eager.metrics, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_rates_seeds_and_the_like_share_a_stack_and_shapes_part_them():
         ({"trainer__limit_train_batches": 1}, "trainer.limit_train_batches=1"),
         ({"trainer__precision": "bf16-true"}, "trainer.precision=bf16-true"),
         ({"trainer__max_epochs": None}, "trainer.max_epochs=null"),
-        ({"task__compile": True}, "task.compile=true"),
+        ({"task__compile": True}, None),
         ({"task__loss": "focal"}, "task.loss=focal"),
         ({"evaluate_train": "epoch"}, "evaluate_train=epoch: needs the weights of every epoch"),
         ({"augmentation": {"_target_": "a"}}, "augmentation: changes the training of each job in its own way"),
@@ -80,11 +80,11 @@ def test_what_a_stack_does_not_have_is_named(changed, why):
 
 def test_jobs_that_are_trained_alone_come_last_with_the_reason(tmp_path, capsys):
     jobs = [Job([f"optimizer.lr={number}"], settings(optimizer__lr=number)) for number in range(5)]
-    jobs[0].settings, jobs[2].settings = settings(task__compile=True), settings(task__compile=True)
+    jobs[0].settings, jobs[2].settings = settings(task__loss="focal"), settings(task__loss="focal")
     jobs[1].resume = tmp_path
     assert stacks(jobs, "auto", ["optimizer.lr"]) == [[jobs[3], jobs[4]], [jobs[0]], [jobs[1]], [jobs[2]]]
     assert capsys.readouterr().out.splitlines() == [
-        "lr=0 and 1 more: trained alone, not in a stack: task.compile=true",
+        "lr=0 and 1 more: trained alone, not in a stack: task.loss=focal",
         "lr=1: trained alone, not in a stack: it resumes from its checkpoint",
     ]
     assert stacks(jobs[3:], 1, ["optimizer.lr"]) == [[jobs[3]], [jobs[4]]]

@@ -33,6 +33,7 @@ from litlab.sweeps.stacking import CURRENT, EARLY_STOPPING
 from litlab.tasks.base import Task
 from litlab.tasks.losses import WeightedMean
 from litlab.tasks.stacked import stacked_objective
+from litlab.tasks.steps.compiled import Compilation, CompiledLosses, Losses
 from litlab.tasks.steps.replayed import Kept, Replay, ReplayedEpoch
 from litlab.tasks.steps.stacked import NotStackableError, StackedNetwork
 from litlab.tasks.steps.stacked_updates import StackedClipping, stacked_update
@@ -306,7 +307,7 @@ class StackedTraining:
         for task in self.tasks:  # in the order of a Trainer, which leaves metrics in their own precision
             task.learn_scale(data.splits["train"].targets)
             (task.double() if self.dtype == torch.float64 else task).to(self.device)
-        self.epoch, self.is_late = 0, False
+        self.epoch, self.is_late, self.compilation = 0, False, Compilation()
         self._build()
 
     def _build(self) -> None:
@@ -336,11 +337,19 @@ class StackedTraining:
         ]  # fmt: skip
         for member in members if self.epoch == 0 else ():
             member.start(self.dtype, len(self.loaders[0]))
-            member.replay.stacked = len(members)
+            member.replay.stacked, member.replay.compilation = len(members), self.compilation
         self.objective = stacked_objective(tasks, self.weights[0].detach())
+        self.losses: Losses = self._losses
+        if self.config.task.compile and self.epoch == 0:  # not anew for the members that are left
+            self.losses = CompiledLosses(self._losses, self.compilation)
         self.update = stacked_update(self.weights, [member.optimizer for member in members])
         limits = [task.clip_val for task in tasks]
         self.clip = StackedClipping(limits, tasks[0].clip_algorithm, self.weights[0].detach())
+
+    def _losses(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Of inputs (S, N, ...) and targets (K, N, ...) those to minimize, (K,), and those to report."""
+        with self.autocast:
+            return self.objective(self.network(inputs).to(self.dtype), targets)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else tensor.dtype)
@@ -391,8 +400,7 @@ class StackedTraining:
             shape = (len(batches), len(batches[0][0]))
             inputs = self.inputs.index_select(0, index).unflatten(0, shape)
             targets = self.network.expanded(self.targets.index_select(0, index).unflatten(0, shape))
-            with self.autocast:
-                minimized, loss = self.objective(self.network(inputs).to(self.dtype), targets)
+            minimized, loss = self.losses(inputs, targets)
             gradients = torch.autograd.grad(minimized.sum(), self.weights)
             self.clip(gradients)
             self.update(gradients, of_step)

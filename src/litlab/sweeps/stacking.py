@@ -54,8 +54,6 @@ def refusal(settings: Mapping[str, Any]) -> str | None:
             return f"trainer.{name}={_shown(trainer[name])}"
     if trainer.get("max_epochs") in (None, -1, 0):
         return f"trainer.max_epochs={_shown(trainer.get('max_epochs'))}"
-    if settings["task"].get("compile"):
-        return "task.compile=true"
     if settings["task"].get("loss") not in (None, "cross_entropy", "mse"):
         return f"task.loss={_shown(settings['task']['loss'])}"
     if settings.get("evaluate_train") == "epoch":

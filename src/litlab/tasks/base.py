@@ -194,6 +194,8 @@ class Task(L.LightningModule):
         if self.replay is not None:
             scheduler = self.schedule and self.schedule.scheduler
             self._replayed = Replayed(self.replay, self.model, optimizer, scheduler)
+            if self.compilation is not None and self.replay.compilation is not None:
+                self.compilation.take_share(self.replay.compilation, self.replay.stacked)
         else:
             self.executor = self._build_executor(optimizer)
         trainer.accumulate_grad_batches = self.accumulate  # for callbacks; earlier, Lightning would refuse it

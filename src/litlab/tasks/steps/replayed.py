@@ -9,6 +9,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from litlab.compat.lightning import begin_step, end_step
+from litlab.tasks.steps.compiled import Compilation
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class Replay:
         epochs: all of them; a diverged one is the last, and has no metrics and no weights.
         passed: called with the seconds of each epoch as the Trainer ends it.
         epoch: the one that the Trainer is in.
+        compilation: of all that were trained at once.
         until: the epoch after which the sweep has ended it early; None: it has not.
     """
 
@@ -69,6 +71,7 @@ class Replay:
     epochs: list[ReplayedEpoch] = field(default_factory=list)
     passed: Callable[[float], None] = lambda seconds: None
     epoch: int = 0
+    compilation: Compilation | None = None
     until: int | None = None
 
     @property

@@ -136,6 +136,7 @@ class StackedNetwork:
         return linear
 
     def _dropout(self, rates: Sequence[float]) -> Forward:
+        @torch.compiler.disable  # its generators are not compiled
         def dropout(inputs: Tensor) -> Tensor:
             if not self.training:
                 return inputs
