@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -19,7 +19,6 @@ from litlab import signals
 from litlab.compat.lightning import begin_step, end_step
 from litlab.tasks.steps.step import Executor, Part, Step, raw_update
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Losses = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 STEPS = 4  # per graph, to save calls, guards and .grad writes; more take long to compile
 
@@ -57,7 +56,7 @@ class Compilation:
         return contextlib.nullcontext() if kind in self._done else self._first(kind)
 
 
-def compiled(function: Function, options: Any = None) -> Function:
+def compiled(function: Callable[..., Any], options: Any = None) -> Callable[..., Any]:
     """torch.compile for one training; those before it are forgotten, as a sweep of them would fill its limit of 8."""
     torch.compiler.reset()
     return torch.compile(function, dynamic=False, options=options)
