@@ -99,7 +99,7 @@ MISTAKES = {  # what is asked: what the one line must hold (a right value among 
     "experiment=null": ("experiment=null: selects nothing;", "fashion_mlp", "or leave experiment out"),
     "scheduler=0.5": ("scheduler=0.5: selects nothing; use scheduler=none\n",),
     "scheduler=null": ("scheduler=null: selects nothing; use scheduler=none\n",),
-    "hydra/launcher=null": ("hydra/launcher=null: selects nothing; choose from ",),
+    "hydra/launcher=null": ("hydra/launcher=null: selects nothing; choose from basic, ", "ray_cluster, stacked, "),
     "paths.log_dir=": ("paths.log_dir=: must name a folder, such as logs\n",),
     "paths.log_dir=null": ("paths.log_dir=null: must name a folder, such as logs\n",),
     "paths.data_dir=null": ("paths.data_dir=null: must name a folder, such as data\n",),

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from litlab.build import build_data, instantiate_task
+from litlab.data.frames import unseen_remarks
 from litlab.data.preprocessing.spec import KEY, DataSpec
 from litlab.errors import RequestError
-from litlab.escape import one_line
+from litlab.escape import one_line, printable
 from litlab.isolation import isolated, random_state
 from litlab.plots import canvas, training
 from litlab.plots.classification import Confusion
@@ -158,8 +160,15 @@ class LoadedRun:
 
         Raises:
             RequestError: the inputs are not what the run was trained on.
+
+        Warns:
+            UserWarning: rows of a table have categories that the run has not learned; one for each column.
         """
-        return predict(self.task, self.data.prepare(inputs), batch_size or self.data.eval_batch_size)
+        prepared, table = self.data.prepare(inputs), self.data.table
+        if table is not None:
+            for remark in unseen_remarks(self.data, table.unseen(table.frame(inputs)), len(prepared)):
+                warnings.warn(printable(remark), stacklevel=2)
+        return predict(self.task, prepared, batch_size or self.data.eval_batch_size)
 
     def labels(self, predictions: Tensor) -> list[str]:
         """The names of the predicted classes.

@@ -1,8 +1,13 @@
 """What may have been meant: a plugin that is not installed names its extra, and only what is supported is offered."""
 
+import importlib.util
 import tomllib
 
+import pytest
+
+from litlab.config.arguments import arguments
 from litlab.config.suggestions import EXTRAS, choice_meant, suggestion, unknown_choice
+from litlab.errors import RequestError
 
 
 def test_extras(root):
@@ -20,6 +25,23 @@ def test_a_launcher_that_litlab_does_not_support_is_not_offered():
     asked = "hydra/launcher=ray_aw: there is no conf/hydra/launcher/ray_aw.yaml"
     told = f"{asked} (did you mean ray?); choose from basic, ray"
     assert unknown_choice("hydra/launcher/ray_aw", ["ray_aws", "ray", "basic"]) == told
+
+
+def test_a_launcher_that_is_nothing_is_told_those_that_are_installed():
+    told = (
+        r"^hydra/launcher=null: selects nothing; choose from basic, .*ray_cluster, stacked.*, or leave hydra/launcher"
+    )
+    with pytest.raises(RequestError, match=told) as refused:
+        arguments(["hydra/launcher=null"])
+    offered = str(refused.value).partition("choose from ")[2].split(", ")[:-1]
+    assert "ray_aws" not in offered
+    for extra, names in (("joblib", {"joblib"}), ("submitit", {"submitit_local", "submitit_slurm"}), ("ray", {"ray"})):
+        installed = importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_launcher") is not None
+        assert names & set(offered) == (names if installed else set())
+    with pytest.raises(
+        RequestError, match=r"^hydra/sweeper=null: selects nothing; choose from basic, grid, search, or"
+    ):
+        arguments(["hydra/sweeper=null"])
 
 
 def test_the_closest_name_is_suggested_if_one_is_close():

@@ -86,6 +86,19 @@ def test_heatmap_frames_all_of_the_best_cells_and_has_numbers_if_small():
         assert colour_range(np.array([same, same]), "min") == pytest.approx((same, same + width), abs=1e-12)
 
 
+@pytest.mark.parametrize("values", [[0.875, 0.875], [0.875, np.nan]])
+def test_equal_values_have_no_colour_bar(values):
+    grid, places = np.array([values]), np.array([[1.0, 1.0], [2.0, 2.0]])
+    for figure in (
+        heatmap(Setting("seed", [0]), BATCH, grid, {}, "val/accuracy", "max"),
+        scatter((BATCH, BATCH), places, grid[0], {}, "val/accuracy", "max"),
+    ):
+        assert [axes.get_title() for axes in figure.axes] == ["val/accuracy: 0.875"]
+    several = heatmap(Setting("seed", [0]), BATCH, np.array([[0.875, 0.5]]), {}, "val/accuracy", "max")
+    assert [axes.get_title() for axes in several.axes] == ["val/accuracy: the best is framed", ""]
+    assert several.axes[1].get_ylabel() == "val/accuracy"
+
+
 def test_line_shows_means_and_deviations_and_categories_without_a_line():
     figure = line(LR, np.array([0.5, 0.75, np.nan]), np.array([0.125, 0.25, np.nan]), {2: "failed"}, "val/accuracy")
     axes = figure.axes[0]

@@ -30,7 +30,7 @@ def test_the_interval_of_a_mean_is_students():
     width = 4.3027 / 3**0.5  # t of 2 at 97.5%
     (row,) = rows([1.0, 2.0, 3.0], metric="val/loss")
     assert interval(row) == pytest.approx((2 - width, 2 + width), abs=1e-4)
-    assert interval(rows([1.0, 1.0])[0]) == (1.0, 1.0)
+    assert interval(rows([1.0, 1.0])[0]) is interval(rows([0.7, 0.7 + 1e-9, 0.7])[0]) is None  # no spread
     assert interval(rows([1.0])[0]) is None
 
 
@@ -57,10 +57,20 @@ def test_without_common_seeds_they_are_compared_by_welch():
         f"the second row may be as good: the first leads by 0.015 (95% interval {low:.2g} to {high:.2g}, "
         "not paired: the seeds differ)"
     )
-    assert comparison(*rows(A, [a + 1e-8 for a in A])).startswith(
-        "the second row may be as good: the first leads by 0 (95% interval "
-    )
     assert comparison(*rows(A, A[:2])) is None  # two values may agree by chance
+
+
+def test_equal_runs_do_not_differ():
+    told = "the first row and the second do not differ: they are equal in all runs"
+    for seeds in (0, 9):
+        assert comparison(*rows([1.0] * 3, [1.0] * 3, seeds=seeds)) == told
+    assert comparison(*rows(A, [a + 1e-8 for a in A])) == told
+    assert comparison(*rows([1.0] * 3, [0.75] * 3)) == (
+        "the first row beats the second by 0.25 (the same in all runs, paired over 3 seeds)"
+    )
+    assert comparison(*rows([0.5] * 3, [0.75] * 3, seeds=9, metric="val/loss", mode="min")) == (
+        "the first row beats the second by 0.25 (the same in all runs, not paired: the seeds differ)"
+    )
 
 
 def test_folds_are_replicates_whose_training_samples_are_shared():
@@ -79,7 +89,7 @@ def test_folds_are_replicates_whose_training_samples_are_shared():
     assert interval(board.rows[0])[1] - 0.85 == pytest.approx((plain[1] - 0.85) * wider)
     text = as_markdown(board)
     assert "Ranked by the mean over folds of the best" in text and "data.fold=" not in text
-    assert "The first row beats the second by 0.1 (95% interval 0.1 to 0.1, paired over 5 folds)." in text
+    assert "The first row beats the second by 0.1 (the same in all runs, paired over 5 folds)." in text
     (first, _) = csv.DictReader(as_csv(board).splitlines())
     assert float(first["best_low"]) == pytest.approx(interval(board.rows[0])[0])
     assert jobs_as_csv(board).startswith("run_dir,status,seed,data.fold,optimizer.lr,")

@@ -277,6 +277,48 @@ def test_halving_within_stacks_ends_as_trainings_alone(tmp_path):
 
 
 @pytest.mark.slow
+def test_out_of_memory_halves_in_smaller_stacks(compose, monkeypatch, capsys):
+    import torch
+    from omegaconf import OmegaConf
+
+    from litlab.sweeps import stacked_halving
+
+    rates = (0.1, 0.00001, 0.3, 0.0001)
+    configs = [compose("data=digits", "model.hidden_sizes=[8]", f"optimizer.lr={rate}") for rate in rates]
+    jobs = [types.SimpleNamespace(settings={}, setting=str(rate)) for rate in rates]
+    options = OmegaConf.create({"sweep": {"stack": 8, "rung": 1, "eta": 2}})
+
+    def halved():
+        return stacked_halving.HalvingStack(options, jobs, configs).train(0)
+
+    whole = halved()
+    assert capsys.readouterr().out == ""
+
+    class Limited(stacked_halving.StackedTraining):
+        most = 2
+
+        def run(self, until=None):
+            if len(self.sorted) > self.most:
+                raise MemoryError
+            return super().run(until)
+
+    monkeypatch.setattr(stacked_halving, "StackedTraining", Limited)
+    parts = halved()
+    assert capsys.readouterr().out == "out of memory: 2 instead of 4 jobs are trained at once\n"
+    assert [len(each.epochs) for each in parts] == [len(each.epochs) for each in whole] == [2, 1, 2, 1]
+    assert [each.stacked for each in parts] == [2] * 4
+    for one, other in zip(parts, whole, strict=True):
+        for epoch, expected in zip(one.epochs, other.epochs, strict=True):
+            torch.testing.assert_close(epoch.losses, expected.losses)
+    monkeypatch.setattr(Limited, "most", 0)
+    assert halved() == [None] * 4
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "out of memory: 1 instead of 2 jobs are trained at once",
+        "4 jobs are trained one by one, rung by rung: out of memory",
+    ]
+
+
+@pytest.mark.slow
 def test_what_cannot_be_stacked_is_halved_one_by_one(tmp_path):
     words = ("trainer.max_epochs=2", "data.batch_size=512", "optimizer=adam", "optimizer.lr=0.01,0.00001")
     words += ("+optimizer.amsgrad=true",)

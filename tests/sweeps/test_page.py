@@ -83,7 +83,7 @@ def test_the_tables_are_the_leaderboard_and_its_jobs(tmp_path):
     assert {attrs["href"] for attrs in page.tagged("a")} == {f"./{number}/" for number in range(7)}
     assert {"data-number": "0.1"} in page.tagged("td"), "by which it is sorted"
     text = "".join(page.words)
-    assert "The first row beats the second by 0.1 (95% interval 0.1 to 0.1, paired over 3 seeds)." in text
+    assert "The first row beats the second by 0.1 (the same in all runs, paired over 3 seeds)." in text
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_jobs_that_are_rows_have_one_table_and_few_seeds_prove_nothing(tmp_path)
 @pytest.mark.slow
 def test_the_charts_have_each_row_and_job(tmp_path):
     grid = [
-        job({LR: lr, BATCH: batch}, lr + batch / 1e3, seed=s)
+        job({LR: lr, BATCH: batch}, lr + batch / 1e3 + (s - 0.5) / 1e5, seed=s)
         for lr in (0.1, 0.2, 0.3)
         for batch in (1, 2, 3)
         for s in (0, 1)
@@ -119,6 +119,18 @@ def test_the_charts_have_each_row_and_job(tmp_path):
     assert len(certain["texts"]) == 9 and len(certain["figure"]["data"]) == 2
     assert matter["figure"]["layout"]["yaxis"]["ticktext"] == ["lr", "batch_size"]
     assert "python scripts/train.py -m optimizer.lr=0.1,0.2,0.3 seed=0,1" in page.words
+
+
+@pytest.mark.slow
+def test_equal_runs_have_no_interval(tmp_path):
+    jobs = by_rate({0.1: [1.0, 1.0, 1.0], 0.2: [0.8, 0.82, 0.81]})
+    page = Page(as_html(read_and_rank([save(tmp_path, jobs)]), tmp_path))
+    assert [row[3] for row in page.tables[0]] == ["95% interval", "-", "0.785 to 0.835"]
+    (certain,) = [chart for chart in page.charts if len(chart["texts"]) == 2 and len(chart["figure"]["data"]) == 2]
+    bars = certain["figure"]["data"][1]["error_x"]
+    assert bars["array"] == [None, pytest.approx(0.0248, abs=1e-4)]
+    alone = Page(as_html(rank(by_rate({0.1: [1.0, 1.0], 0.2: [0.8, 0.8]}))))
+    assert not any("error_x" in trace for chart in alone.charts for trace in chart["figure"]["data"])
 
 
 @pytest.mark.slow

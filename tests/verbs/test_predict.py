@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 import types
+import warnings
 from collections import Counter
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -18,15 +20,17 @@ from asking import predict
 from PIL import Image
 
 import litlab
+from litlab.data.frames import unseen_remarks
 from litlab.data.inputs import open_inputs
 from litlab.data.preprocessing.encoding import TableEncoding
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import Target
 from litlab.data.tensors import Split, TensorData
 from litlab.errors import RequestError
+from litlab.load import LoadedRun, Opened
 from litlab.runs.report import print_predictions
 from litlab.verbs import request
-from litlab.verbs.predict import as_csv, unseen_remarks
+from litlab.verbs.predict import as_csv
 
 TRUST = "trust=[test_predict_own]"
 
@@ -237,6 +241,35 @@ def test_categories_never_seen_are_told_once_for_each_column(tmp_path):
         "model takes it as none of the 50 categories that it knows (zeros)",
     ]
     assert not list(unseen_remarks(trained, Counter(), 20))
+
+
+class Sums(torch.nn.Module):
+    """What `predict` needs of a task."""
+
+    device = torch.device("cpu")
+
+    def forward(self, inputs):
+        return inputs.sum(1)
+
+    def predictions(self, outputs):
+        return outputs
+
+
+def test_a_loaded_run_warns_in_the_same_words_where_it_is_called():
+    frame = pl.DataFrame({"city": ["Paris", "Nice"] * 50, "kind": ["a", "b"] * 50})
+    encoding = TableEncoding.fit(frame, Target("price", "regression", "", ()))
+    spec = DataSpec("Own", (4,), 1, None, encoding.names, "price", *[None] * 4, 8, table=encoding)
+    loaded = LoadedRun(Path("run"), None)
+    vars(loaded)["opened"] = Opened(None, spec, Sums(), None)
+    rows = {"kind": ["a", "x\x1b", "b"], "city": ["Rome", "Rome", "Nice"]}
+    with pytest.warns(UserWarning) as told:
+        assert loaded.predict(rows).tolist() == [1, 0, 2]
+    unseen = Counter({("city", "Rome"): 2, ("kind", "x\\x1b"): 1})
+    assert [str(each.message) for each in told] == list(unseen_remarks(spec, unseen, 3))
+    assert len(told) == 2 and {each.filename for each in told} == {__file__}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert loaded.predict(frame).tolist() == [2] * 100
 
 
 def test_a_regression_predicts_numbers_in_the_targets_unit(run, tmp_path):

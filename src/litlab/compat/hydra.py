@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from hydra._internal import hydra as hydra_main
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.utils import get_args_parser
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -73,6 +73,11 @@ def is_group(loader: ConfigLoader, name: str) -> bool:
     """Whether there is a group of this name, a folder of choices."""
     assert isinstance(loader, ConfigLoaderImpl)
     return loader.repository.group_exists(name)
+
+
+def group_options(conf: Path, group: str) -> list[str]:
+    """The choices of a group that a folder of choices, Hydra itself and the installed plugins have."""
+    return ConfigLoaderImpl(create_config_search_path(str(conf))).get_group_options(group)
 
 
 def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:

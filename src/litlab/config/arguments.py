@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from litlab.config.choices import CONF, choices
+from litlab.config.choices import CONF, UNSUPPORTED, choices
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
@@ -86,7 +86,11 @@ def _check_choice(word: str, own: Path | None) -> None:
     too_long = len(value) > LONGEST
     if not group or not (CONF / group).is_dir() or not (word.startswith("~") or too_long or NO_NAME.search(value)):
         return
-    names = choices(own=own).get(group, {})
+    names = list(choices(own=own).get(group, {}))
+    if group.partition("/")[0] == "hydra":  # of which Hydra and its plugins have some
+        from litlab.compat.hydra import group_options
+
+        names = sorted({*names, *(each for each in group_options(CONF, group) if f"{group}/{each}" not in UNSUPPORTED)})
     remedy = f"use {group}=none" if "none" in names else f"choose from {', '.join(names)}, or leave {group} out"
     raise RequestError(f"{word[:LONGEST]}{'...' * too_long}: selects nothing; {remedy}")
 

@@ -1,7 +1,7 @@
 """The rows of a table, with named columns, as the network takes them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,9 @@ from litlab.config.suggestions import suggestion
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.samples import column_names
 from litlab.errors import RequestError
-from litlab.escape import one_line, printable
+from litlab.escape import one_line, printable, some
+
+MAX_VALUE = 40  # characters of a category in a remark
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,21 @@ def prepare_frame(spec: DataSpec, frame: pl.DataFrame) -> Rows:
     columns = [_numbers(spec, frame[column].rename(name), faults) for name, column in chosen.items()]
     numbers = [number for number in range(len(frame)) if number not in faults]
     return Rows(spec.prepare(np.stack(columns, axis=1)[numbers]), numbers, faults, extra)
+
+
+def unseen_remarks(spec: DataSpec, unseen: Counter[tuple[str, str]], count: int) -> Iterator[str]:
+    """A remark for each column of `count` rows that has categories which the run did not learn."""
+    for encoder in spec.table.encoders if spec.table is not None else ():
+        name, known = encoder.column.name, len(encoder.values)
+        found = [(text, rows) for (column, text), rows in unseen.most_common() if column == name]
+        if not found:
+            continue
+        values = some([text[:MAX_VALUE] for text, _ in found])
+        never = "has once or never" if encoder.embedded else "does not have"  # one row teaches an embedding nothing
+        yield (
+            f"column '{name}': {sum(rows for _, rows in found):,} of {count:,} rows have a value that the training "
+            f"split {never} ({values}); the model takes it as none of the {known:,} categories that it knows (zeros)"
+        )
 
 
 def match_columns(names: Iterable[str], columns: Iterable[str]) -> tuple[dict[str, str], list[str]]:

@@ -216,7 +216,7 @@ def intervals(
     Args:
         labels: of the N rows.
         values: of each row.
-        ends: of each row the lower and the upper end of the interval.
+        ends: of each row the lower and the upper end of the interval; NaN where there is none.
         metric: its name.
     """
     from plotly.graph_objects import Figure

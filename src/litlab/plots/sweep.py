@@ -42,7 +42,7 @@ def heatmap(
     figure, axes = new_figure(min(2.4 + 0.08 * beside + 0.75 * width, 14), min(1.5 + room + 0.5 * height, 11))
     low, high = colour_range(means, mode)
     image = axes.imshow(means, cmap=_colours(mode), vmin=low, vmax=high, aspect="auto")
-    _colour_bar(axes, image, means, metric)
+    _explain_colours(axes, image, means, metric, "framed")
     for axis, setting in ((axes.xaxis, columns), (axes.yaxis, rows)):
         label_ticks(axis, range(len(setting.values)), setting.labels, most=40)
     if max(height, width) <= MAX_CELLS:
@@ -57,7 +57,6 @@ def heatmap(
         corner = (column - 0.5, row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=ORANGE, linewidth=2, clip_on=False))
     axes.set(xlabel=columns.name, ylabel=rows.name)
-    axes.set_title(f"{metric}: the best is framed", fontsize=10)
     return figure
 
 
@@ -88,12 +87,11 @@ def scatter(
         axes.annotate(
             mark, positions[number], (0, 6), textcoords="offset points", ha="center", fontsize=8, color=ORANGE
         )
-    _colour_bar(axes, points, means, metric)
+    _explain_colours(axes, points, means, metric, "ringed")
     for axis, setting in zip((axes.xaxis, axes.yaxis), settings, strict=True):
         setting.draw_ticks(axis, most=5)  # of values drawn at random, more labels would overlap
     axes.set(xlabel=settings[0].name, ylabel=settings[1].name)
     axes.grid(alpha=0.3)
-    axes.set_title(f"{metric}: the best is ringed", fontsize=10)
     return figure
 
 
@@ -277,8 +275,12 @@ def _colours(mode: str) -> str:
     return "Blues" if mode == "max" else "Blues_r"
 
 
-def _colour_bar(axes: Axes, drawn: ScalarMappable, means: Array, metric: str) -> None:
-    """What the colours mean; the bar is pointed where values are beyond its ends."""
+def _explain_colours(axes: Axes, drawn: ScalarMappable, means: Array, metric: str, mark: str) -> None:
+    """A title, and a bar that is pointed where values are beyond its ends; of equal values the title says theirs."""
+    if np.nanmin(means) == np.nanmax(means):
+        axes.set_title(f"{metric}: {np.nanmax(means):.4g}", fontsize=10)
+        return
+    axes.set_title(f"{metric}: the best is {mark}", fontsize=10)
     low, high = drawn.get_clim()
     below, above = np.nanmin(means) < low, np.nanmax(means) > high
     extend = "both" if below and above else "min" if below else "max" if above else "neither"

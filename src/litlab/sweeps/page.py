@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -277,11 +278,11 @@ def _charts(board: Leaderboard, metric: str, mode: str, rows: Sequence[Row]) -> 
         yield Chart(f"Settings and {metric}", note, figure, texts)
     yield from _curves(board, metric, rows, of_metric)
     several = [(row, text) for row, text in zip(rows, texts, strict=True) if row.rank and row.n > 1]
-    certain = [(row, text, ends) for row, text in several[:MAX_INTERVALS] if (ends := interval(row))]
-    if certain:
+    certain = [(row, text, interval(row)) for row, text in several[:MAX_INTERVALS]]
+    if any(ends for *_, ends in certain):
         jobs = [[job.validation for job in row.jobs if job.validation is not None] for row, *_ in certain]
         labels = [f"{row.rank}. {label(board, row)}" for row, *_ in certain]
-        figure = interactive.intervals(labels, jobs, [ends for *_, ends in certain], metric)
+        figure = interactive.intervals(labels, jobs, [ends or (math.nan, math.nan) for *_, ends in certain], metric)
         note = f"Mean over {replicates(rows)} with its 95% confidence interval by Student's t; a pale point is a job."
         note += _cut(len(several), MAX_INTERVALS)
         yield Chart(f"How certain the ranking is{of_metric}", note, figure, [text for _, text, _ in certain])

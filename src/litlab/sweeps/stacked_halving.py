@@ -1,5 +1,6 @@
 """Successive halving within stacks: at a rung the worse members drop out, and the others go on as a smaller stack."""
 
+import gc
 import logging
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ class HalvingStack(Stack):
         size = config.sweep.stack or "auto"
         super().__init__(configs, by_memory=size == "auto")
         self.config = config
-        self.parts = groups([job.settings for job in jobs], MOST if size == "auto" else int(size))
+        self.most, self.given = MOST if size == "auto" else int(size), [job.settings for job in jobs]
         self.settings = [job.setting for job in jobs]
 
     def train(self, first: int) -> list[Replay | None]:
@@ -60,7 +61,7 @@ class HalvingStack(Stack):
             fit, line = fitting(self.configs[first], 1) if self.by_memory else (number, "")
             if fit < number:
                 raise NotStackableError(line)
-            return list(self._halve())[first:]
+            return self._halve_within_memory()[first:]
         except NotStackableError as reason:
             why = str(reason)
         except Exception as error:  # the jobs will meet the same one by one, if it is theirs
@@ -68,6 +69,20 @@ class HalvingStack(Stack):
             why = "out of memory" if is_out_of_memory(error) else f"their stack failed: {one_line(error)}"
         print(f"{number} jobs are trained one by one, rung by rung: {why}", flush=True)
         return [None] * (number - first)
+
+    def _halve_within_memory(self) -> list[Replay | None]:
+        """Halve from the start again in smaller stacks, if the memory runs out: a step takes less of it then."""
+        while True:
+            self.parts = groups(self.given, self.most)
+            largest = max(map(len, self.parts))
+            try:
+                return self._halve()
+            except Exception as error:
+                if not is_out_of_memory(error) or largest == 1:
+                    raise
+            gc.collect()  # what the failed ones have left
+            self.most = largest // 2
+            print(f"out of memory: {self.most} instead of {largest} jobs are trained at once", flush=True)
 
     def _halve(self) -> list[Replay | None]:
         trainings = [StackedTraining([self.configs[index] for index in part]) for part in self.parts]

@@ -12,8 +12,8 @@ import polars as pl
 from torch import Tensor, stack
 
 from litlab import escape
+from litlab.data.frames import unseen_remarks
 from litlab.data.inputs import Inputs, open_inputs
-from litlab.data.preprocessing.spec import DataSpec
 from litlab.errors import RequestError
 from litlab.files import write_atomic
 from litlab.load import LoadedRun
@@ -22,7 +22,6 @@ from litlab.tasks.prediction import predict as predict_batch
 from litlab.verbs.request import Request
 from litlab.verbs.train import prepare_process
 
-MAX_VALUE = 40  # characters of a category in a remark
 FORMATS: dict[str, Callable[[pl.DataFrame], bytes]] = {
     ".csv": lambda frame: as_csv(frame).encode(),
     ".json": lambda frame: frame.write_json().encode(),
@@ -120,21 +119,6 @@ def _looks(run: LoadedRun, is_inverted: bool, count: int, strange: int, inverted
         f"{look.background[0]:.0f} and mean brightness {look.brightness[0]:.0f} to {look.brightness[1]:.0f} (0: black, "
         f"255: white){advice}"
     )
-
-
-def unseen_remarks(spec: DataSpec, unseen: Counter[tuple[str, str]], count: int) -> Iterator[str]:
-    """A remark for each column of `count` rows that has categories which the run did not learn."""
-    for encoder in spec.table.encoders if spec.table is not None else ():
-        name, known = encoder.column.name, len(encoder.values)
-        found = [(text, rows) for (column, text), rows in unseen.most_common() if column == name]
-        if not found:
-            continue
-        values = escape.some([text[:MAX_VALUE] for text, _ in found])
-        never = "has once or never" if encoder.embedded else "does not have"  # one row teaches an embedding nothing
-        yield (
-            f"column '{name}': {sum(rows for _, rows in found):,} of {count:,} rows have a value that the training "
-            f"split {never} ({values}); the model takes it as none of the {known:,} categories that it knows (zeros)"
-        )
 
 
 def columns(run: LoadedRun, predictions: Tensor, topk: int) -> pl.DataFrame:

@@ -63,6 +63,9 @@ def test_a_type_of_which_no_value_is():
 
 def test_equal_values_are_equal_texts_and_numbers():
     assert as_text(pl.Series([3.0, None, 4.0])).to_list() == ["3", None, "4"]
+    assert as_text(pl.Series([1.0, 2.5, None, -4.0, 0.1])).to_list() == ["1", "2.5", None, "-4", "0.1"]
+    assert float(as_text(pl.Series([1e20]))[0]) == 1e20  # beyond whole numbers of 64 bits
+    assert as_text(pl.Series([1.0, 2.5], dtype=pl.Float32)).to_list() == ["1", "2.5"]
     assert as_text(pl.Series(["3", "3.0", " x "])).to_list() == ["3", "3", "x"]
     assert numbers_in(pl.Series(["1", "1,5", "1e3", "x", "inf", None])).to_list() == [
         1.0,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from litlab.data.frames import prepare_frame
+from litlab.data.inputs import open_inputs
 from litlab.data.preprocessing.encoding import TableEncoding
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.preprocessing.target import Target
@@ -58,6 +59,25 @@ def test_categories_are_one_hot_or_embedded_and_unknown_ones_zeros():
     many = fitted(given={"c": "category"}, x=[n * n / 2 for n in range(150)], c=[*words[:-1], "once"])
     assert many.names == ("x", "c") and many.embeddings == ((1, 51),)
     assert [row[1] for row in encoded(many, x=[0, 0, 0], c=["w000", "w049", "once"])] == [1, 50, 0]
+
+
+def test_a_number_is_the_same_category_whatever_is_in_its_batch(tmp_path):
+    encoding = fitted(given={"c": "category"}, c=[1.0, 3.0, 1.0, 3.0])
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"c": [1.0, 3.0, 1.0, 2.5]}).write_parquet(path, row_group_size=2)
+    inputs = open_inputs([path], spec(encoding))
+    batches = list(inputs.batches(2))
+    assert [batch.inputs.tolist() for batch in batches] == [[[1, 0], [0, 1]], [[1, 0], [0, 0]]]
+    assert [batch.unseen for batch in batches] == [{}, {("c", "2.5"): 1}]
+    assert fitted(given={"c": "category"}, c=[1.0, 2.5, 1.0, 2.5]).names == ("c=1", "c=2.5")
+
+
+def test_categories_that_an_older_litlab_wrote_are_read():
+    classes = Target("y", "classification", "", ("1", "2.5"))
+    encoding = TableEncoding.fit(pl.DataFrame({"c": [1.0, 2.5] * 2}), classes, {"c": "category"})
+    old = encoding.as_dict()
+    old["encoders"][0]["values"] = old["target"]["classes"] = ["1.0", "2.5"]
+    assert TableEncoding.from_dict(old) == encoding
 
 
 def test_categories_that_the_training_split_did_not_teach_are_counted():

@@ -196,10 +196,11 @@ def numbers_in(values: pl.Series) -> pl.Series:
 
 
 def as_text(values: pl.Series) -> pl.Series:
-    """Texts that are equal for equal values: 3, 3.0 and "3" are all "3"."""
+    """Texts that are equal for equal values, whatever the others are: 3, 3.0 and "3" are all "3"."""
     if values.dtype.is_float():
-        whole = bool((values == values.round()).all())
-        return (values.cast(pl.Int64, strict=False) if whole else values).cast(pl.String)
+        whole = values.cast(pl.Int64, strict=False)
+        text = pl.when(whole == values).then(whole.cast(pl.String)).otherwise(values.fill_nan(None).cast(pl.String))
+        return pl.select(text.alias(values.name)).to_series()
     if values.dtype == pl.String:
         return values.str.strip_chars().str.replace(r"^([-+]?\d+)\.0$", "${1}")
     return values.cast(pl.String)

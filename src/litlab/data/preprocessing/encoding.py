@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from litlab.data.preprocessing.column_encoder import Encoder, fit_encoder
-from litlab.data.preprocessing.column_types import Column, infer_columns
+from litlab.data.preprocessing.column_types import Column, as_text, infer_columns
 from litlab.data.preprocessing.target import Target
 from litlab.data.reading.table_file import with_nulls
 from litlab.errors import RequestError
@@ -161,9 +161,18 @@ class TableEncoding:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "TableEncoding":
         """The inverse of `as_dict`."""
-        encoders = [_as(Encoder, each | {"column": _as(Column, each["column"])}) for each in plain["encoders"]]
+        encoders = [
+            _as(Encoder, each | {"column": _as(Column, each["column"]), "values": _today(each["values"])})
+            for each in plain["encoders"]
+        ]
         columns = tuple(_as(Column, each) for each in plain["columns"])
-        return cls(columns, tuple(encoders), _as(Target, plain["target"]), tuple(plain["missing"]))
+        target = plain["target"] | {"classes": _today(plain["target"]["classes"])}
+        return cls(columns, tuple(encoders), _as(Target, target), tuple(plain["missing"]))
+
+
+def _today(texts: Sequence[str]) -> list[str]:
+    """Categories as `as_text` spells them: an older litlab wrote 1.0 for 1 in a column that also had 2.5."""
+    return as_text(pl.Series(texts, dtype=pl.String)).to_list()
 
 
 def _plain(value: Any) -> Any:
