@@ -216,7 +216,7 @@ def test_tables_are_read_by_their_columns(run, tmp_path, monkeypatch, capsys):
     refused(
         f"run={directory} input={tmp_path}/x.csv", r"^input: the table has no columns 'mean radius', .*; it has a, b$"
     )
-    refused(f"run={directory} input={tmp_path}/y.csv", r"y\.csv: cannot be read as a table \(empty CSV\)$")
+    refused(f"run={directory} input={tmp_path}/y.csv", r"y\.csv: is empty$")
     refused(f"run={directory} input={tmp_path}/z.csv", r"z\.csv: has no rows$")
     Image.new("L", (2, 2)).save(tmp_path / "a.png")
     refused(
@@ -241,6 +241,18 @@ def test_categories_never_seen_are_told_once_for_each_column(tmp_path):
         "model takes it as none of the 50 categories that it knows (zeros)",
     ]
     assert not list(unseen_remarks(trained, Counter(), 20))
+
+
+def test_a_file_is_read_as_training_reads_it(tmp_path):
+    """Korean Excel's encoding, a column without a name, and free text."""
+    frame = pl.DataFrame({"도시": ["서울", "부산"] * 50, "column 1": np.arange(100) / 8, "note": ["a b", "c"] * 50})
+    encoding = TableEncoding.fit(frame, Target("값", "regression", "", ()), {"note": "text", "도시": "category"})
+    spec = DataSpec("Own", (len(encoding.names),), 1, None, encoding.names, "값", *[None] * 4, 8, table=encoding)
+    rows = "".join(f"{a};{str(b).replace('.', ',')};{c}\n" for a, b, c in frame[:9].iter_rows())
+    (tmp_path / "a.csv").write_bytes(f"도시;;note\n{rows}".encode("cp949"))
+    (batch,) = open_inputs([tmp_path / "a.csv"], spec).batches(16)
+    assert not batch.faults and torch.equal(batch.inputs, spec.prepare(frame[:9]))
+    assert batch.inputs.unique(dim=0).shape == batch.inputs.shape and batch.inputs.shape[0] == 9
 
 
 class Sums(torch.nn.Module):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from litlab.config.choices import CONF, UNSUPPORTED, choices
+from litlab.config.column_names import COLUMNS, encoded
 from litlab.errors import RequestError
 
 DRY_RUN = re.compile(r"\+*sweep\.dry_run=['\"]?(true|yes|on|1)['\"]?$", re.IGNORECASE)
@@ -18,17 +19,23 @@ RESUME = re.compile(r"\+*(sweep\.)?resume=(?!null$)")
 NO_NAME = re.compile(r"\bnull\b|^(true|false|\[[^a-z]*\]|[-+]?(nan|inf|[\d.]+(e[-+]?\d+)?))$", re.IGNORECASE)
 LONGEST = 200  # characters of a choice, which is a file's name; a file system raises an error above 255 bytes
 QUOTES = set("'\"")
+CALL = re.compile(r"[a-z]+\(")
+PARTS = re.compile(r"[^,()\[\]{}:=\s](?:[^,()\[\]{}:=]*[^,()\[\]{}:=\s])?")  # of a list, or of a call's arguments
+FULL_WIDTH = re.compile(r"[\uff01-\uff5e]")  # ASCII's, as an input method for Korean or Chinese may type them
 
 
 def arguments(words: Sequence[str]) -> list[str]:
     """Options first, then overrides: argparse rejects `a=1 -m b=2`. `--dry-run` becomes an override.
 
-    Existing paths and a sweep's condition need no quotes, whatever characters of Hydra's grammar they contain.
+    Existing paths and a sweep's condition need no quotes, whatever characters of Hydra's grammar they contain; nor do
+    words in other scripts than Latin, and the names of columns in `data.columns`.
 
     Raises:
         RequestError: an option is unknown or refused, or an override selects nothing.
     """
-    overrides = [_quoted(word) for word in words if _is_override(word)]
+    for word in words:
+        _check_width(word)
+    overrides = [_quoted(encoded(word)) for word in words if _is_override(word)]
     options = [word for word in words if not _is_override(word)]
     if "--dry-run" in options:
         options.remove("--dry-run")
@@ -75,9 +82,23 @@ def _is_override(word: str) -> bool:
 
 def _quoted(word: str) -> str:
     key, _, value = word.partition("=")
+    if QUOTES & set(value):
+        return word
     is_condition = key.lstrip("+") == "sweep.exclude" and "[" not in value
     is_path = bool(set(value) & set(" =,(){}[]:")) and os.path.exists(value)  # pathlib raises for a long one
-    return f"{key}='{value}'" if (is_condition or is_path) and not QUOTES & set(value) else word
+    is_foreign = not value.isascii() and "${" not in value  # which Hydra takes in quotes alone
+    if is_condition or is_path or (is_foreign and "(" in value and not CALL.match(value)):
+        return f"{key}='{value}'"
+    if not is_foreign:
+        return word
+    return f"{key}={PARTS.sub(lambda part: part[0] if part[0].isascii() else repr(part[0]), value)}"
+
+
+def _check_width(word: str) -> None:
+    """Refuse full-width characters in what Hydra must parse: quotes would not help."""
+    name = word.partition("=")[0]
+    if (wide := FULL_WIDTH.search(name)) and not name.lstrip("+~").startswith(COLUMNS):
+        raise RequestError(f"{word}: {wide[0]} is a full-width character; type {chr(ord(wide[0]) - 0xFEE0)}")
 
 
 def _check_choice(word: str, own: Path | None) -> None:

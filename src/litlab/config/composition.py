@@ -15,13 +15,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from litlab.compat.hydra import VERSION_BASE, CheckedLoader, composing_with
 from litlab.config.choices import CONF
+from litlab.config.column_names import COLUMNS, decode
 from litlab.config.trust import lies_in, refusal, targets, trusted
 from litlab.errors import RequestError
 
 OWN = ("local/", "hydra/")  # the user's own folders of conf/, besides the programs' files at its top
 # What any file may set of Hydra. The rest can run code, and so can some of what is in these: see `_check_hydra`.
 HARMLESS = ("run", "sweep", "sweeper", "launcher.n_jobs")
-OPEN = "data.columns."  # a setting that takes new keys
+OPEN = f"{COLUMNS}."  # a setting that takes new keys
 FOLDERS = {"log_dir": "logs", "data_dir": "data"}  # of paths, and an example
 
 OPTUNA = re.compile(r"optuna\.(samplers\.[A-Z]\w*Sampler|pruners\.[A-Z]\w*Pruner)")
@@ -76,6 +77,7 @@ class GuardedLoader(CheckedLoader):
         Raises:
             RequestError: it cannot; in a sweep, whose settings differ, the jobs tell.
         """
+        decode(config)  # columns may decide it
         name = OmegaConf.select(config, "data.task_from")
         if name is None or "task" in config:
             return []
@@ -89,11 +91,12 @@ class GuardedLoader(CheckedLoader):
             raise
 
     def check_config(self, config: DictConfig) -> None:
-        """Check the folders' names and what Hydra is to run.
+        """Name the columns, and check the folders' names and what Hydra is to run.
 
         Raises:
             RequestError: a folder has no name, or Hydra would run what is not trusted.
         """
+        decode(config)
         _check_folders(config)
         _check_hydra(config)
 

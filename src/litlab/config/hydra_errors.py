@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 import sysconfig
 import traceback
 from pathlib import Path
@@ -103,7 +104,10 @@ def _wrong_override(error: Any) -> str:
     if override := getattr(error, "override", None):  # what could not be parsed
         if re.fullmatch(r"[\w./-]+", override):
             return f"{override}: is not NAME=VALUE{choice_meant(override)}"
-        quote = "cannot be parsed; put quotes around special characters, such as 'data.file=\"a (1).csv\"'"
+        name, _, value = override.partition("=")
+        is_text = value and value[0] not in "[{(" and '"' not in value
+        quoted = shlex.quote(f'{name}="{value}"' if is_text else 'data.file="a (1).csv"')
+        quote = f"cannot be parsed; put quotes around special characters, such as {quoted}"
         return f"{override}: {quote if UNPARSABLE.search(message) else message}"
     if match := IS_THERE.match(message):
         return f"+{match[1]}: is there already; leave out the +"

@@ -20,6 +20,7 @@ from litlab.data.input_files import ARRAYS, KNOWN, STDIN, TABLES
 from litlab.data.preprocessing.appearance import WHITE, Appearance
 from litlab.data.preprocessing.spec import DataSpec
 from litlab.data.reading.images import SUFFIXES, ImageError, Pixels, decode, decode_all, fit, resize
+from litlab.data.reading.text_layout import text_layout
 from litlab.data.truth import Truth, find_truth
 from litlab.errors import RequestError
 from litlab.escape import one_line, printable
@@ -208,6 +209,8 @@ def _npz(file: Path, key: str) -> np.ndarray:
 def _table(file: Path, spec: DataSpec) -> Inputs:
     try:
         frame = pl.read_parquet(file) if file.suffix.lower() == ".parquet" else _csv(file)
+    except ValueError as error:
+        raise RequestError(f"input={_name(file)}: {printable(one_line(error))}") from error
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = printable(one_line(str(error).partition("\n")[0]))
         raise RequestError(f"input={_name(file)}: cannot be read as a table ({reason})") from error
@@ -226,10 +229,11 @@ def _table(file: Path, spec: DataSpec) -> Inputs:
 
 
 def _csv(file: Path) -> pl.DataFrame:
-    """A table, its cells as text; separated by commas, semicolons or tabs, whichever its first line has most of."""
+    """A table, its cells as text, with the names of columns that training gives them."""
     content = sys.stdin.buffer.read() if str(file) == STDIN else file.read_bytes()
-    header = content.partition(b"\n")[0].decode(errors="replace")
-    return pl.read_csv(content, separator=max(",;\t", key=header.count), infer_schema=False)
+    layout = text_layout(content, header=False)
+    frame = pl.read_csv(content, separator=layout.delimiter, encoding=layout.options["encoding"], infer_schema=False)
+    return frame.rename({name: f"column {number}" for number, name in enumerate(frame.columns) if not name.strip()})
 
 
 def _or(words: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from litlab.config.column_names import typed
 from litlab.data.columns import TARGET, Row, describe_column
 from litlab.data.preprocessing.column_encoder import Encoder
 from litlab.data.preprocessing.column_types import numbers_in
@@ -34,10 +35,9 @@ def describe_types(encoding: TableEncoding, count: int) -> list[Row]:
     for column in encoding.columns:
         wide = [each for each in encoding.encoders if each.column is column and each.embedded]
         kind = "left out" if column.kind == "drop" else f"{column.kind} (embedded)" if wide else column.kind
-        name = column.name if column.name.isidentifier() else f"'{column.name}'"
         other = OTHERWISE.get(column.kind, "text" if "text" in column.reason else "category")
         other = "number" if column.kind == "category" and "whole numbers" in column.reason else other
-        override = f"data.columns.{name}={other}"
+        override = typed(column.name, other)
         missing = f"{column.missing / max(count, 1):.1%}" if column.missing else "-"
         rows.append(_row(column.name, kind, column.reason, override, column.distinct, missing))
     return rows

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from litlab.compat.hydra import apply_overrides, is_group
 from litlab.config import trust
 from litlab.config.checks import check
+from litlab.config.column_names import decode
 from litlab.config.composition import blank_job
 from litlab.config.job import runs_here
 from litlab.errors import RequestError
@@ -76,6 +77,7 @@ class Composer:
         composed = copy.deepcopy(plain)
         try:
             apply_overrides([each for each in parsed if each not in groups], composed)
+            decode(composed)
         except OmegaConfBaseException as error:
             raise HydraException(str(error)) from error
         return composed

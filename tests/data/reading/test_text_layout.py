@@ -15,6 +15,7 @@ from litlab.data.reading.text_layout import ragged_line, text_layout
         (b"x;y\n1.5;a\n2,5;b\n", ("utf-8-sig", ";", False, ("x", "y"))),
         (b"\n\nx\t \n1\t2\n", ("utf-8-sig", "\t", False, ("x", "column 1"))),
         ("ville,n\nOrl\u00e9ans,1\n".encode("cp1252"), ("cp1252", ",", False, ("ville", "n"))),
+        ("도시,면적(㎡)\n서울,1\n".encode("cp949"), ("cp949", ",", False, ("도시", "면적(㎡)"))),
         ("x|y\n1|2\n".encode("utf-16"), ("utf-16", "|", False, ("x", "y"))),
         (gzip.compress(b"x\n1\n", mtime=0), ("utf-8-sig", ",", False, ("x",))),
     ],

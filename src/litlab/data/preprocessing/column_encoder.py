@@ -172,5 +172,7 @@ def _hashed(values: pl.Series) -> np.ndarray:
     """Words and pairs of words, hashed and weighted to unit length (N, TEXT_FEATURES)."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if values.is_empty():  # which it refuses
+        return np.empty((0, TEXT_FEATURES), np.float32)
     hasher = HashingVectorizer(n_features=TEXT_FEATURES, ngram_range=(1, 2), dtype=np.float32)
     return hasher.transform(values.cast(pl.String).fill_null("").to_list()).toarray()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from litlab.config.column_names import typed
 from litlab.errors import RequestError
 from litlab.escape import printable
 
@@ -154,7 +155,7 @@ def _of_texts(known: pl.Series, distinct: int) -> tuple[str, str]:
         return "number", reason
     words = float(known.head(2000).str.count_matches(r"\S+").mean() or 0)  # type: ignore[arg-type]
     if words >= WORDS and distinct > max(SURE, 0.1 * count):
-        return "drop", f"free text of {words:.0f} words; data.columns.{known.name}=text uses its words"
+        return "drop", f"free text of {words:.0f} words; {typed(known.name, 'text')} uses its words"
     if count >= SURE and distinct > 0.9 * count:
         return "drop", "identifier: almost every value occurs once"
     if distinct > max(MANY, 0.5 * count) or (distinct > 0.5 * count and count >= SURE):

@@ -36,13 +36,13 @@ class Layout:
         }
 
 
-def text_layout(path: Path, header: bool = True) -> Layout:
-    """Tell how a text file is written, from its beginning.
+def text_layout(file: Path | bytes, header: bool = True) -> Layout:
+    """Tell how a text file, or its content, is written, from its beginning.
 
     Raises:
         ValueError: it is no text, its columns have no names, or two have the same.
     """
-    encoding, text = _decoded(_head(path))
+    encoding, text = _decoded(file[:HEAD] if isinstance(file, bytes) else _head(file))
     if (first := text.lstrip("\r\n").split("\n", 1)[0]).startswith(("<!DOCTYPE", "<html", "{", "[{")):
         raise ValueError(f"is not a table: it begins with {first[:20]!r}")
     delimiter = _delimiter(text)
@@ -79,7 +79,9 @@ def _head(path: Path) -> bytes:
 
 
 def _decoded(head: bytes) -> tuple[str, str]:
-    """Encoding and text of a file's beginning: UTF-8, with a byte order mark or without; UTF-16; or else cp1252."""
+    """Encoding and text of a file's beginning: UTF-8, with a byte order mark or without; UTF-16; Korean cp949; or else
+    cp1252.
+    """
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", head[: len(head) // 2 * 2].decode("utf-16", errors="ignore")
     for magic, kind in {b"PK": "a zip or Excel file", b"\x89PNG": "an image", b"%PDF": "a PDF"}.items():
@@ -92,7 +94,19 @@ def _decoded(head: bytes) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if len(head) - error.start < 4 and len(head) == HEAD:  # cut within a character
             return "utf-8-sig", head[: error.start].decode("utf-8-sig")
+        if _is_korean(head):
+            return "cp949", head.decode("cp949", errors="ignore")
         return "cp1252", head.decode("cp1252", errors="replace")
+
+
+def _is_korean(head: bytes) -> bool:
+    """Whether a text is cp949, as Korean Excel writes it: all pairs of bytes are characters, and most are syllables."""
+    try:
+        text = head[: head.rfind(b"\n") + 1 or None].decode("cp949")
+    except UnicodeDecodeError:
+        return False
+    others = [each for each in text if not each.isascii()]
+    return sum("가" <= each <= "힣" for each in others) > 0.5 * len(others)
 
 
 def _delimiter(text: str) -> str:
