@@ -120,3 +120,11 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(RequestError) as error:
         suggest_task({})
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["data.file=", "data.target="]
+
+
+def test_spellings_of_a_missing_value_are_a_list(tmp_path):
+    (tmp_path / "a.csv").write_text(GOOD)
+    with pytest.raises(
+        RequestError, match=r"^data\.missing=-999: must be a list of texts or numbers, such as \[-999\]$"
+    ):
+        suggest_task({"file": str(tmp_path / "a.csv"), "target": "y", "missing": -999})

@@ -100,13 +100,15 @@ def suggest_task(settings: Mapping[str, Any]) -> list[str]:
         settings: of data=table.
 
     Raises:
-        RequestError: file or target are not named, or cannot be used.
+        RequestError: file or target are not named, or cannot be used, or `missing` is no list.
     """
     file, target, header = settings.get("file"), settings.get("target"), bool(settings.get("header", True))
     refuse_unnamed(file, target, header)
     check_columns(settings, column_names(str(file), header))
-    missing = tuple(map(str, settings.get("missing") or ()))
-    found = infer_target(target_column(str(file), str(target), missing, header))
+    missing = settings.get("missing") or ()
+    if not isinstance(missing, list | tuple):  # settings are checked later, against the task, too
+        raise RequestError(f"data.missing={missing}: must be a list of texts or numbers, such as [{missing}]")
+    found = infer_target(target_column(str(file), str(target), tuple(map(str, missing)), header))
     return [f"task={found.task}", *(["task.monitor=val/loss", "task.mode=min"] if found.classes else [])]
 
 
