@@ -13,7 +13,7 @@ SAMPLER = "hydra/sweeper/sampler"
 def raised(root):
     def compose_wrongly(override):
         with initialize_config_dir(str(root / "conf"), version_base="1.3"), pytest.raises(HydraException) as caught:
-            compose("train", overrides=[override])
+            compose("train", overrides=override.split(";"))
         return caught.value
 
     return compose_wrongly
@@ -40,6 +40,17 @@ def raised(root):
         ("hydra.sweeper.sampler.seed=3", "hydra.sweeper.sampler: only a search has it; add sweep=optuna, and -m"),
         ("hydra.sweeper.max_batch=3", "hydra.sweeper.max_batch: no such setting (did you mean max_batch_size?)"),
         ("hydra.launcher.n_jobs=2", "hydra.launcher.n_jobs: the chosen launcher has no settings; choose another,"),
+        ("data=image_folder;data.file=a", "data.file: no such setting (did you mean data.root?)"),
+        ("data=arrays;data.root=a", "data.root: no such setting (did you mean data.file?)"),
+        (
+            "callbacks.early_stopping.patience=3",
+            "callbacks.early_stopping: is not chosen; add callbacks=early_stopping",
+        ),
+        (
+            "data.target=가격 [만원]",
+            "data.target=가격 [만원]: cannot be parsed; put quotes around special characters, "
+            "such as 'data.target=\"가격 [만원]\"'",
+        ),
         ("fashion", "fashion: is not NAME=VALUE (did you mean data=fashion?)"),
         ("squeezenet", "squeezenet: is not NAME=VALUE, such as data=fashion"),
         ("resnet", "resnet: is not NAME=VALUE (did you mean model=resnet?)"),

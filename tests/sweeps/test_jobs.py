@@ -222,7 +222,7 @@ def test_resume_runs_what_is_missing(sweep, multirun, read_result):
         file.touch()
     code, out, err, after = sweep("seed=0,13,1,2", f"sweep.resume={folder}")
     assert code == 1 and "1 of 4 jobs failed" in err
-    told = "\n1 of 4 jobs are already completed\n1 of the others resumes from the last checkpoint\n2/4  seed=13  failed"
+    told = "\n1 of 4 jobs are already completed\n1 stopped job resumes from its last checkpoint\n2/4  seed=13  failed"
     assert told in out
     names = ["1_seed=0", "2_seed=13", "3_seed=1", "4_seed=13", "5_seed=1", "6_seed=2"]
     assert list(statuses(after)) == names
@@ -647,7 +647,7 @@ def test_a_killed_sweep_resumed_is_an_undisturbed_one(tmp_path):
     resumed = Sweep(tmp_path / "killed", *NINE, f"sweep.resume={killed.folder}").end()
     assert resumed.process.returncode == 0, resumed.text
     completed = statuses.count("completed")
-    assert f"{completed} of 9 jobs are already completed\n1 of the others resumes from the last" in resumed.text
+    assert f"{completed} of 9 jobs are already completed\n1 stopped job resumes from its last" in resumed.text
     logs = [path.read_text() for path in killed.folder.glob("*/train.log")]
     assert sum("epoch 1: " not in text for text in logs) == 1
     assert len(whole.summary) == 9

@@ -13,6 +13,7 @@ EXTRAS = {
     "hydra/launcher/submitit_slurm": "submitit",
     "hydra/launcher/ray": "ray",
 }
+PATHS = {"data.file": "root", "data.root": "file"}  # where the user's data lie: a file, or a folder of images
 # Other programs' names for a setting.
 ALIASES = {
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs", "num_train_epochs", "nb_epoch"), "trainer.max_epochs"),
@@ -76,6 +77,10 @@ def unknown_setting(key: str, config: Any, there: Iterable[Any]) -> str:
     if elsewhere:
         return f"{key}: no such setting (did you mean {' or '.join(elsewhere)}?)"
     known = [str(each) for each in there if not str(each).startswith("_")]
+    if (path := PATHS.get(key)) in known:
+        return f"{key}: no such setting (did you mean data.{path}?)"
+    if key in (f"callbacks.{each}" for each in choices().get("callbacks", {})):
+        return f"{key}: is not chosen; add callbacks={name}"
     if not known and key.startswith("hydra.launcher."):
         return f"{key}: the chosen launcher has no settings; choose another, such as hydra/launcher=joblib"
     listed = f"there are {', '.join(known)} (+{key}=... adds one)"

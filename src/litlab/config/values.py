@@ -154,7 +154,7 @@ def _words(hint: Any, plural: bool = False) -> str:
         own = [each.words for each in arguments[1:] if hasattr(each, "words")]
         return " ".join(own) or _words(arguments[0], plural) + "".join(map(str, arguments[1:]))
     if origin is Literal:
-        return ("one of " if len(arguments) > 1 else "") + ", ".join(map(str, arguments))
+        return ("one of " if len(arguments) > 1 else "") + ", ".join(dict.fromkeys(map(str, arguments)))
     if (origin or hint) in SEQUENCES:
         if origin is tuple and Ellipsis not in arguments:
             each = " and ".join(dict.fromkeys(_either(each, plural=len(set(arguments)) == 1) for each in arguments))

@@ -97,7 +97,8 @@ class Plan:
             if done := sum(job.status == status for job in started):
                 print(f"{done} of {len(jobs)} jobs are already {status}", flush=True)
         if resumed := sum(job.resume is not None for job in pending):
-            print(f"{resumed} of the others resume{'' if resumed > 1 else 's'} from the last checkpoint", flush=True)
+            which = "stopped jobs resume from their" if resumed > 1 else "stopped job resumes from its"
+            print(f"{resumed} {which} last checkpoint", flush=True)
         self.claim([job for job in jobs if job.error or job in pending])
         for job in jobs:
             if job.error:
