@@ -62,8 +62,9 @@ def instantiate(group: str, config: Any, trust: Sequence[str] = (), **kwargs: An
         RequestError: the class is not trusted, or cannot be built with these settings.
     """
     try:
-        verify(group, config, trust)
-        return instantiation.instantiate(config, **kwargs)
+        node = instantiation.plain(config)
+        verify(group, node, trust)
+        return instantiation.instantiate(node, **kwargs)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, RequestError):

@@ -78,7 +78,7 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0,
     """
     from litlab.config import trust
     from litlab.config.checks import check
-    from litlab.config.job import in_multirun
+    from litlab.config.job import CHECKED, in_multirun
     from litlab.distributed.ranks import is_first_process, publish
     from litlab.runs.recording import discard, recorded
     from litlab.runs.result import request
@@ -91,8 +91,9 @@ def run_recorded(config: Any, job: Job, once: bool = False, before: float = 0.0,
         asked = request(config) if again is None else again.begin(config)
         before += vars(asked).get("seconds", 0.0)
         with recorded(Path(config.paths.run_dir), asked, once, before=before) as result, signals.at_once():
-            trust.check(config, asked.settings if once else None)
-            check(config, asked.overrides)  # before importing torch, so that mistakes show at once
+            if CHECKED.get() is None:
+                trust.check(config, asked.settings if once else None)
+                check(config, asked.overrides)  # before importing torch, so that mistakes show at once
             publish(config)
             job(config, result)
     except Exception as error:

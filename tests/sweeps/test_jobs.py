@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from sweep_results import failed, job
 from sweeping import Sweep
 
+from litlab.config import checks
 from litlab.runs.report import relative
 from litlab.runs.result import write
 from litlab.sweeps.dry_run import duration
@@ -55,6 +56,19 @@ def multirun(tmp_path):
 
 def statuses(results):
     return {name: result["status"] for name, result in sorted(results.items())}
+
+
+def test_a_job_is_checked_once_in_a_process(sweep, monkeypatch):
+    checked, errors = [], checks._program_errors
+    seeds = lambda config, prefix: checked.append("" if prefix else config.seed) or errors(config, prefix)  # noqa: E731
+    monkeypatch.setattr(checks, "_program_errors", seeds)
+    code, _, err, results = sweep("seed=3,4", "optimizer.lr=0.1")
+    assert (code, err, [each for each in checked if each]) == (0, "", [3, 4])
+    settings = [result["settings"] for result in results.values()]
+    assert sorted((each["seed"], each["optimizer"]["lr"], "paths" in each) for each in settings) == [
+        (3, 0.1, False),
+        (4, 0.1, False),
+    ]
 
 
 def test_a_grid(sweep, tmp_path, multirun):

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,20 @@ def is_group(loader: ConfigLoader, name: str) -> bool:
 def group_options(conf: Path, group: str) -> list[str]:
     """The choices of a group that a folder of choices, Hydra itself and the installed plugins have."""
     return ConfigLoaderImpl(create_config_search_path(str(conf))).get_group_options(group)
+
+
+def parsed_overrides(words: Sequence[str]) -> list[Override]:
+    """Overrides without a sweep; jobs of a sweep, which have most of them in common, share them.
+
+    Raises:
+        HydraException: one cannot be parsed.
+    """
+    return [_parsed(word) for word in words]
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(word: str) -> Override:
+    return OverridesParser.create().parse_overrides([word])[0]
 
 
 def apply_overrides(overrides: Sequence[Override], config: DictConfig) -> None:
@@ -161,7 +176,7 @@ class CheckedLoader(ConfigLoaderImpl):
         Raises:
             HydraException: it cannot be composed.
         """
-        parsed = OverridesParser.create(config_loader=self).parse_overrides(sweep_overrides)
+        parsed = parsed_overrides(sweep_overrides)
         groups = [each for each in parsed if is_group(self, each.key_or_group)]
         choices = [str(each.input_line) for each in groups]
         key = (*typed_words(master_config, "hydra"), "", *choices)

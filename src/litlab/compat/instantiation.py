@@ -22,15 +22,21 @@ def instantiate(config: Any, **given: Any) -> Any:
     """
     if config is None:
         return None
-    if (node := _plain(config)).get("_target_") is None:
+    if (node := plain(config)).get("_target_") is None:
         return {name: _built(each) for name, each in node.items()} | given
     return _called(node, given)
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
+    """A node of a config as dicts and lists, without interpolations.
+
+    Raises:
+        MissingMandatoryValue: a value is missing.
+        InterpolationResolutionError: a value refers to what is not there.
+    """
     if OmegaConf.is_config(node):
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    return {name: _plain(each) for name, each in node.items()} if isinstance(node, dict) else node
+    return {name: plain(each) for name, each in node.items()} if isinstance(node, dict) else node
 
 
 def _built(node: Any) -> Any:

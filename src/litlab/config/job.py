@@ -1,10 +1,16 @@
 """The current job in Hydra: whether it is part of a sweep, and of which."""
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+
+# The settings (`litlab.runs.result.settings`) of a job that its sweep, in this process, has checked; around its launch.
+CHECKED: ContextVar[Mapping[str, Any] | None] = ContextVar("CHECKED", default=None)
 
 
 def in_multirun() -> bool:

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from litlab.config.job import typed
+from litlab.config.job import CHECKED, typed
 from litlab.files import write_atomic
 
 FILE = "result.json"
@@ -150,7 +150,7 @@ def request(config: DictConfig) -> Result:
     seed = config.get("seed")  # perhaps invalid: the checks report it
     asked.seed = str(seed) if OmegaConf.is_config(seed) else seed
     try:
-        asked.settings = settings(config)
+        asked.settings = dict(CHECKED.get() or settings(config))
     except OmegaConfBaseException:  # the run meets the same mistake, and reports it
         asked.settings = {}
     return asked

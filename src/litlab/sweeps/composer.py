@@ -4,13 +4,12 @@ import copy
 from collections.abc import Sequence
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from litlab.compat.hydra import apply_overrides, is_group
+from litlab.compat.hydra import apply_overrides, is_group, parsed_overrides
 from litlab.config import trust
 from litlab.config.checks import check
 from litlab.config.column_names import decode
@@ -63,7 +62,7 @@ class Composer:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         """The job's config; hydra's node is in HydraConfig, where interpolations find it."""
         loader = self.context.config_loader
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = parsed_overrides(overrides)
         groups = [each for each in parsed if is_group(loader, each.key_or_group)]
         chosen = tuple(each.input_line or "" for each in groups)
         if chosen not in self._chosen:

@@ -13,6 +13,7 @@ from litlab.compat.hydra import is_from_plugin, runs_here, stacks_jobs
 from litlab.compat.joblib import Joblib
 from litlab.compat.patching import replaced
 from litlab.compat.ray import Ray
+from litlab.config.job import CHECKED
 from litlab.errors import Interrupted, RunError
 from litlab.runs.heartbeat import this_process
 from litlab.runs.result import FILE, write
@@ -218,8 +219,12 @@ class Runner:
         if any(len(jobs) > 1 for jobs in stacks):
             run = WorkerStacks(self.plugin, stacks, self.plan.swept, self._launched)
             work = replaced(self.plugin, "task_function", run)
-        with work:
-            self.launcher.launch(overrides, initial_job_idx=self._launched)
+        token = CHECKED.set(stacks[0][0].settings if runs_here(self.launcher) else None)
+        try:
+            with work:
+                self.launcher.launch(overrides, initial_job_idx=self._launched)
+        finally:
+            CHECKED.reset(token)
         self._launched += sum(map(len, stacks))
 
     def _stacks_of(self, jobs: Sequence[Job]) -> list[list[Job]]:

@@ -6,7 +6,7 @@ from torch import nn
 
 from litlab.models.cnn import CNN
 from litlab.models.mlp import MLP
-from litlab.tasks.steps.stacked import NotStackableError, StackedNetwork
+from litlab.tasks.steps.stacked import NARROW, NotStackableError, StackedNetwork
 from litlab.tasks.steps.stacked_updates import StackedClipping, stacked_update
 
 SGD, ADAM, ADAMW, RMSPROP = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop
@@ -109,6 +109,7 @@ class Odd(nn.Module):
     "make",
     [
         lambda: MLP((3,), 2, [5, 4], "GELU"),
+        lambda: MLP((3,), 2, [NARROW]),
         lambda: MLP((1, 3), 1, [], "ReLU"),
         lambda: nn.Sequential(nn.Linear(3, 5, bias=False), nn.Tanh(), nn.Linear(5, 3), Odd()),
         lambda: nn.Sequential(Odd(), nn.Softmax(-1), nn.Linear(3, 2)),
