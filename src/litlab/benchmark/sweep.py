@@ -35,10 +35,11 @@ SWEEPS = {
     "batch64": ("data=fashion", "model=mlp", "data.batch_size=64"),
     "batch256": ("data=fashion", "model=mlp", "data.batch_size=256"),
 }
+WORKERS = 2
 LAUNCHERS = {
     "basic": ("hydra/launcher=basic",),
     "stacked": ("hydra/launcher=stacked",),
-    "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+    "joblib": ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={WORKERS}"),
 }
 MEMBERS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -58,7 +59,7 @@ def benchmark_sweeps(
         sweeps: names in SWEEPS; "members": the stacks.
         launchers: names in LAUNCHERS.
         rounds: of each; the median counts.
-        threads: CPU threads of a job.
+        threads: CPU threads of a job; joblib's workers share them.
         log_dir: for the sweeps, which are removed afterwards.
         overrides: further overrides, as for scripts/train.py.
 
@@ -68,14 +69,19 @@ def benchmark_sweeps(
     report: dict[str, Any] = {"started": datetime.now().astimezone().isoformat(timespec="seconds"), "git": git_state()}
     report["environment"] = environment() | describe_machine() | {"threads": threads}
     report |= {"rounds": rounds, "overrides": list(overrides), "sweeps": [], "members": []}
-    words = ["trainer=cpu", f"threads={threads}", *overrides]
+    words, own = ["trainer=cpu", *overrides], f"threads={threads}"
     log_dir.mkdir(parents=True, exist_ok=True)
-    measure([*SWEEPS["digits"], *LAUNCHERS["stacked"], *words, "seed=0,1", "trainer.max_epochs=1"], log_dir)  # imports
+    # The first of a process pays for its imports.
+    measure([*SWEEPS["digits"], *LAUNCHERS["stacked"], *words, own, "seed=0,1", "trainer.max_epochs=1"], log_dir)
+    share = {"joblib": f"threads={max(1, threads // WORKERS)}"}  # of the same cores
     for name in sweeps:
         if name == "members":
-            runs = {(name, str(size)): _stack(size) for size in MEMBERS}
+            runs = {(name, str(size)): [*_stack(size), own] for size in MEMBERS}
         else:
-            runs = {(name, each): [*SWEEPS[name], _swept(RATES), *LAUNCHERS[each]] for each in launchers}
+            runs = {
+                (name, each): [*SWEEPS[name], _swept(RATES), *LAUNCHERS[each], share.get(each, own)]
+                for each in launchers
+            }
         measured: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in runs}
         for _ in range(rounds):
             for key, own in runs.items():

@@ -93,7 +93,8 @@ def _repair(source: Source, data_dir: Path) -> dict[str, bytes]:
         missing = [file for file in FILES if file not in contents]
         if missing:
             places = " or ".join(map(str, filter(None, (raw, source.system_dir))))
-            tried = [f"no intact {', '.join(missing)} in {places}"]
+            which = ", ".join(missing) if contents else "files of it"
+            tried = [f"no intact {which} in {places}"]
             tried += [f"{path} {problem}" for path, problem in unusable.items()]
             tried += _download(source, home, missing, contents)
             if len(contents) < len(FILES):

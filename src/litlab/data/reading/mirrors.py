@@ -5,6 +5,7 @@ import http.client
 import os
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -42,7 +43,8 @@ def _from_url(url: str, gz_md5: dict[str, str], files: Sequence[str]) -> Iterato
             with urllib.request.urlopen(request, timeout=MIRROR_TIMEOUT) as response:
                 packed = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise UnusableError(f"does not serve {file}.gz ({one_line(error)})") from error
+            cause = error.reason if type(error) is urllib.error.URLError else error  # which only wraps it
+            raise UnusableError(f"does not serve {file}.gz ({one_line(cause)})") from error
         if hashlib.md5(packed, usedforsecurity=False).hexdigest() != gz_md5[f"{file}.gz"]:
             raise UnusableError(f"serves another {file}.gz (wrong checksum of {len(packed)} bytes)")
         yield file, packed
