@@ -281,7 +281,7 @@ def test_out_of_memory_halves_in_smaller_stacks(compose, monkeypatch, capsys):
     import torch
     from omegaconf import OmegaConf
 
-    from litlab.sweeps import stacked_halving
+    from litlab.sweeps.stacks import halving
 
     rates = (0.1, 0.00001, 0.3, 0.0001)
     configs = [compose("data=digits", "model.hidden_sizes=[8]", f"optimizer.lr={rate}") for rate in rates]
@@ -289,12 +289,12 @@ def test_out_of_memory_halves_in_smaller_stacks(compose, monkeypatch, capsys):
     options = OmegaConf.create({"sweep": {"stack": 8, "rung": 1, "eta": 2}})
 
     def halved():
-        return stacked_halving.HalvingStack(options, jobs, configs).train(0)
+        return halving.HalvingStack(options, jobs, configs).train(0)
 
     whole = halved()
     assert capsys.readouterr().out == ""
 
-    class Limited(stacked_halving.StackedTraining):
+    class Limited(halving.StackedTraining):
         most = 2
 
         def run(self, until=None):
@@ -302,7 +302,7 @@ def test_out_of_memory_halves_in_smaller_stacks(compose, monkeypatch, capsys):
                 raise MemoryError
             return super().run(until)
 
-    monkeypatch.setattr(stacked_halving, "StackedTraining", Limited)
+    monkeypatch.setattr(halving, "StackedTraining", Limited)
     parts = halved()
     assert capsys.readouterr().out == "out of memory: 2 instead of 4 jobs are trained at once\n"
     assert [len(each.epochs) for each in parts] == [len(each.epochs) for each in whole] == [2, 1, 2, 1]

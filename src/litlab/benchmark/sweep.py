@@ -69,17 +69,17 @@ def benchmark_sweeps(
     report: dict[str, Any] = {"started": datetime.now().astimezone().isoformat(timespec="seconds"), "git": git_state()}
     report["environment"] = environment() | describe_machine() | {"threads": threads}
     report |= {"rounds": rounds, "overrides": list(overrides), "sweeps": [], "members": []}
-    words, own = ["trainer=cpu", *overrides], f"threads={threads}"
+    words, alone = ["trainer=cpu", *overrides], f"threads={threads}"
     log_dir.mkdir(parents=True, exist_ok=True)
     # The first of a process pays for its imports.
-    measure([*SWEEPS["digits"], *LAUNCHERS["stacked"], *words, own, "seed=0,1", "trainer.max_epochs=1"], log_dir)
+    measure([*SWEEPS["digits"], *LAUNCHERS["stacked"], *words, alone, "seed=0,1", "trainer.max_epochs=1"], log_dir)
     share = {"joblib": f"threads={max(1, threads // WORKERS)}"}  # of the same cores
     for name in sweeps:
         if name == "members":
-            runs = {(name, str(size)): [*_stack(size), own] for size in MEMBERS}
+            runs = {(name, str(size)): [*_stack(size), alone] for size in MEMBERS}
         else:
             runs = {
-                (name, each): [*SWEEPS[name], _swept(RATES), *LAUNCHERS[each], share.get(each, own)]
+                (name, each): [*SWEEPS[name], _swept(RATES), *LAUNCHERS[each], share.get(each, alone)]
                 for each in launchers
             }
         measured: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in runs}

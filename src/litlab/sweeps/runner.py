@@ -21,10 +21,10 @@ from litlab.sweeps.folder import STOP, timed_out
 from litlab.sweeps.job import Job
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.progress import progress_lines
-from litlab.sweeps.stacking import is_trained, stacks
+from litlab.sweeps.stacks.stackable import is_trained, stacks
+from litlab.sweeps.stacks.workers import WorkerStacks
 from litlab.sweeps.stop import stop
 from litlab.sweeps.submitit import Submitit
-from litlab.sweeps.worker_stacks import WorkerStacks
 
 INTERVAL = 0.2  # seconds between polls of other processes' jobs
 KILLED = "the process was killed"
@@ -232,8 +232,8 @@ class Runner:
 
     def _run_stacks(self, jobs: Sequence[Job]) -> None:
         """Launch jobs one by one; those of a stack are trained together when the first of them starts."""
-        from litlab.sweeps.stacked import Stack  # here, because it imports torch
-        from litlab.sweeps.stacked_halving import halving_stack
+        from litlab.sweeps.stacks.halving import halving_stack
+        from litlab.sweeps.stacks.stack import Stack  # here, because it imports torch
 
         if self.plan.config.sweep.eta is not None:
             whole = halving_stack(self.plan, jobs)

@@ -23,7 +23,7 @@ from litlab.runs.postponed import postponed
 from litlab.runs.recording import AlreadyBegun
 from litlab.runs.result import StoredResult
 from litlab.sweeps.folder import REQUEST, STOP, enforce_time_limit, read, timed_out
-from litlab.sweeps.stacking import is_trained
+from litlab.sweeps.stacks.stackable import is_trained
 
 log = logging.getLogger(__name__)
 

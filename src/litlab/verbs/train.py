@@ -30,8 +30,8 @@ from litlab.runs.logs import rewind
 from litlab.runs.result import Monitor, Result
 from litlab.runs.resume import Resumed, resumed
 from litlab.sweeps.pruning import add_pruning
-from litlab.sweeps.stacked import replay_of_this_job
-from litlab.sweeps.stacking import is_trained
+from litlab.sweeps.stacks.stack import replay_of_this_job
+from litlab.sweeps.stacks.stackable import is_trained
 from litlab.sweeps.worker import free_memory
 from litlab.tasks.base import Task
 from litlab.tasks.losses import DivergedError

@@ -1,13 +1,40 @@
 """How many members of a stack the memory holds."""
 
+import sys
+from typing import Any
+
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from litlab.data.tensors import TensorData
+from litlab.distributed.memory import available
+from litlab.sweeps.stacks.member import Member, dtype_of, is_on_gpu
 from litlab.tasks.base import Task
 
 USED = 0.8  # of the memory that is free: the estimate leaves out what allocators and libraries take
 COPIES = 3  # of what a layer gives: the value, its gradient, and what a product takes on the way
+
+
+def fitting(config: DictConfig, processes: int) -> tuple[int, str]:
+    """How many jobs like this one can be trained at once, by the memory that is free; and why, in words.
+
+    Args:
+        config: of one of the jobs.
+        processes: how many share the memory.
+    """
+    member = Member(config)
+    data: Any = member.data
+    if not isinstance(data, TensorData):
+        return sys.maxsize, "they have batches of their own"
+    data.prepare_data()
+    data.setup("fit")  # its splits take memory, and stay in it for the stack
+    free = available()
+    if free is None or is_on_gpu(config):
+        return sys.maxsize, "the free memory is not known"
+    size = member_bytes(member.task, data, dtype_of(config).itemsize)
+    line = f"each takes about {size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+    return members_that_fit(free / processes, size), line + f" for {processes} processes" * (processes > 1)
 
 
 def members_that_fit(free: float, of_member: float) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 
 from litlab.sweeps.job import Job
 
-# The stack (`litlab.sweeps.stacked.Stack`) of the job that runs here, and the job's number in it. It is set around the
-# launcher, which passes nothing on to its jobs.
+# The stack (`litlab.sweeps.stacks.stack.Stack`) of the job that runs here, and the job's number in it. It is set around
+# the launcher, which passes nothing on to its jobs.
 CURRENT: ContextVar[Any] = ContextVar("CURRENT", default=None)
 MOST = 32  # members of a stack; more gain little
 

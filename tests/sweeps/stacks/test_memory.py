@@ -2,7 +2,7 @@
 
 import pytest
 
-from litlab.sweeps.stack_memory import member_bytes, members_that_fit
+from litlab.sweeps.stacks.memory import member_bytes, members_that_fit
 
 
 def test_what_is_free_is_shared_by_members_and_one_fits_always():

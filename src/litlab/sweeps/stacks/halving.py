@@ -10,8 +10,10 @@ from litlab.escape import one_line
 from litlab.sweeps.job import Job
 from litlab.sweeps.plan import Plan
 from litlab.sweeps.rungs import best, rungs
-from litlab.sweeps.stacked import Stack, StackedTraining, fitting, is_out_of_memory
-from litlab.sweeps.stacking import MOST, groups, refusal
+from litlab.sweeps.stacks.memory import fitting
+from litlab.sweeps.stacks.stack import Stack, is_out_of_memory
+from litlab.sweeps.stacks.stackable import MOST, groups, refusal
+from litlab.sweeps.stacks.training import StackedTraining
 from litlab.tasks.steps.replayed import Replay
 from litlab.tasks.steps.stacked import NotStackableError
 

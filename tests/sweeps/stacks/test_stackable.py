@@ -3,7 +3,7 @@
 import pytest
 
 from litlab.sweeps.job import Job
-from litlab.sweeps.stacking import groups, refusal, stacks
+from litlab.sweeps.stacks.stackable import groups, refusal, stacks
 
 STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 CHECKPOINT = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "filename": "best", "monitor": "val/loss"}

@@ -18,7 +18,7 @@ def both(compose):
     """Train jobs of these overrides alone and as a stack: for each the two results, with `folder`."""
     from litlab.runs.recording import recorded
     from litlab.runs.result import Result
-    from litlab.sweeps.stacked import Stack
+    from litlab.sweeps.stacks.stack import Stack
     from litlab.verbs.train import train
 
     def run(config):
@@ -340,53 +340,11 @@ def test_in_float32_linear_layers_give_the_bits(both):
     ],
 )
 def test_a_stack_that_cannot_be_built_says_why(compose, capsys, words, line):
-    from litlab.sweeps.stacked import Stack
+    from litlab.sweeps.stacks.stack import Stack
 
     stack = Stack([compose("data=digits", *words.split(), f"seed={seed}") for seed in (0, 1)])
     assert [stack.replay(0), stack.replay(1)] == [None, None]
     assert capsys.readouterr().out.splitlines() == [line]
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Stand for trainings of numbers: more than three at once do not fit, and no stack with a five works."""
-    from litlab.sweeps import stacked
-
-    class Training:
-        def __init__(self, configs):
-            self.configs = configs
-
-        def run(self):
-            if len(self.configs) > 3:
-                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
-            if 5 in self.configs:
-                raise ValueError("five")
-            return [f"{each} of {len(self.configs)}" for each in self.configs]
-
-    monkeypatch.setattr(stacked, "StackedTraining", Training)
-    return stacked
-
-
-def test_out_of_memory_halves_the_stack_and_any_other_failure_parts_it(trainings, capsys):
-    stack = trainings.Stack(range(7))
-    found = [stack.replay(number) for number in range(7)]
-    assert found == ["0 of 3", "1 of 3", "2 of 3", None, None, None, "6 of 1"]
-    assert capsys.readouterr().out.splitlines() == [
-        "out of memory: 3 instead of 7 jobs are trained at once",
-        "3 jobs are trained one by one, as their stack failed: five",
-    ]
-
-
-def test_memory_limits_the_stack(trainings, monkeypatch, compose, capsys):
-    monkeypatch.setattr(trainings, "available", lambda: 3e6)
-    configs = [compose("data=digits", "model.hidden_sizes=[8]", f"seed={seed}") for seed in range(5)]
-    stack = trainings.Stack(configs, by_memory=True)
-    assert stack.replay(0).endswith(" of 2") and stack.has_trained(1) and not stack.has_trained(2)
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("2 of 5 jobs are trained at once: each takes about 1 MB, and 3 MB are free")
-    assert trainings.Stack(configs, by_memory=True, processes=2).replay(3).endswith(" of 1")
-    monkeypatch.setattr(trainings, "available", lambda: None)
-    assert trainings.Stack(configs[:3], by_memory=True).replay(0).endswith(" of 3"), "not known: no limit"
 
 
 @pytest.mark.slow

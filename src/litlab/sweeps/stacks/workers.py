@@ -50,7 +50,7 @@ class WorkerStacks:
         jobs = self.stacks.get(HydraConfig.get().sweep.subdir)
         if jobs is None:
             return self.task(config)
-        from litlab.sweeps.stacked import Stack  # here, because it imports torch
+        from litlab.sweeps.stacks.stack import Stack  # here, because it imports torch
 
         composer = Composer(self.context, self.config)
         launcher = launcher_here(self.context, self.task, self.config)
