@@ -12,6 +12,10 @@ from litlab.tasks.classification import Classification
 from litlab.tasks.regression import Regression
 from litlab.tasks.steps.stacked import NotStackableError
 
+# Classes. Along fewer numbers than a vector of the CPU holds, torch's log-softmax takes them one by one. Across samples
+# it gives the same bits in a seventh of the time: 1,024 samples of 10 classes, AVX-512.
+FEW = 16
+
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -40,16 +44,23 @@ def stacked_objective(tasks: Sequence[Task], like: Tensor) -> Objective:
 
 def _classification(weight: Tensor | None, smoothing: Tensor | None) -> Objective:
     def objective(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        flat, labels, shape = outputs.flatten(0, 1), targets.flatten(), targets.shape
-        total = shape[1] if weight is None else weight[targets].sum(1)
-        loss = F.cross_entropy(flat, labels, weight, reduction="none").view(shape).sum(1) / total
+        shape, labels, of_labels = targets.shape, targets.flatten(), None if weight is None else weight[targets]
+        total = shape[1] if of_labels is None else of_labels.sum(1)
+        rows, axis = (outputs.flatten(0, 1), 1) if outputs.shape[2] >= FEW else (_by_class(outputs), 0)
+        logs = rows.log_softmax(axis)
+        losses = -logs.gather(axis, labels.unsqueeze(axis)).view(shape)
+        loss = (losses if of_labels is None else losses * of_labels).sum(1) / total
         if smoothing is not None:
-            logs = flat.log_softmax(1)
-            even = -(logs.sum(1) if weight is None else logs @ weight).view(shape).sum(1) / total
+            even = -(logs.sum(axis) if weight is None else logs.movedim(axis, 1) @ weight).view(shape).sum(1) / total
             loss = (1 - smoothing) * loss + smoothing / outputs.shape[2] * even
         return loss, loss
 
     return objective
+
+
+def _by_class(outputs: Tensor) -> Tensor:
+    """(K, N, C) to (C, K * N)."""
+    return outputs.permute(2, 0, 1).flatten(1)
 
 
 def _binary(weight: Tensor | None) -> Objective:

@@ -51,6 +51,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
+        gradient = gradient.contiguous()  # else sums go another way, to other last bits than a member's own
         of_inputs, of_weight, of_bias = ctx.needs_input_grad
         return (
             torch.bmm(gradient, weight) if of_inputs else None,
