@@ -215,3 +215,8 @@ def test_folders_and_labels_have_the_columns_names():
     values = swept_values([f"++{swept[0]}=drop", f"++{swept[1]}=text", f"{LR}=0.1"], swept)
     assert values == {"x.1": "drop", "종류": "text", "lr": "0.1"}
     assert folder_name(2, values) == "2_x.1=drop,종류=text,lr=0.1"
+
+
+def test_values_in_a_list_are_readable_in_any_script():
+    board = rank([job({"model.hidden_sizes": ["한국어"]}), job({"model.hidden_sizes": ["b"]}, 0.5)])
+    assert table(board, 1)[1][1] == '["한국어"]'
