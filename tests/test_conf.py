@@ -72,6 +72,7 @@ def test_every_yaml_says_what_it_is_for():
     for group, names in CHOICES.items():
         for name, purpose in names.items():
             assert len(purpose) > 3, f"conf/{group}/{name}.yaml"
+            assert purpose.endswith((".", ":", ")")), f"conf/{group}/{name}.yaml: --help shows half a sentence"
 
 
 def test_the_experiment_of_the_document(compose):

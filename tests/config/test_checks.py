@@ -289,3 +289,10 @@ def test_a_device_without_a_driver_is_refused_where_the_run_will_be(compose, mon
     refused = "trainer.accelerator=gpu: PyTorch finds none on this machine; use trainer=cpu"
     assert told(config) == [refused]
     check(config, here=False)
+
+
+def test_a_loss_of_the_users_own_is_offered():
+    from litlab.config.values import describe
+
+    hint = signature("litlab.tasks.regression.Regression").parameters["loss"].hint
+    assert describe(hint) == "one of mse, mae, huber, or a class, such as {_target_: torch.nn.NAME}"

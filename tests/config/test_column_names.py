@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from litlab.config.arguments import arguments
-from litlab.config.column_names import decode, encoded, typed
+from litlab.config.column_names import decode, decoded, encoded, typed
 from litlab.errors import RequestError
 
 
@@ -81,3 +81,12 @@ def test_a_composed_config_has_the_columns_names(tmp_path):
     )
     config = compose("train", words)
     assert dict(config.data.columns) == {"종류=": "drop", "id": "drop"} and config.data.target == "값"
+
+
+@pytest.mark.parametrize("name", ["x.1", "area, m²", "종류", "종류=", "it's", "plain"])
+def test_a_decoded_word_is_the_one_that_was_typed(name):
+    word = f"data.columns.{name}=category"
+    assert decoded(encoded(word)) == decoded(f"++{encoded(word)}") == word
+    assert decoded(encoded(word).removesuffix("=category")) == f"data.columns.{name}"
+    assert decoded("data.columns.utf8_abc=drop") == "data.columns.utf8_abc=drop"  # not encoded: an odd digit
+    assert decoded("data.target=utf8_61") == "data.target=utf8_61"

@@ -95,3 +95,11 @@ def test_texts_are_no_markup():
         found = json.dumps(json.loads(text), ensure_ascii=False)
         assert "&lt;a" in found and "<a" not in found and "\u202e" not in found
     assert plain("<b>&\x1b") == "&lt;b&gt;&amp;\\x1b"
+
+
+def test_equal_values_have_one_label_in_the_middle_of_the_metrics_axis():
+    for mode in ("max", "min"):
+        setting = Setting("lr", [0.1, 0.2])
+        figure = parallel_coordinates([setting], [[0.1], [0.2]], np.array([0.9, 0.9]), NONE[:2], "val/accuracy", mode)
+        assert [(each.y, each.text) for each in figure.layout.annotations if each.x == 1] == [(0.5, "0.9")]
+        assert [each for each in figure.data[-1].y if each is not None][-1] == 0.5

@@ -136,6 +136,14 @@ def test_parallel_coordinates_lead_each_row_through_its_values(mode):
     canvas.pixels(figure)
 
 
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_equal_values_have_one_label_in_the_middle_of_the_metrics_axis(mode):
+    values = [[0.01, 32, "cnn"], [0.1, 64, "mlp"]]
+    axes = parallel_coordinates([LR, BATCH, MODEL], values, np.array([0.625, 0.625]), "val/accuracy", mode).axes[0]
+    assert [text.get_text() for text in axes.texts if text.xy[0] == 3] == ["0.625"]
+    assert axes.lines[0].get_xydata()[-1].tolist() == [3, 0.5]
+
+
 RATES = [1e-4, 7e-4, 2e-3, 1e-2, 4e-2, 3e-1]
 RATE, DROPOUT = Setting("optimizer.lr", RATES), Setting("model.dropout", [0.05, 0.1, 0.2, 0.25, 0.4, 0.5])
 MEANS = np.array([0.25, 0.875, 0.5, 0.875, 0.75, np.nan])

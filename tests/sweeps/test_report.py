@@ -188,3 +188,35 @@ def test_paths_are_quoted_for_a_shell(capsys, monkeypatch, tmp_path):
     result = Result.from_dict(job(parameters=1, seconds_training=1.0, samples_per_second=None))
     print_result(result, folder / "0", folder)
     assert f"curves tensorboard --logdir '{folder}'" in " ".join(capsys.readouterr().out.split())
+
+
+def test_columns_of_a_table_have_their_own_names(capsys):
+    area, kind = "data.columns.utf8_617265612c206dc2b2", "data.columns.utf8_eca285eba598"
+
+    def of(best, **types):
+        words = [f"++{area}={types['area']}", f"++{kind}={types['kind']}"]
+        one = job({}, best) | {"swept": [area, kind], "overrides": words}
+        one["settings"]["data"]["columns"] = {"area, m²": types["area"], "종류": types["kind"]}
+        return one
+
+    board = rank([of(0.9, area="number", kind="category"), of(0.8, area="number", kind="drop")])
+    assert board.columns == ["data.columns.area, m²", "data.columns.종류"]
+    lines = printed(capsys, board)
+    assert lines[1].startswith("rank area, m² 종류 val/accuracy") and lines[2].startswith("1 number category 0.9")
+    command = "the winner: python scripts/train.py 'data.columns.area, m²=number' data.columns.종류=category"
+    assert command.replace("data.columns.종류=category", "'data.columns.종류=category'") in lines
+    assert "utf8_" not in as_csv(board) + as_markdown(board)
+
+
+def test_folders_and_labels_have_the_columns_names():
+    from litlab.sweeps.naming import folder_name, swept_values
+
+    swept = ["data.columns.utf8_782e31", "data.columns.utf8_eca285eba598", LR]
+    values = swept_values([f"++{swept[0]}=drop", f"++{swept[1]}=text", f"{LR}=0.1"], swept)
+    assert values == {"x.1": "drop", "종류": "text", "lr": "0.1"}
+    assert folder_name(2, values) == "2_x.1=drop,종류=text,lr=0.1"
+
+
+def test_values_in_a_list_are_readable_in_any_script():
+    board = rank([job({"model.hidden_sizes": ["한국어"]}), job({"model.hidden_sizes": ["b"]}, 0.5)])
+    assert table(board, 1)[1][1] == '["한국어"]'

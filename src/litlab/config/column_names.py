@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 COLUMNS = "data.columns"
 PLAIN = re.compile(r"[\w-]+", re.ASCII)
 ENCODED = "utf8_"  # and the name's bytes, in hexadecimal digits
+WORD = re.compile(rf"({re.escape(COLUMNS)}\.){ENCODED}((?:[0-9a-f]{{2}})+)(?==|$)")
 
 
 def typed(name: str, kind: str) -> str:
@@ -25,6 +26,13 @@ def encoded(word: str) -> str:
     if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"":
         name = name[1:-1]
     return word if PLAIN.fullmatch(name) else f"{before}{COLUMNS}.{ENCODED}{name.encode().hex()}={kind}"
+
+
+def decoded(word: str) -> str:
+    """To show: a word, or the setting that it sets, with the column's own name, as one types it."""
+    word = word.removeprefix("++") if word.startswith(f"++{COLUMNS}.") else word
+    found = WORD.match(word)
+    return found[1] + bytes.fromhex(found[2]).decode(errors="replace") + word[found.end() :] if found else word
 
 
 def decode(config: DictConfig) -> None:

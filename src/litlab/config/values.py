@@ -137,6 +137,8 @@ def describe(hint: Any, default: Any = None) -> str:
     others = [each for each in others if (get_origin(each) or each) is not dict] or others  # dicts are hard to type
     words = map(_words, [*others, *([Literal[literals]] if literals else [])])
     text = ", or ".join(dict.fromkeys(words)) or "an object (_target_: ...)"
+    if literals and any(each is Instance for each in _alternatives(hint)):
+        text += ", or a class, such as {_target_: torch.nn.NAME}"
     example = _example(parts, default)
     return text + ("" if example is None else f", such as {example}") + (", or null" if NoneType in parts else "")
 

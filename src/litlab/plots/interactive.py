@@ -14,7 +14,7 @@ import numpy as np
 from litlab.escape import printable
 from litlab.plots.canvas import BLUE, COLOURS, GREY, ORANGE, Array, shortened
 from litlab.plots.setting import Setting
-from litlab.plots.sweep import colour_range
+from litlab.plots.sweep import colour_range, metric_marks
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -55,6 +55,8 @@ def parallel_coordinates(
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
     better, complete = height if mode == "max" else 1 - height, known & ~unranked
+    of_metric = metric_marks(means, low, high)
+    height = height if len(of_metric) > 1 else np.full(len(means), of_metric[0][0])
     ranked = np.flatnonzero(complete)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
     ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.zeros(len(means))
@@ -71,10 +73,7 @@ def parallel_coordinates(
         rows = ranked[bins == number]
         _add_lines(figure, lines[rows], rows, {"color": colours[number], "width": 1.3})
     _add_lines(figure, lines[ranked[-1:]], ranked[-1:], {"color": ORANGE, "width": 3})
-    ends = [f"{low + fraction * (high - low):.4g}" for fraction in np.linspace(0, 1, 5)]
-    ends[0] = f"≤ {ends[0]}" if means[known].min() < low else ends[0]
-    ends[-1] = f"≥ {ends[-1]}" if means[known].max() > high else ends[-1]
-    marks = [*(axis.marks() for axis in axes), list(zip(np.linspace(0, 1, 5), ends, strict=True))]
+    marks = [*(axis.marks() for axis in axes), of_metric]
     style: dict[str, Any] = {"showarrow": False, "xanchor": "left", "xshift": 4, "font": {"size": 11}}
     style |= {"bgcolor": "rgba(255,255,255,0.75)", "borderpad": 1}
     figure.update_layout(  # all at once: to add them one by one takes a second

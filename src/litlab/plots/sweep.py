@@ -218,7 +218,8 @@ def parallel_coordinates(
     figure, axes = new_figure(min(2.5 + 1.6 * len(settings), 18), 4.8)
     known, (low, high) = np.isfinite(means), colour_range(means, mode)
     height = np.nan_to_num((means - low) / (high - low)).clip(0, 1)
-    better = height if mode == "max" else 1 - height
+    better, marks = height if mode == "max" else 1 - height, metric_marks(means, low, high)
+    height = height if len(marks) > 1 else np.full(len(means), marks[0][0])
     ranked = np.flatnonzero(known)[::-1]  # of equal ones the first row is the best, which is drawn last, on top
     ranked = ranked[np.argsort(better[ranked], kind="stable")]
     offsets = np.empty(len(means))
@@ -233,10 +234,7 @@ def parallel_coordinates(
     axes.plot(*lines[ranked[-1]].T, color=ORANGE, linewidth=2.5, marker="o", markersize=5)
     for k, setting in enumerate(settings):
         _draw_coordinate(axes, k, setting.marks())
-    labels = [f"{low + fraction * (high - low):.4g}" for fraction in np.linspace(0, 1, 5)]
-    labels[0] = f"≤ {labels[0]}" if means[known].min() < low else labels[0]
-    labels[-1] = f"≥ {labels[-1]}" if means[known].max() > high else labels[-1]
-    _draw_coordinate(axes, len(settings), list(zip(np.linspace(0, 1, 5), labels, strict=True)))
+    _draw_coordinate(axes, len(settings), marks)
     axes.set_xticks(range(len(settings) + 1), [*(setting.name for setting in settings), metric])
     axes.set(xlim=(-0.15, len(settings) + 0.35), ylim=(-0.05, 1.05), yticks=[])
     axes.spines[:].set_visible(False)
@@ -252,6 +250,22 @@ def _draw_coordinate(axes: Axes, x: float, marks: Sequence[tuple[float, str]]) -
     for height, label in marks:
         text = axes.annotate(label, (x, height), (5, 0), textcoords="offset points", va="center", fontsize=8)
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])  # legible on top of lines
+
+
+def metric_marks(means: Array, low: float, high: float) -> list[tuple[float, str]]:
+    """What to write along the axis of a metric, as (fraction, label); of equal values the one, in the middle.
+
+    Args:
+        means: NaN where there is none.
+        low, high: its ends, see `colour_range`, which are apart even if the values are equal.
+    """
+    lowest, highest = np.nanmin(means), np.nanmax(means)
+    if lowest == highest:
+        return [(0.5, f"{lowest:.4g}")]
+    labels = [f"{low + fraction * (high - low):.4g}" for fraction in np.linspace(0, 1, 5)]
+    labels[0] = f"≤ {labels[0]}" if lowest < low else labels[0]
+    labels[-1] = f"≥ {labels[-1]}" if highest > high else labels[-1]
+    return list(zip(np.linspace(0, 1, 5).tolist(), labels, strict=True))
 
 
 def colour_range(means: Array, mode: str) -> tuple[float, float]:

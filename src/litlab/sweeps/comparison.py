@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from litlab import escape
+from litlab.config.column_names import decoded
 from litlab.plots.canvas import shortened
 from litlab.plots.sweep import curves_beside
 from litlab.plots.training import RANGES
@@ -55,7 +56,7 @@ class Comparison:
         first = [group[0] for group in groups]
         names = distinguishing_settings(first)  # with swept ones that may be the same in these
         columns = [name for name in names if len({comparable([job.value(name)]) for job in first}) > 1]
-        return cls([Row.of(group, columns) for group in groups], columns)
+        return cls([Row.of(group, columns) for group in groups], [*map(decoded, columns)])
 
     @property
     def labels(self) -> list[str]:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict, read_write
 
 from litlab.compat.hydra import typed_words
+from litlab.config.column_names import decoded
 from litlab.errors import RequestError
 from litlab.files import read_file
 from litlab.runs import reading
@@ -87,7 +88,7 @@ def typed(folder: Path) -> list[str]:
         words = yaml.safe_load(read_file(folder / REQUEST))["hydra"]["overrides"]
         of_hydra = [str(word) for word in words.get("hydra") or ()]
         own = [word for word in of_hydra if not word.startswith(("hydra.mode=", "hydra.sweep.dir="))]  # set by `claim`
-        return [*map(str, words["task"]), *own]
+        return [decoded(str(word)) for word in (*words["task"], *own)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return []
 

@@ -160,7 +160,7 @@ def as_typed(value: Any) -> str:
     """A value as one would type it, in full precision; nothing for None."""
     if value is None or isinstance(value, str):
         return value or ""
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=False)
 
 
 def comparable(values: Iterable[Any]) -> str:

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from litlab.config.column_names import decoded
 from litlab.errors import RequestError
 from litlab.escape import one_line
 from litlab.runs import reading
@@ -128,7 +129,7 @@ def rank(results: Sequence[JobResult]) -> Leaderboard:
     if more := len(names) - len(shown):
         warnings.append(f"{more:,} more settings differ, but have no column")
     warnings += _warnings(rows)
-    return Leaderboard(shown, rows, Counter(job.status for job in [*jobs, *unreadable]), warnings)
+    return Leaderboard([*map(decoded, shown)], rows, Counter(job.status for job in [*jobs, *unreadable]), warnings)
 
 
 def without_duplicates(results: Sequence[JobResult]) -> list[JobResult]:

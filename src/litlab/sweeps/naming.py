@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from litlab.config.column_names import COLUMNS, decoded
+
 MAX_BYTES = 99  # of a folder's name
 LONG_NUMBER = re.compile(r"-?\d*\.\d{5,}(e-?\d+)?")  # as a search draws them
 
@@ -13,9 +15,12 @@ def key_of(override: str) -> str:
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """For each setting the shortest suffix of its name that is unique: optimizer.lr is lr."""
+    """For each setting the shortest suffix of its name that is unique: optimizer.lr is lr; of a column, its name."""
     short = {}
     for key in keys:
+        if key.startswith(f"{COLUMNS}."):
+            short[key] = decoded(key).removeprefix(f"{COLUMNS}.")
+            continue
         parts = key.split(".")
         ends = (".".join(parts[-length:]) for length in range(1, len(parts) + 1))
         short[key] = next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1), key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median_low
 from typing import Any
 
+from litlab.config.column_names import decoded
 from litlab.escape import one_line
 from litlab.runs.number_format import number_format
 from litlab.sweeps.job_result import REPLICATES, UNREADABLE, JobResult, comparable, sort_key
@@ -130,7 +131,7 @@ class Row:
     def overrides(self) -> list[str]:
         """What to type to train this setting; without the seeds and folds, if there are several."""
         words = (self.completed or self.jobs)[0].own_overrides
-        return [word for word in words if len(self.jobs) == 1 or key_of(word) not in REPLICATES]
+        return [decoded(word) for word in words if len(self.jobs) == 1 or key_of(word) not in REPLICATES]
 
     @property
     def replicates(self) -> list[str]:

@@ -91,6 +91,7 @@ BROKEN = {  # the file's name, content, target: what is told
     "not excel": ("t.xlsx", b"hello", "y", r"cannot be read as an Excel file|needs? the extra"),
     "suffix": ("t.json", b"{}", "y", "its name ends in .json, and tables are CSV, TSV"),
     "no suffix": ("table", GOOD, "y", "its name ends in nothing, and tables are CSV, TSV"),
+    "comma": ("t.csv", 'a,"area, m²",b\n1,2,3\n', "y", r'there are a, "area, m²", b$'),
     "control": ("t.csv", "a,\x1b[31mb\n1,2\n", "y", r"there are a, \\x1b\[31mb"),
     "no target": ("t.csv", GOOD, None, r"data\.target=: name the column to predict: a, b, y"),
 }

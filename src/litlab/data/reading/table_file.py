@@ -158,7 +158,9 @@ def check_columns(settings: Mapping[str, Any], names: Sequence[str]) -> None:
     """
     asked = [(name, settings.get(name)) for name in ("target", *DIVIDING)]
     asked += [(name, each) for name in ("drop", "columns") for each in settings.get(name) or ()]
-    has = ", ".join(map(printable, names[:8])) + (", ..." if len(names) > 8 else "")
+    has = ", ".join(f'"{name}"' if "," in name else name for name in map(printable, names[:8])) + (
+        ", ..." if len(names) > 8 else ""
+    )
     problems = [
         f"data.{setting}{'.' if setting == 'columns' else '='}{printable(str(name))}: there is no such column"
         f"{suggestion(str(name), names)}; there are {has}"
