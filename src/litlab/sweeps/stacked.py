@@ -401,7 +401,9 @@ class StackedTraining:
             inputs = self.inputs.index_select(0, index).unflatten(0, shape)
             targets = self.network.expanded(self.targets.index_select(0, index).unflatten(0, shape))
             minimized, loss = self.losses(inputs, targets)
-            gradients = torch.autograd.grad(minimized.sum(), self.weights)
+            gradients = torch.autograd.grad(minimized.sum(), self.weights, allow_unused=True)
+            if any(each is None for each in gradients):
+                raise NotStackableError("not all of its weights take part in its outputs")
             self.clip(gradients)
             self.update(gradients, of_step)
             losses.append(loss.detach())
