@@ -168,6 +168,16 @@ def test_in_float64_a_member_is_its_serial_run(both, case):
 
 
 @pytest.mark.slow
+def test_members_read_inputs_that_are_kept_as_stored(both, tmp_path):
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", x=draw.integers(0, 255, (300, 12), dtype=np.uint8), y=draw.integers(0, 3, 300))
+    common = f"data=arrays data.file={tmp_path / 'own.npz'} task=classification data.batch_size=32"
+    assert compare(both(["seed=0", "seed=1"], "trainer.precision=64-true trainer.max_epochs=2", common), 1e-10) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["sgd", "adamw", "class weights"])
 def test_a_compiled_stack_is_compiled_once_and_its_members_are_their_serial_runs(both, case):
     common, jobs = CASES[case]
