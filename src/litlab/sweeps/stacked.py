@@ -332,7 +332,7 @@ class StackedTraining:
         self.loaders = [
             TensorLoader(
                 index, index, data.batch_size, shuffle=data.shuffle, drop_last=data.drop_last, seed=seed,
-                epoch=lambda: self.epoch, passes=data.passes_per_epoch,
+                epoch=lambda: self.epoch, passes=data.passes,
             )
             for seed in seeds
         ]  # fmt: skip
