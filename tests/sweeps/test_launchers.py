@@ -217,7 +217,10 @@ def test_a_ray_cluster_loses_only_the_killed_job(tmp_path):
     assert report["stranger"]["results"] == [], "the cluster took a job without its token"
     assert report["stranger"]["code"] == 1
     alone = report["alone"]
-    assert (alone["code"], [each["status"] for each in alone["results"]]) == (0, ["completed"] * 2), alone["text"]
+    found = [(each["status"], each.get("stacked")) for each in alone["results"]]
+    assert (alone["code"], found) == (0, [("completed", 2)] * 4), alone["text"]
+    workers = {(each["settings"]["optimizer"]["lr"], each["process"]["pid"]) for each in alone["results"]}
+    assert len(workers) == 2, "a rate's seeds are the stack of one worker"
     for number, stopped in zip((2, 15), report["stopped"], strict=True):
         assert stopped["code"] == 128 + number, stopped["text"]
         assert {each["status"] for each in stopped["results"]} == {"interrupted"}

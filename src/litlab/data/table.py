@@ -9,7 +9,6 @@ import polars as pl
 import torch
 
 from litlab.config.values import PositiveInt, SizeOrFraction
-from litlab.data.loader import Chunks, TensorLoader
 from litlab.data.partition import Partition, Rows
 from litlab.data.preprocessing.column_types import KINDS
 from litlab.data.preprocessing.encoding import TableEncoding
@@ -193,12 +192,13 @@ class Table(TensorData):
         everything = Split(inputs, targets)
         return {part: everything.take(torch.from_numpy(rows)) for part, rows in parts.items()}
 
-    def train_dataloader(self) -> TensorLoader | Chunks:
-        """As `TensorData`'s; passes_per_epoch=auto is decided here, for it depends on the batches."""
-        if self.is_auto:
-            batches = math.ceil(len(self.splits["train"].inputs) / self.batch_size)
-            self.passes_per_epoch = max(math.ceil(STEPS / batches), PASSES if batches <= LARGE else 1)
-        return super().train_dataloader()
+    @property
+    def passes(self) -> int:
+        """Passes over the training split in one epoch; those of auto depend on the batches."""
+        if not self.is_auto:
+            return self.passes_per_epoch
+        batches = math.ceil(len(self.splits["train"].inputs) / self.batch_size)
+        return max(math.ceil(STEPS / batches), PASSES if batches <= LARGE else 1)
 
     def _with_test_file(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
         """The rows of both files, and which are of the test file."""

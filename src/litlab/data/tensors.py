@@ -118,6 +118,11 @@ class TensorData(L.LightningDataModule):
         return self.folds is not None or self.val_size > 0
 
     @property
+    def passes(self) -> int:
+        """Passes over the training split in one epoch; known once it is loaded."""
+        return self.passes_per_epoch
+
+    @property
     def spec(self) -> DataSpec | None:
         """The specification for predictions; None where a subclass prepares inputs in its own way."""
         own = ("setup", "_final_splits", "raw_splits", "on_before_batch_transfer", "on_after_batch_transfer")
@@ -229,7 +234,7 @@ class TensorData(L.LightningDataModule):
             drop_last=self.drop_last,
             seed=torch.initial_seed(),  # as given to seed_everything
             epoch=lambda: trainer.current_epoch,
-            passes=self.passes_per_epoch,
+            passes=self.passes,
         )
         size = getattr(trainer.lightning_module, "steps_per_execution", 1)
         if getattr(trainer.lightning_module, "replay", None) is not None:

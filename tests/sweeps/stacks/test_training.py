@@ -168,6 +168,28 @@ def test_in_float64_a_member_is_its_serial_run(both, case):
 
 
 @pytest.mark.slow
+def test_members_read_inputs_that_are_kept_as_stored(both, tmp_path):
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", x=draw.integers(0, 255, (300, 12), dtype=np.uint8), y=draw.integers(0, 3, 300))
+    common = f"data=arrays data.file={tmp_path / 'own.npz'} task=classification data.batch_size=32"
+    assert compare(both(["seed=0", "seed=1"], "trainer.precision=64-true trainer.max_epochs=2", common), 1e-10) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passes", ["auto", 2])
+def test_members_take_the_passes_of_a_table(both, tmp_path, passes):
+    rows = [f"{number % 7},{number % 3},{number % 7 - number % 3}" for number in range(100)]
+    (tmp_path / "own.csv").write_text("\n".join(["a,b,price", *rows]))
+    common = (
+        f"data=table data.file={tmp_path / 'own.csv'} data.target=price task=regression data.passes_per_epoch={passes}"
+    )
+    pairs = both(["seed=0", "seed=1"], "trainer.precision=64-true trainer.max_epochs=2", common)
+    assert compare(pairs, 1e-10) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["sgd", "adamw", "class weights"])
 def test_a_compiled_stack_is_compiled_once_and_its_members_are_their_serial_runs(both, case):
     common, jobs = CASES[case]

@@ -105,10 +105,70 @@ class Odd(nn.Module):
         return (inputs * self.scale).cumsum(1)
 
 
+class Trained(nn.Module):
+    """Another function in training than outside of it, but for a part that is never in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.frozen = nn.Parameter(torch.randn(3)), nn.Identity().eval()
+
+    def forward(self, inputs):
+        return inputs * self.scale + (2 if self.training else 1) + (4 if self.frozen.training else 3)
+
+
+class Drawn(nn.Module):
+    """With a random number of its own, which is not a weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.features = nn.Parameter(torch.randn(3)), torch.randn(3)
+
+    def forward(self, inputs):
+        return inputs * self.scale * self.features
+
+
+class Learned(nn.Module):
+    """One that `Task.setup` gives the training split's inputs."""
+
+    def learn_inputs(self, inputs):
+        """Whatever it makes of them."""
+
+
+class Noisy(Drawn):
+    """One that draws in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = torch.ones(3)
+
+    def forward(self, inputs):
+        return super().forward(inputs + torch.randn_like(inputs))
+
+
+def with_one_activation(**settings):
+    activation = nn.ELU(**settings)  # in two places
+    return nn.Sequential(nn.Linear(3, 4), activation, nn.Linear(4, 4), activation, nn.Linear(4, 2))
+
+
+def with_one_layer():
+    layer = nn.Linear(3, 3)
+    return nn.Sequential(layer, nn.Tanh(), layer)
+
+
+def with_a_hook(register):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    register(model[0])
+    return model
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: MLP((3,), 2, [5, 4], "GELU"),
+        with_one_activation,
+        lambda: with_one_activation(inplace=True),
+        lambda: nn.Sequential(nn.Unflatten(1, (3, 1)), nn.Linear(1, 4), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)),
+        lambda: nn.Sequential(Trained(), nn.Linear(3, 2)),
         lambda: MLP((3,), 2, [NARROW]),
         lambda: MLP((1, 3), 1, [], "ReLU"),
         lambda: nn.Sequential(nn.Linear(3, 5, bias=False), nn.Tanh(), nn.Linear(5, 3), Odd()),
@@ -132,6 +192,14 @@ def test_a_stack_gives_what_each_member_gives(make, batches):
             torch.testing.assert_close(network.weights[name].grad[number], weight.grad, rtol=0, atol=1e-12)
 
 
+def test_a_users_module_is_in_training_only_in_training():
+    models = [nn.Sequential(Trained()) for _ in range(3)]
+    network, inputs = StackedNetwork(models, []), torch.randn(1, 6, 3)
+    for network.training, offset in ((True, 5), (False, 4), (True, 5)):
+        scales = torch.stack([model[0].scale for model in models])
+        torch.testing.assert_close(network(inputs), inputs * scales.unsqueeze(1) + offset)
+
+
 @pytest.mark.parametrize("batches", [1, 2, 4])
 def test_gradients_lie_in_memory_as_their_weights(batches):
     network = StackedNetwork([MLP((3,), 2, [5, 4]) for _ in range(4)], [])  # else an update takes longer than a step
@@ -140,7 +208,7 @@ def test_gradients_lie_in_memory_as_their_weights(batches):
 
 
 def test_dropout_is_that_of_each_members_own_stream():
-    models = [MLP((3,), 2, [50], dropout=rate) for rate in (0.5, 0.5, 0.2)]
+    models = [nn.Sequential(nn.Dropout(0.0), MLP((3,), 2, [50], dropout=rate)) for rate in (0.5, 0.5, 0.2)]
     seeds = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
     network = StackedNetwork(models, [seeds[0], seeds[0], seeds[1]])
     inputs = torch.randn(1, 6, 3)
@@ -161,8 +229,23 @@ def test_dropout_is_that_of_each_members_own_stream():
         ([MLP((3,), 2, [4], dropout=0.1), MLP((3,), 2, [4])], "its weights have other shapes"),
         ([nn.BatchNorm1d(3)], "BatchNorm1d cannot be stacked"),
         ([CNN((1, 8, 8), 2, [4], batch_norm=False)], "Conv2d would not be faster in a stack"),
+        ([Drawn(), Drawn()], "Drawn has other features in each job"),
+        ([nn.Sequential(nn.LeakyReLU(slope)) for slope in (0.1, 0.2)], "LeakyReLU has other negative_slope in each"),
+        ([Learned()], "Learned learns from the inputs before training"),
+        ([with_one_layer()], "its layers share weights"),
+        ([with_a_hook(lambda each: each.register_forward_hook(print))], "it has hooks"),
+        ([with_a_hook(lambda each: each.register_forward_pre_hook(print))], "it has hooks"),
+        ([with_a_hook(lambda each: each.register_full_backward_hook(print))], "it has hooks"),
+        ([with_a_hook(lambda each: each.weight.register_hook(print))], "it has hooks"),
+        ([with_a_hook(lambda each: each.weight.register_post_accumulate_grad_hook(print))], "it has hooks"),
     ],
 )
 def test_a_network_that_cannot_be_stacked_is_refused(models, why):
     with pytest.raises(NotStackableError, match=why):
         StackedNetwork(models, [torch.Generator()] * len(models))
+
+
+def test_a_module_that_vmap_does_not_take_is_refused_with_its_reason():
+    network = StackedNetwork([Noisy(), Noisy()], [])
+    with pytest.raises(NotStackableError, match="Noisy cannot be stacked: vmap: called random operation while"):
+        network(torch.randn(1, 6, 3))

@@ -11,6 +11,7 @@ from torch import Tensor
 from litlab import signals
 from litlab.config.job import in_sweep, sweep_folder
 from litlab.data.loader import TensorLoader
+from litlab.data.stored import StoredInputs
 from litlab.data.tensors import TensorData
 from litlab.sweeps.folder import enforce_time_limit, timed_out
 from litlab.sweeps.stacks.member import Member, dtype_of, is_mixed, is_on_gpu
@@ -83,7 +84,7 @@ class StackedTraining:
         self.loaders = [
             TensorLoader(
                 index, index, data.batch_size, shuffle=data.shuffle, drop_last=data.drop_last, seed=seed,
-                epoch=lambda: self.epoch, passes=data.passes_per_epoch,
+                epoch=lambda: self.epoch, passes=data.passes,
             )
             for seed in seeds
         ]  # fmt: skip
@@ -103,8 +104,11 @@ class StackedTraining:
         with self.autocast:
             return self.objective(self.network(inputs).to(self.dtype), targets)
 
-    def _moved(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else tensor.dtype)
+    def _moved(self, values: Any) -> Any:
+        """On the device, and in the weights' dtype; stored inputs only once they are taken."""
+        if isinstance(values, StoredInputs):
+            return values.to(self.device)
+        return values.to(self.device, self.dtype if values.is_floating_point() else values.dtype)
 
     def run(self, until: int | None = None) -> list[Replay]:
         """Train, to an epoch or to the end; what each job's own training would have been, in their order."""
@@ -150,10 +154,12 @@ class StackedTraining:
             signals.check()
             index = torch.cat([batch[0] for batch in batches]) if len(batches) > 1 else batches[0][0]
             shape = (len(batches), len(batches[0][0]))
-            inputs = self.inputs.index_select(0, index).unflatten(0, shape)
+            inputs = self._moved(self.inputs.index_select(0, index)).unflatten(0, shape)
             targets = self.network.expanded(self.targets.index_select(0, index).unflatten(0, shape))
             minimized, loss = self.losses(inputs, targets)
-            gradients = torch.autograd.grad(minimized.sum(), self.weights)
+            gradients = torch.autograd.grad(minimized.sum(), self.weights, allow_unused=True)
+            if any(each is None for each in gradients):
+                raise NotStackableError("not all of its weights take part in its outputs")
             self.clip(gradients)
             self.update(gradients, of_step)
             losses.append(loss.detach())
@@ -205,7 +211,7 @@ class StackedTraining:
         for inputs, targets in loader:
             signals.check()
             with self.autocast:
-                outputs = self.network(inputs.unsqueeze(0))
+                outputs = self.network(self._moved(inputs).unsqueeze(0))
                 for number in alive:
                     self.tasks[number].add_outputs((inputs, targets), outputs[number])
         self.network.training = True

@@ -5,6 +5,7 @@ touch each other: each has the gradient, and the update, that it would have alon
 """
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from litlab.compat.torch import has_hooks
 from litlab.models.mlp import MLP
 
 Forward = Callable[[Tensor], Tensor]
@@ -88,6 +90,8 @@ class StackedNetwork:
         shapes = [{name: weight.shape for name, weight in each.items()} for each in named]
         if any(each != shapes[0] for each in shapes):
             raise NotStackableError("its weights have other shapes")
+        if any(map(has_hooks, models)):
+            raise NotStackableError("it has hooks")
         self.size, self.generators, self.training = len(models), generators, True
         self.weights = {
             name: torch.stack([each[name].detach() for each in named]).requires_grad_(weight.requires_grad)
@@ -111,7 +115,7 @@ class StackedNetwork:
         if any(type(each) is not type(first) for each in modules):
             raise NotStackableError("its layers are others")
         if type(first) in (nn.Sequential, MLP):
-            children = [dict(each.named_children()) for each in modules]
+            children = [children_of(each) for each in modules]
             if any(each.keys() != children[0].keys() for each in children):
                 raise NotStackableError("it has other layers")
             layers = [self._stacked([each[part] for each in children], f"{name}{part}.") for part in children[0]]
@@ -128,17 +132,23 @@ class StackedNetwork:
             return lambda inputs: inputs.flatten(2)
         if type(first) is nn.Dropout:
             return self._dropout([float(each.p) for each in modules])  # type: ignore[arg-type]
+        check_same(modules)
         if type(first) in ELEMENTWISE:
-            return first
+            # What _Linear returns may be a view, which must not be changed in place.
+            return (lambda inputs: first(inputs.clone())) if getattr(first, "inplace", False) else first
         return self._by_vmap(first, name)
 
     def _linear(self, name: str) -> Forward:
+        if f"{name}weight" not in self.weights:
+            raise NotStackableError("its layers share weights")
         weight, bias = self.weights[f"{name}weight"], self.weights.get(f"{name}bias")
 
         def linear(inputs: Tensor) -> Tensor:
             # Autocast knows torch's functions, not ours.
             own = None if bias is None else autocast(bias)
-            return _Linear.apply(self.expanded(autocast(inputs)), autocast(weight), own)
+            inputs = self.expanded(autocast(inputs))
+            outputs = _Linear.apply(inputs.flatten(1, -2), autocast(weight), own)
+            return outputs if inputs.dim() == 3 else outputs.unflatten(1, inputs.shape[1:-1])
 
         return linear
 
@@ -155,7 +165,9 @@ class StackedNetwork:
                 if key not in masks:
                     kept = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
                     masks[key] = (
-                        kept.bernoulli_(1 - rate, generator=generator).div_(1 - rate) if rate < 1 else kept.zero_()
+                        kept.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+                        if 0 < rate < 1  # else torch draws nothing
+                        else kept.fill_(1 - rate)
                     )
             noise = [masks[id(generator), rate] for rate, generator in zip(rates, self.generators, strict=True)]
             return inputs * torch.stack(noise)
@@ -168,6 +180,56 @@ class StackedNetwork:
                 raise NotStackableError(f"{type(each).__name__} cannot be stacked")
             if isinstance(each, CONVOLUTIONS):
                 raise NotStackableError(f"{type(each).__name__} would not be faster in a stack")
+            if hasattr(each, "learn_inputs"):
+                raise NotStackableError(f"{type(each).__name__} learns from the inputs before training")
         weights = {each.removeprefix(name): self.weights[each] for each in self.weights if each.startswith(name)}
         members = torch.func.vmap(lambda given, inputs: functional_call(module, given, (inputs,)), randomness="error")
-        return lambda inputs: members(weights, self.expanded(inputs))
+        modes = [(each, each.training) for each in module.modules()]
+
+        def by_vmap(inputs: Tensor) -> Tensor:
+            if not self.training:
+                module.eval()
+            try:
+                return members(weights, self.expanded(inputs))
+            except RuntimeError as error:
+                if (text := str(error)).startswith("vmap: "):
+                    reason = text.partition(". ")[0]
+                    raise NotStackableError(f"{type(module).__name__} cannot be stacked: {reason}") from error
+                raise
+            finally:
+                if not self.training:
+                    for each, training in modes:
+                        each.training = training
+
+        return by_vmap
+
+
+def children_of(module: nn.Module) -> dict[str, nn.Module]:
+    """A module's children by name; one in two places, such as an activation, is there twice."""
+    named = module.named_modules(remove_duplicate=False)
+    return {name: each for name, each in named if name and "." not in name}
+
+
+def check_same(modules: Sequence[nn.Module]) -> None:
+    """The first one can stand for all, but for its weights.
+
+    Raises:
+        NotStackableError: it cannot: an attribute was drawn at random, or follows a setting in which members differ.
+    """
+    base = vars(nn.Module())
+    for first, *others in zip_longest(*(each.modules() for each in modules)):
+        if any(type(each) is not type(first) for each in others):
+            raise NotStackableError("its layers are others")
+        for name, value in vars(first).items():
+            if name not in base and not all(_equal(value, vars(each).get(name)) for each in others):
+                raise NotStackableError(f"{type(first).__name__} has other {name} in each job")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two attributes are the same; of arrays other than tensors it is not known."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    try:
+        return one is other or bool(one == other)
+    except (RuntimeError, ValueError):
+        return False
