@@ -75,7 +75,7 @@ def test_the_start_of_any_program_imports_no_optuna():
 class Pretended:
     """In the place of `litlab.sweeps.runner.Runner`: a job's value is a function of rate, batch size and seed, if any.
 
-    Of None the job failed; of a text it was pruned.
+    Of None the job failed; of a text it was pruned; a dict has its metrics.
     """
 
     def __init__(self, train):
@@ -91,7 +91,8 @@ class Pretended:
                 seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
                 found = self.train(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
                 status = "failed" if found is None else "pruned" if isinstance(found, str) else "completed"
-                self.plan.jobs.append(Job(list(words), result={"status": status, "monitor": {"best": found}}))
+                result = {"metrics": found} if isinstance(found, dict) else {"monitor": {"best": found}}
+                self.plan.jobs.append(Job(list(words), result={"status": status, **result}))
             yield place, self.plan.jobs[first:]
 
 
@@ -287,6 +288,15 @@ def test_what_cannot_be_searched_is_refused_in_one_line(search, overrides, messa
 
 
 @pytest.mark.slow
+def test_a_search_without_validation_is_refused_after_its_first_trial(search):
+    ended = []
+    line = r"^sweep=optuna: without validation \(data.val_size=0\) .* set data.val_size=0.1$"
+    with pytest.raises(RequestError, match=line):
+        search(value=lambda *_: ended.append(1) or {"train/loss": 0.1, "test/loss": 0.2})
+    assert ended == [1]
+    assert search("hydra.sweeper.n_trials=2", value=lambda *_: {"val/loss": None}).asked, "a diverged one is the worst"
+
+
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):
     database = f"hydra.sweeper.storage=sqlite:///{tmp_path}/optuna.db"
     search("hydra.sweeper.n_trials=1", database)
@@ -401,22 +411,23 @@ def test_a_wrong_pruner_is_refused_in_one_line(search):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "number", "expected"),
     [
-        ("choice(1,b,'c d',true)", {"choices": (1, "b", "c d", True)}),
-        ("16,32", {"choices": (16, 32)}),
-        ("range(1,9,2)", {"low": 1, "high": 7, "step": 2, "log": False}),
-        ("range(0.5,2,0.5)", {"low": 0.5, "high": 1.5, "step": 0.5, "log": False}),
-        ("int(interval(1,8))", {"low": 1, "high": 8, "step": 1, "log": False}),
-        ("tag(log,int(interval(1,8)))", {"low": 1, "high": 8, "step": 1, "log": True}),
-        ("interval(0.1,1)", {"low": 0.1, "high": 1.0, "step": None, "log": False}),
-        ("tag(log,interval(0.1,1))", {"low": 0.1, "high": 1.0, "step": None, "log": True}),
+        ("choice(1,b,'c d',true)", 4, {"choices": (1, "b", "c d", True)}),
+        ("16,32", 2, {"choices": (16, 32)}),
+        ("range(1,9,2)", 4, {"low": 1, "high": 7, "step": 2, "log": False}),
+        ("range(0.5,2,0.5)", 3, {"low": 0.5, "high": 1.5, "step": 0.5, "log": False}),
+        ("int(interval(1,8))", 8, {"low": 1, "high": 8, "step": 1, "log": False}),
+        ("tag(log,int(interval(1,8)))", 8, {"low": 1, "high": 8, "step": 1, "log": True}),
+        ("interval(0.1,1)", math.inf, {"low": 0.1, "high": 1.0, "step": None, "log": False}),
+        ("tag(log,interval(0.1,1))", math.inf, {"low": 0.1, "high": 1.0, "step": None, "log": True}),
     ],
 )
-def test_what_a_range_means_to_optuna(text, expected):
-    distribution = importlib.import_module("litlab.sweeps.distributions").distribution
+def test_what_a_range_means_to_optuna(text, number, expected):
+    module = importlib.import_module("litlab.sweeps.distributions")
     (override,) = OverridesParser.create().parse_overrides([f"x={text}"])
-    found = distribution(override)
+    found = module.distribution(override)
+    assert module.combinations([found, found]) == number**2
     assert {key: getattr(found, key) for key in expected} == expected
     kind = "Categorical" if "choices" in expected else "Int" if isinstance(expected["low"], int) else "Float"
     assert type(found).__name__ == f"{kind}Distribution"

@@ -1,5 +1,7 @@
 """What a search draws from: Optuna's distributions, from ranges in Hydra's grammar."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
@@ -43,6 +45,19 @@ def search_ranges(overrides: dict[str, Override]) -> tuple[dict[str, BaseDistrib
             "sweep=optuna: nothing to search; give a setting a range: 'optimizer.lr=tag(log, interval(0.001, 1.0))'"
         )
     return ranges, [each.input_line or "" for key, each in overrides.items() if key not in swept]
+
+
+def combinations(ranges: Iterable[BaseDistribution]) -> float:
+    """How many there are of the values of these; infinitely many of an interval's."""
+    number = 1.0
+    for each in ranges:
+        if isinstance(each, CategoricalDistribution):
+            number *= len(each.choices)
+        elif isinstance(each, IntDistribution | FloatDistribution) and each.step:
+            number *= round((each.high - each.low) / each.step) + 1
+        else:
+            return math.inf
+    return number
 
 
 def distribution(override: Override) -> BaseDistribution:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import math
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from litlab.compat.instantiation import instantiate
 from litlab.distributed.hardware import cores
 from litlab.errors import RequestError
 from litlab.sweeps.choice_settings import ChoiceSettings
-from litlab.sweeps.distributions import search_ranges, suggest, take_seeds
+from litlab.sweeps.distributions import combinations, search_ranges, suggest, take_seeds
 from litlab.sweeps.job import Job
 from litlab.sweeps.naming import key_of
 from litlab.sweeps.plan import Plan
@@ -118,7 +119,9 @@ class Search:
                 print(f"{done} of {self.n_trials} trials are already done", flush=True)
             if self._stacks and self.n_jobs * jobs_per_trial == 1:
                 print("each trial is trained alone; hydra.sweeper.n_jobs=8 stacks as many", flush=True)
-            plan.total = (self.n_trials - done) * jobs_per_trial
+            is_grid = str(self.sampler._target_).endswith(".BruteForceSampler")
+            number = min(self.n_trials, combinations(ranges.values()) if is_grid else math.inf)
+            plan.total = max(int(number) - done, 0) * jobs_per_trial
             (self.folder / BEST).unlink(missing_ok=True)
             study.sampler = self._build_sampler(len(trials))
             if self.config.sweep.prune is not None:  # the jobs ask it; the sampler minds Hyperband's brackets
@@ -256,7 +259,19 @@ class Search:
     def _tell(
         self, study: optuna.Study, trial: Trial, jobs: Sequence[Job], others: Iterable[Job], earlier: Iterable[float]
     ) -> None:
-        """Report what has become of a trial; one of which a job was pruned has the value that it last reported."""
+        """Report what has become of a trial; one of which a job was pruned has the value that it last reported.
+
+        Raises:
+            RequestError: it has completed without validation, as all others would.
+        """
+        completed = [job.final_result for job in jobs if job.final_result and job.final_result["status"] == "completed"]
+        metrics = [name for result in completed for name in result.get("metrics") or ()]
+        if metrics and not any(name.startswith("val/") for name in metrics):
+            study.tell(trial, state=TrialState.FAIL)
+            raise RequestError(
+                "sweep=optuna: without validation (data.val_size=0) a search has nothing to compare its trials by; set "
+                "data.val_size=0.1"
+            )
         if any(job.final_result and job.final_result["status"] == "pruned" for job in jobs):
             study.tell(trial, state=TrialState.PRUNED)
         else:
