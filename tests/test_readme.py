@@ -42,9 +42,11 @@ ELSEWHERE = {  # commands that other tests and .ci/run run
     "python scripts/predict.py run=last input=shoe.png": "tests/verbs/test_predict.py",
     "python scripts/predict.py run=last input=shoes topk=5 output=shoes.csv": "tests/verbs/test_predict.py",
     "python scripts/predict.py run=last input=houses.csv output=prices.parquet": "tests/verbs/test_predict.py",
-    "python scripts/benchmark.py --sweep digits,members": "tests/benchmark/test_sweep.py",
-    "python scripts/benchmark.py --sweep tiny": "tests/benchmark/test_sweep.py",
-    "python scripts/benchmark.py --sweep batch64,batch256 trainer.max_epochs=2": "tests/benchmark/test_sweep.py",
+    "python scripts/benchmark.py --sweep digits,tiny --threads 2": "tests/benchmark/test_sweep.py",
+    "python scripts/benchmark.py --sweep batch64,batch256 --launchers basic,stacked --threads 2": (
+        "tests/benchmark/test_sweep.py"
+    ),
+    "python scripts/benchmark.py --sweep members": "tests/benchmark/test_sweep.py",
     "python scripts/export.py run=last": "tests/verbs/test_export.py",
     "python scripts/export.py run=last to=served formats=onnx paths.data_dir=data": "tests/verbs/test_export.py",
     "python scripts/train.py data=digits model=mlp trainer=ddp trainer.accelerator=cpu trainer.devices=2 threads=1": (
