@@ -106,10 +106,15 @@ def test_mistakes_splits_and_pictures_by_name():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
-def test_pictures_are_drawn_at_every_precision(run, precision):
+def test_pictures_are_drawn_at_every_precision(run, precision, tmp_path):
     short = ("trainer.max_epochs=2", f"trainer.precision={precision}")
     assert pictures(run(*DIGITS, *short)) == {"confusion_matrix", "mistakes", "curves"}
     assert "fit" in pictures(run("data=sine", "model=mlp", *short))
+    inputs = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
+    np.savez(tmp_path / "own.npz", inputs=inputs, targets=np.array(["low", "high"])[(inputs.sum(1) > 0).astype(int)])
+    assert "confusion_matrix" in pictures(
+        run("data=arrays", f"data.file={tmp_path}/own.npz", "task=binary", "model=mlp", *short)
+    )
 
 
 def test_fast_dev_run_draws_nothing(run):

@@ -258,7 +258,7 @@ def test_a_file_is_read_as_training_reads_it(tmp_path):
 class Sums(torch.nn.Module):
     """What `predict` needs of a task."""
 
-    device = torch.device("cpu")
+    device, dtype = torch.device("cpu"), torch.float32
 
     def forward(self, inputs):
         return inputs.sum(1)

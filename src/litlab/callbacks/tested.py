@@ -114,7 +114,5 @@ def predict_test(trainer: L.Trainer, task: Task, before: Array | None = None) ->
 
 def predict(task: Task, inputs: torch.Tensor, trainer: L.Trainer) -> Array:
     """The task's predictions for inputs (N, ...), in batches, at the precision of the training."""
-    precision = trainer.precision_plugin
-    with precision.forward_context():
-        inputs = precision.convert_input(inputs)
+    with trainer.precision_plugin.forward_context():
         return prediction.predict(task, inputs, trainer.datamodule.eval_batch_size).numpy()

@@ -13,7 +13,8 @@ def predict(task: Task, inputs: Tensor, batch_size: int) -> Tensor:
     """The task's predictions (N, ...) for inputs (N, ...), float32 on the CPU: probabilities, or numbers."""
     with evaluating(task), torch.inference_mode():
         batches = inputs.to(task.device).split(batch_size)
-        return torch.cat([task.predictions(task(batch)).float().cpu() for batch in batches])
+        typed = (batch.to(task.dtype) if batch.is_floating_point() else batch for batch in batches)
+        return torch.cat([task.predictions(task(batch)).float().cpu() for batch in typed])
 
 
 @contextmanager
