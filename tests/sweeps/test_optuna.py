@@ -75,7 +75,7 @@ def test_the_start_of_any_program_imports_no_optuna():
 class Pretended:
     """In the place of `litlab.sweeps.runner.Runner`: a job's value is a function of rate, batch size and seed, if any.
 
-    Of None the job failed; of a text it was pruned; a dict has its metrics.
+    Of None the job failed; of a text it was pruned; a dict is more of its result.
     """
 
     def __init__(self, train):
@@ -91,7 +91,7 @@ class Pretended:
                 seed = [int(self.asked[-1]["seed"])] if "seed" in self.asked[-1] else []
                 found = self.train(float(self.asked[-1]["optimizer.lr"]), int(self.asked[-1]["data.batch_size"]), *seed)
                 status = "failed" if found is None else "pruned" if isinstance(found, str) else "completed"
-                result = {"metrics": found} if isinstance(found, dict) else {"monitor": {"best": found}}
+                result = found if isinstance(found, dict) else {"monitor": {"best": found}}
                 self.plan.jobs.append(Job(list(words), result={"status": status, **result}))
             yield place, self.plan.jobs[first:]
 
@@ -292,9 +292,12 @@ def test_a_search_without_validation_is_refused_after_its_first_trial(search):
     ended = []
     line = r"^sweep=optuna: without validation \(data.val_size=0\) .* set data.val_size=0.1$"
     with pytest.raises(RequestError, match=line):
-        search(value=lambda *_: ended.append(1) or {"train/loss": 0.1, "test/loss": 0.2})
+        search(value=lambda *_: ended.append(1) or {"metrics": {"train/loss": 0.1, "test/loss": 0.2}})
     assert ended == [1]
-    assert search("hydra.sweeper.n_trials=2", value=lambda *_: {"val/loss": None}).asked, "a diverged one is the worst"
+    diverged, trained = {"metrics": {"val/loss": None}}, {"metrics": {"train/loss": 0.1}}
+    monitored = trained | {"monitor": {"metric": "train/loss", "best": 0.1}}
+    asked = search("hydra.sweeper.n_trials=2", value=lambda rate, _: diverged if rate < 0.1 else monitored).asked
+    assert len(asked) == 2
 
 
 def test_a_study_that_does_not_fit_is_refused_in_one_line(search, tmp_path):

@@ -262,11 +262,12 @@ class Search:
         """Report what has become of a trial; one of which a job was pruned has the value that it last reported.
 
         Raises:
-            RequestError: it has completed without validation, as all others would.
+            RequestError: it has completed without validation, as all others would, and another metric is not monitored.
         """
         completed = [job.final_result for job in jobs if job.final_result and job.final_result["status"] == "completed"]
         metrics = [name for result in completed for name in result.get("metrics") or ()]
-        if metrics and not any(name.startswith("val/") for name in metrics):
+        is_judged = any(name.startswith("val/") for name in metrics) or any(job.score is not None for job in jobs)
+        if metrics and not is_judged:
             study.tell(trial, state=TrialState.FAIL)
             raise RequestError(
                 "sweep=optuna: without validation (data.val_size=0) a search has nothing to compare its trials by; set "
